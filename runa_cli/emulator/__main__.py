@@ -1,0 +1,57 @@
+"""`python -m runa_cli.emulator`: serves in the foreground until SIGTERM or SIGINT."""
+
+import argparse
+import contextlib
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runa_cli.emulator.server import Emulator
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the base URL, serve, and return 0, or 1 if it cannot start or a scripted fault was never met."""
+    parser = _parser()
+    wanted = parser.parse_args(arguments)
+    try:
+        emulator = Emulator(
+            wanted.db,
+            host=wanted.host,
+            port=wanted.port,
+            faults=wanted.fault,
+            processing_seconds=wanted.processing_seconds,
+        )
+    except ValueError as unknown:
+        parser.error(str(unknown))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: emulator.shutdown())
+    try:
+        emulator.start()
+    except (OSError, ValueError, sqlite3.Error) as unusable:
+        sys.stderr.write(f"The emulator cannot start: {unusable}\n")
+        return 1
+    with contextlib.closing(emulator):
+        sys.stdout.write(f"{emulator.url}\n")
+        sys.stdout.flush()
+        emulator.serve_forever()
+    for fault in emulator.unhit_faults:
+        sys.stderr.write(f"The fault {fault} was scripted but never met.\n")
+    return 1 if emulator.unhit_faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m runa_cli.emulator", description=__doc__)
+    parser.add_argument("--db", type=Path, required=True, help="the SQLite file of the account")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 takes a free one")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME@N", help="misbehave; may be repeated")
+    parser.add_argument(
+        "--processing-seconds", type=float, default=1.0, metavar="S", help="how long an asynchronous order takes"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""Serves the account over HTTP on loopback."""
+
+import contextlib
+import select
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import unquote
+
+from runa_cli.emulator.account import Account, Script
+from runa_cli.emulator.answers import Answer, error
+from runa_cli.emulator.delivery import Message
+from runa_cli.emulator.faults import NORMAL, Behaviour, Faults
+from runa_cli.emulator.request import Request
+from runa_cli.emulator.store import Store
+
+MOST_BODY_BYTES = 8 * 1024 * 1024
+_CHUNK = 64 * 1024
+_REMEMBERED = 10_000
+_CLOSING_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+
+
+class Emulator:
+    """The emulated API, with its data in the file at `path`; a context manager that serves while it is open.
+
+    `port` 0 takes a free one. `faults` are scripted as `Faults` says. An asynchronous order is PROCESSING for
+    `processing_seconds`. ValueError for an unknown fault; OSError or sqlite3.Error from `start` if the port or the file
+    cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: Sequence[str] = (),
+        processing_seconds: float = 1.0,
+    ) -> None:
+        self._path = path
+        self._address = (host, port)
+        self._faults = Faults(faults)
+        self._processing = timedelta(seconds=processing_seconds)
+        self._requests: deque[tuple[str, str, str | None]] = deque(maxlen=_REMEMBERED)
+        self._stopping = threading.Event()
+        self._server: _Server | None = None
+        self._store: Store | None = None
+        self._account: Account | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients, with /v2; RuntimeError before `start`."""
+        if self._server is None:
+            raise RuntimeError("the emulator is not started")
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}/v2"
+
+    @property
+    def unhit_faults(self) -> list[str]:
+        """The scripted faults that no request has met so far."""
+        return self._faults.unhit
+
+    @property
+    def requests(self) -> list[tuple[str, str, str | None]]:
+        """Method, path with query and idempotency key of the last 10,000 requests, in the order they came."""
+        return list(self._requests)
+
+    def start(self) -> None:
+        """Bind the port and serve in background threads, which do not keep the program alive."""
+        self._store = Store(self._path)
+        try:
+            self._server = _Server(self._address, self)
+        except BaseException:
+            self._store.close()
+            raise
+        self._account = Account(self._store, self._processing)
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
+
+    def serve_forever(self) -> None:
+        """Serve until `shutdown` is called, from a signal handler or another thread."""
+        if self._server is None:
+            self.start()
+        self._stopping.wait()
+
+    def shutdown(self) -> None:
+        """Make `serve_forever` return, and cut pauses of faults short."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Stop serving, close every connection and the file; may be called twice."""
+        self.shutdown()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # What follows is for the handlers of connections.
+
+    def pause(self, seconds: float) -> None:
+        """Wait, or less if the emulator closes."""
+        self._stopping.wait(seconds)
+
+    def treatment(self, method: str, target: str, key: str | None) -> Behaviour:
+        """Note a request, and tell how it is to be treated."""
+        self._requests.append((method, target, key))
+        path = target.partition("?")[0]
+        if (method, path) == ("POST", "/v2/order"):
+            return self._faults.next_order()
+        if method == "GET" and path.startswith("/v2/order/"):
+            return self._faults.next_read()
+        return NORMAL
+
+    def now(self) -> datetime:
+        """Return the time on the emulator's clock, in UTC."""
+        return datetime.now(UTC) + self._faults.ahead
+
+    def answer(self, request: Request, script: Script) -> Answer:
+        """Ask the account; a store that fails is an internal error, as it would be over there."""
+        if self._account is None:
+            raise RuntimeError("the emulator is not started")
+        try:
+            return self._account.answer(request, script)
+        except sqlite3.Error:
+            return error("internal_server_error")
+
+
+class _Server(ThreadingHTTPServer):
+    """Knows its open connections, to close them when it stops."""
+
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], emulator: Emulator) -> None:
+        self.emulator = emulator
+        self._open: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        # The base class would look up the name of the host, which can take seconds.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that goes away is what clients do; anything else is a mistake of this program.
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        with self._changed:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, _CLOSING_SECONDS)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; also the wire that deliveries write to."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def pause(self, seconds: float) -> None:
+        self._emulator.pause(seconds)
+
+    def listen(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], left)
+            if not readable or not self.connection.recv(_CHUNK):
+                return
+
+    def hang_up(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Keep the client's terminal quiet."""
+
+    def do_any(self) -> None:
+        """Answer a request of any method; what is not offered is not found."""
+        body = self._read_body()
+        if body is None:
+            return
+        behaviour = self._emulator.treatment(self.command, self.path, self.headers.get("X-Idempotency-Key"))
+        answer = self._answer(body, behaviour)
+        keeps_alive = not self.close_connection
+        message = Message(answer, self._emulator.now(), keeps_alive, with_body=self.command != "HEAD")
+        behaviour.deliver(self, message, behaviour.seconds)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_any  # noqa: N815 - names of the base class
+
+    @property
+    def _emulator(self) -> Emulator:
+        return cast(_Server, self.server).emulator
+
+    def _answer(self, body: bytes, behaviour: Behaviour) -> Answer:
+        answer = Answer(200, b"")
+        if behaviour.asks_account:
+            answer = self._ask(body, behaviour.script)
+        if behaviour.shown is not None:
+            return behaviour.shown(self.connection.getsockname()[1])
+        return answer
+
+    def _ask(self, body: bytes, script: Script) -> Answer:
+        path, _, query = self.path.partition("?")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, unquote(path), self._emulator.now(), query, headers, body)
+        return self._emulator.answer(request, script)
+
+    def _read_body(self) -> bytes | None:
+        """Read the whole body, so that the next request begins where this one ends; None if it was answered."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+            self.close_connection = True
+            self._refuse(411, "it needs a Content-Length")
+            return None
+        if int(length) > MOST_BODY_BYTES:
+            self._skip(int(length))
+            self._refuse(413, "it is too large")
+            return None
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            self.close_connection = True
+            return None
+        return body
+
+    def _skip(self, length: int) -> None:
+        while length > 0 and (chunk := self.rfile.read(min(length, _CHUNK))):
+            length -= len(chunk)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        refused = error("bad_request", reason=reason)
+        answer = Answer(status, refused.body, refused.headers)
+        self.send(Message(answer, self._emulator.now(), not self.close_connection).whole())

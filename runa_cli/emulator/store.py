@@ -1,0 +1,226 @@
+"""The account's memory: one SQLite file that several processes share."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from runa_cli.emulator.money import OPENING_BALANCES, amount
+
+_Row = tuple[Any, ...]
+
+_BUSY_SECONDS = 30.0  # Orders of 200 items take milliseconds each, so only a stuck process lets this pass.
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """An order as it will be read: basic for lists, full by id, both JSON, and from when on (UTC)."""
+
+    order_id: str
+    ready_at: datetime
+    basic: bytes
+    full: bytes
+    listed: bool = True
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What was answered for an idempotency key, to which body, when, and from when on it may be repeated (UTC)."""
+
+    key: str
+    body_hash: bytes
+    status: int
+    headers: str
+    body: bytes
+    created_at: datetime
+    answered_at: datetime
+
+
+def reset(path: Path) -> None:
+    """Delete the emulator's data at `path`; nothing happens where there is none."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class Store:
+    """Orders, balances and answers given; `path` is made readable for its owner only. Safe to share by threads.
+
+    sqlite3.Error if the file cannot be used; ValueError if a newer version of the program wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _create_private(path)
+        self._lock = threading.RLock()
+        # Threads take turns by the lock, so the connection may be used from all of them.
+        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _write_ahead(self._connection)
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the write lock of the file: everything inside is committed together, or not at all."""
+        with self._lock:
+            # A deferred transaction could find, when it first writes, that another process wrote in between.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def answer_for(self, key: str) -> StoredAnswer | None:
+        """Return what is kept for an idempotency key."""
+        row = self._one("SELECT * FROM answers WHERE key = ?", key)
+        if row is None:
+            return None
+        key, body_hash, status, headers, body, created_at, answered_at = row
+        moments = datetime.fromisoformat(created_at), datetime.fromisoformat(answered_at)
+        return StoredAnswer(key, body_hash, status, headers, body, *moments)
+
+    def keep_answer(self, answer: StoredAnswer) -> None:
+        """Keep an answer for its key, in place of one that expired."""
+        moments = (answer.created_at.isoformat(), answer.answered_at.isoformat())
+        self._run(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            answer.key,
+            answer.body_hash,
+            answer.status,
+            answer.headers,
+            answer.body,
+            *moments,
+        )
+
+    def add_order(self, order: StoredOrder) -> None:
+        """Add an order as the newest."""
+        self._run(
+            "INSERT INTO orders (id, ready_at, basic, full, listed) VALUES (?, ?, ?, ?, ?)",
+            order.order_id,
+            order.ready_at.isoformat(),
+            order.basic,
+            order.full,
+            order.listed,
+        )
+
+    def order(self, order_id: str) -> StoredOrder | None:
+        """Return one order."""
+        row = self._one("SELECT * FROM orders WHERE id = ?", order_id)
+        return None if row is None else _order(row)
+
+    def orders(self, limit: int, *, before: int | None = None, after: int | None = None) -> list[StoredOrder]:
+        """Return up to `limit` listed orders, newest first, on one side of a position or from the newest on."""
+        if before is not None:
+            newer = "SELECT * FROM orders WHERE listed AND position > ? ORDER BY position LIMIT ?"
+            return [_order(row) for row in reversed(self._all(newer, before, limit))]
+        older = "SELECT * FROM orders WHERE listed AND position < ? ORDER BY position DESC LIMIT ?"
+        return [_order(row) for row in self._all(older, _NEWEST if after is None else after, limit)]
+
+    def balance(self, currency: str) -> Decimal:
+        """Return a balance; 0 for a currency never held."""
+        row = self._one("SELECT balance FROM balances WHERE currency = ?", currency)
+        return Decimal(0) if row is None else Decimal(row[0])
+
+    def balances(self) -> dict[str, Decimal]:
+        """Return every balance by its currency."""
+        return {row[0]: Decimal(row[1]) for row in self._all("SELECT * FROM balances ORDER BY currency")}
+
+    def set_balance(self, currency: str, balance: Decimal) -> None:
+        """Replace a balance."""
+        self._run("INSERT OR REPLACE INTO balances VALUES (?, ?)", currency, amount(balance))
+
+    def _run(self, statement: str, *values: object) -> None:
+        with self._lock:
+            self._connection.execute(statement, values)
+
+    def _one(self, statement: str, *values: object) -> _Row | None:
+        rows = self._all(statement, *values)
+        return rows[0] if rows else None
+
+    def _all(self, statement: str, *values: object) -> list[_Row]:
+        with self._lock, closing(self._connection.execute(statement, values)) as cursor:
+            return cursor.fetchall()
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
+            if version > len(_MIGRATIONS):
+                raise ValueError(f"version {version} of the emulator's data is newer than this program")
+            for number, migration in enumerate(_MIGRATIONS[version:], start=version + 1):
+                migration(self._connection)
+                self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+_NEWEST = 2**63 - 1
+
+
+def _order(row: _Row) -> StoredOrder:
+    position, order_id, ready_at, basic, full, listed = row
+    return StoredOrder(order_id, datetime.fromisoformat(ready_at), basic, full, bool(listed), position)
+
+
+def _create_private(path: Path) -> None:
+    # SQLite would make it readable for everybody, and payout links are as good as money.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Changing the journal mode does not wait for other processes as every other statement does.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _first_tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE orders (
+               position INTEGER PRIMARY KEY AUTOINCREMENT,
+               id TEXT NOT NULL UNIQUE,
+               ready_at TEXT NOT NULL,
+               basic BLOB NOT NULL,
+               full BLOB NOT NULL,
+               listed INTEGER NOT NULL
+           )"""
+    )
+    connection.execute(
+        """CREATE TABLE answers (
+               key TEXT PRIMARY KEY,
+               body_hash BLOB NOT NULL,
+               status INTEGER NOT NULL,
+               headers TEXT NOT NULL,
+               body BLOB NOT NULL,
+               created_at TEXT NOT NULL,
+               answered_at TEXT NOT NULL
+           )"""
+    )
+    connection.execute("CREATE TABLE balances (currency TEXT PRIMARY KEY, balance TEXT NOT NULL)")
+    connection.executemany("INSERT INTO balances VALUES (?, ?)", OPENING_BALANCES.items())
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables,)
