@@ -1,0 +1,255 @@
+"""What was issued from here: the batches of the ledger, listed, shown, resumed, exported and given up."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from runa_cli import output
+from runa_cli.creating import show as show_run
+from runa_cli.errors import Context, GuardRefused, InputError, PartlyDone, RunaError, UsageMistake
+from runa_cli.issuing import UNFINISHED
+from runa_cli.ledger import Batch, Ledger, Order, State, Tally
+from runa_cli.results import csv_lines
+from runa_cli.runs import money
+from runa_cli.safetext import defused
+from runa_cli.session import Session
+from runa_cli.settling import utc_now
+from runa_cli.tables import Column, Part, Summary, list_parts, summary_parts
+
+_COLUMNS = (
+    Column("Batch", keep=True),
+    Column("Environment"),
+    Column("Created"),
+    Column("Orders", number=True),
+    Column("Gifts", number=True),
+    Column("Total", number=True, keep=True),
+    Column("State", status=True),
+)
+_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
+_ORDER_COLUMNS = (
+    Column("#", number=True),
+    Column("Order", keep=True),
+    Column("Gifts", number=True),
+    Column("Total", number=True, keep=True),
+    Column("State", status=True),
+    Column("Reason"),
+)
+_ORDER_FIELDS = ("position", "order_id", "items", "total", "state", "error", "idempotency_key")
+
+
+def find(session: Session, name: str) -> Batch:
+    """Return a batch by its name, in the asked environment or in whichever has it. Raises InputError."""
+    wanted = session.settings.environment.value
+    found = [batch for batch in session.ledger.batches(wanted) if batch.name == name]
+    if not found and wanted is not None and session.settings.environment.origin != "flag":
+        found = [batch for batch in session.ledger.batches() if batch.name == name]
+    if not found:
+        where = f" in {wanted}" if wanted else ""
+        raise InputError(
+            f"There is no batch {name}{where}.", "`runa batch list` shows those there are.", code="no_batch"
+        )
+    if len(found) > 1:
+        raise UsageMistake(f"There is a batch {name} in several environments: say which with --env.")
+    return found[0]
+
+
+def show_list(session: Session) -> None:
+    """Show every batch, newest first."""
+    out, ledger = session.output, session.ledger
+    wanted = session.settings.environment.value if session.settings.environment.origin == "flag" else None
+    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(wanted))
+    match out.format:
+        case "json":
+            out.json_list(_batch_object(batch, tally) for batch, tally in batches)
+        case "jsonl":
+            for batch, tally in batches:
+                out.json_line(_batch_object(batch, tally))
+        case "csv":
+            for line in csv_lines(_FIELDS, ([defused(cell) for cell in _batch_cells(*pair)] for pair in batches)):
+                out.text(line)
+        case "links":
+            for batch, _ in batches:
+                output.show_batch(out, ledger, batch)
+        case _:
+            rows = [[*_batch_cells(*pair)] for pair in batches]
+            out.parts(list_parts(_COLUMNS, rows, out.width) if rows else [Part("Nothing was issued from here yet.")])
+    out.flush()
+
+
+def show_batch(session: Session, name: str) -> None:
+    """Show one batch, order by order; as JSON, the ledger's view of it."""
+    out, ledger = session.output, session.ledger
+    batch = find(session, name)
+    tally = ledger.tally(batch)
+    match out.format:
+        case "json":
+            out.json(
+                {**_batch_object(batch, tally), "orders": [_order_object(order) for order in ledger.orders(batch)]}
+            )
+        case "jsonl":
+            for order in ledger.orders(batch):
+                out.json_line(_order_object(order))
+        case "csv":
+            rows = ([defused(cell) for cell in _order_cells(order)] for order in ledger.orders(batch))
+            for line in csv_lines(_ORDER_FIELDS, rows):
+                out.text(line)
+        case "links":
+            output.show_batch(out, ledger, batch)
+        case _:
+            out.parts(_batch_parts(ledger, batch, tally, out.width))
+    out.flush()
+
+
+def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) -> Iterator[Part]:
+    facts = [
+        ("Environment", f"{batch.environment}, key {batch.account}"),
+        ("Created", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Gifts", str(sum(tally.items.values()))),
+        ("Total", money(tally.sums())),
+        ("Issued", money(tally.sums([State.COMPLETED]))),
+    ]
+    yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
+    yield Part("")
+    rows = [_order_cells(order)[:6] for order in ledger.orders(batch)]
+    yield from list_parts(_ORDER_COLUMNS, rows, width)
+
+
+def export(session: Session, name: str) -> None:
+    """Write a batch's results again, in any format, however far it got."""
+    output.show_batch(session.output, session.ledger, find(session, name))
+
+
+def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
+    """Settle what is unfinished in one batch or in all, and show the results. Raises what the runs stand for."""
+    if every == (name is not None):
+        raise UsageMistake("Say which batch to resume, or --all.")
+    session.checked()
+    issuing = session.issuing()
+    if name is not None:
+        batches = [find(session, name)]
+        if batches[0].environment != session.environment:
+            raise GuardRefused(
+                f"Batch {name} is in {batches[0].environment}, and this is {session.environment}.",
+                f"Add --env {batches[0].environment} (with its key).",
+                Context(batch=name),
+                code="other_environment",
+            )
+    else:
+        batches = [
+            batch
+            for batch in session.ledger.batches(session.environment, oldest_first=True)
+            if session.ledger.tally(batch).any(*UNFINISHED)
+        ]
+        if not batches:
+            session.talk.say("Nothing is unfinished.")
+            if session.output.format == "json":
+                session.output.json_list(())
+    troubles: list[RunaError] = []
+    for batch in batches:
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(issuing.claimed(batch))
+                issuing.consent_to_resume(batch, session.settings.account, yes=yes)
+                show_run(session, issuing, issuing.finish(batch))
+        except RunaError as error:
+            if name is not None or error.exit_code in {9, 130}:
+                raise
+            session.talk.error(error)
+            troubles.append(error)
+    _raise_worst(troubles, len(batches))
+
+
+def _raise_worst(troubles: list[RunaError], batches: int) -> None:
+    if not troubles:
+        return
+    if len(troubles) == batches == 1 or len({error.exit_code for error in troubles}) == 1 == len(troubles) // batches:
+        raise troubles[0]
+    raise PartlyDone(f"{len(troubles)} of {batches} batches are not finished.", "Run the same command again.")
+
+
+def abandon(session: Session, name: str, *, yes: bool) -> None:
+    """Give up the orders of unknown outcome in a batch. Raises GuardRefused without a yes."""
+    batch = find(session, name)
+    issuing_claim = session.ledger.claim(batch)
+    if not issuing_claim:
+        raise GuardRefused(f"Another process works on batch {name} right now.", code="batch_busy")
+    doubtful = list(session.ledger.orders(batch, [State.SENT, State.PREPARED]))
+    if not doubtful:
+        session.talk.say(f"Batch {name} has no order of unknown outcome; nothing to give up.")
+        return
+    gifts = sum(order.item_count for order in doubtful)
+    question = (
+        f"Give up {len(doubtful)} order(s) with {gifts} gift(s) of batch {name}? They may have been issued; their links"
+        " will not be fetched any more"
+    )
+    if not yes and (session.ask is None or not session.ask(question + ".")):
+        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", Context(batch=name), code="not_confirmed")
+    for order in doubtful:
+        session.ledger.mark_abandoned(order, utc_now())
+    session.talk.say(f"{len(doubtful)} order(s) of batch {name} are given up.")
+
+
+def state_of(tally: Tally) -> str:
+    """Return the one word that tells how a batch stands."""
+    states = [state for state in State if tally.orders[state]]
+    if len(states) == 1:
+        return str(states[0])
+    return "unfinished" if tally.any(*UNFINISHED) else "partly completed" if states else "empty"
+
+
+def _batch_object(batch: Batch, tally: Tally) -> dict[str, Any]:
+    return {
+        "batch": batch.name,
+        "environment": batch.environment,
+        "account": batch.account,
+        "created_at": batch.created_at.isoformat(),
+        "state": state_of(tally),
+        "items": sum(tally.items.values()),
+        "total": {currency: str(total) for currency, total in tally.sums().items()},
+        "states": {str(state): count for state, count in sorted(tally.orders.items())},
+    }
+
+
+def _order_object(order: Order) -> dict[str, Any]:
+    return {
+        "position": order.position,
+        "generation": order.generation,
+        "state": str(order.state),
+        "idempotency_key": order.idempotency_key,
+        "order_id": order.order_id,
+        "items": order.item_count,
+        "total": order.total,
+        "currency": order.currency,
+        "mode": order.mode,
+        "prepared_at": order.prepared_at.isoformat(),
+        "first_sent_at": order.first_sent_at.isoformat() if order.first_sent_at else None,
+        "settled_at": order.settled_at.isoformat() if order.settled_at else None,
+        "http_status": order.http_status,
+        "request_id": order.request_id,
+        "error_type": order.error_type,
+        "error": order.error_text,
+    }
+
+
+def _batch_cells(batch: Batch, tally: Tally) -> list[str]:
+    return [
+        batch.name,
+        batch.environment,
+        f"{batch.created_at.astimezone():%Y-%m-%d %H:%M}",
+        str(sum(tally.orders.values())),
+        str(sum(tally.items.values())),
+        money(tally.sums()),
+        state_of(tally),
+    ]
+
+
+def _order_cells(order: Order) -> list[str]:
+    return [
+        str(order.position),
+        order.order_id or "",
+        str(order.item_count),
+        f"{order.total} {order.currency}",
+        str(order.state),
+        order.error_text or "",
+        order.idempotency_key,
+    ]

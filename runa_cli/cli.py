@@ -1,0 +1,127 @@
+"""The program: its groups of commands, and the one boundary where errors become text and exit codes."""
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from runa_cli import __version__
+from runa_cli.commands import account, batch, emulator, order
+from runa_cli.errors import Money, RunaError, UsageMistake
+
+app = typer.Typer(
+    name="runa",
+    help="Send gift cards through the Runa Payouts API: never twice, never lost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(order.app, name="order")
+app.add_typer(batch.app, name="batch")
+app.add_typer(emulator.app, name="emulator")
+app.command()(account.ping)
+app.command()(account.config)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"runa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Send gift cards through the Runa Payouts API: never twice, never lost."""
+
+
+def main() -> NoReturn:
+    """Run the program and exit with the code that tells what became of the money."""
+    _open_standard_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except RunaError as error:
+        return _report(error, arguments)
+    except TyperException as error:
+        return _report(UsageMistake(_sentence(error), "`runa --help` and `runa COMMAND --help` tell more."), arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return _report(_interrupted(), arguments)
+    except Exception as error:  # noqa: BLE001 - the last boundary: a defect is named, not thrown at the person
+        return _report(_defect(error), arguments)
+
+
+def _report(error: RunaError, arguments: Sequence[str]) -> int:
+    from runa_cli.output import BrokenOutput
+    from runa_cli.talk import Talk
+
+    if isinstance(error, BrokenOutput) and error.money is Money.NOT_ISSUED:
+        return 0  # whoever read a list has read enough
+    Talk(as_json=_wants_json(arguments), no_color="--no-color" in arguments).error(error)
+    return error.exit_code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Tell whether errors go out as JSON, even those that keep the flags from being read."""
+    formats = [after for before, after in itertools.pairwise(arguments) if before in {"-o", "--output"}]
+    formats += [word.partition("=")[2] for word in arguments if word.startswith("--output=")]
+    formats += [word[2:].removeprefix("=") for word in arguments if word.startswith("-o") and len(word) > 2]
+    if "--json" in arguments:
+        return True
+    return (formats[-1] if formats else os.environ.get("RUNA_OUTPUT", "")) in {"json", "jsonl"}
+
+
+def _sentence(error: TyperException) -> str:
+    text = error.format_message().strip()
+    return text if text.endswith((".", "?", "!")) else text + "."
+
+
+def _interrupted() -> RunaError:
+    from runa_cli.errors import Interrupted
+
+    return Interrupted(
+        "Interrupted.",
+        "What was recorded is saved: the same command goes on where it stopped.",
+        money=Money.UNKNOWN,
+    )
+
+
+def _defect(error: Exception) -> RunaError:
+    import traceback
+
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return RunaError(
+        f"This is a defect in runa {__version__}: {type(error).__name__} in {os.path.basename(where.filename)},"  # noqa: PTH119 - a string of the traceback
+        f" line {where.lineno}.",
+        "What was recorded is saved. Running the same command again is safe; please report this.",
+        money=Money.UNKNOWN,
+    )
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _open_standard_streams() -> None:
+    """Fill what is closed among 0, 1 and 2, lest the ledger be opened there and overwritten by a message."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

@@ -1,0 +1,1 @@
+"""The commands: each declares its flags and delegates."""

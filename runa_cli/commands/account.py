@@ -1,0 +1,21 @@
+"""`runa ping` and `runa config`."""
+
+from runa_cli.commands.options import Common, TimeoutOption, session_of, with_common
+
+
+@with_common
+def ping(*, common: Common, timeout: TimeoutOption = None) -> None:
+    """Check that the key and the connection work."""
+    from runa_cli import reading
+
+    with session_of(common, RUNA_TIMEOUT=timeout) as session:
+        reading.ping(session)
+
+
+@with_common
+def config(*, common: Common) -> None:
+    """Show every setting, its value, where it came from, and what is wrong."""
+    from runa_cli import configured
+
+    with session_of(common) as session:
+        configured.show(session)

@@ -1,0 +1,69 @@
+"""`runa batch`: what was issued from here."""
+
+from typing import Annotated
+
+import typer
+
+from runa_cli.commands.options import Common, TimeoutOption, session_of, with_common
+
+app = typer.Typer(help="What was issued from here.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The batch's name.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
+
+
+@app.command("list")
+@with_common
+def list_(*, common: Common) -> None:
+    """Show every batch, newest first."""
+    from runa_cli import batches
+
+    with session_of(common) as session:
+        batches.show_list(session)
+
+
+@app.command()
+@with_common
+def show(*, common: Common, name: Name) -> None:
+    """Show one batch, order by order."""
+    from runa_cli import batches
+
+    with session_of(common) as session:
+        batches.show_batch(session, name)
+
+
+@app.command()
+@with_common
+def resume(
+    *,
+    common: Common,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The batch's name.", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", metavar="", help="Every unfinished batch.")] = False,
+    yes: Yes = False,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Settle what is unfinished, and show the results. It never pays twice."""
+    from runa_cli import batches
+
+    with session_of(common, RUNA_TIMEOUT=timeout) as session:
+        batches.resume(session, name, every=every, yes=yes)
+
+
+@app.command()
+@with_common
+def export(*, common: Common, name: Name) -> None:
+    """Write a batch's results again, in any output format."""
+    from runa_cli import batches
+
+    with session_of(common) as session:
+        batches.export(session, name)
+
+
+@app.command()
+@with_common
+def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
+    """Give up the orders of unknown outcome in a batch: their links will not be fetched any more."""
+    from runa_cli import batches
+
+    with session_of(common) as session:
+        batches.abandon(session, name, yes=yes)

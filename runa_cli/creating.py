@@ -1,0 +1,215 @@
+"""`order create` from its settled flags to its shown result."""
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, cast
+
+from runa_cli import intake, output, settings
+from runa_cli.errors import InputError, Money, OutputFailed, UsageMistake
+from runa_cli.intake import Format, Given
+from runa_cli.issuing import Asked, Issuing
+from runa_cli.ledger import Order, State
+from runa_cli.output import Output
+from runa_cli.plan import Plan
+from runa_cli.preflight import Preflight
+from runa_cli.runs import Run
+from runa_cli.session import Session, Voice
+from runa_cli.settling import Progress
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was typed."""
+
+    voice: Voice
+    flags: Mapping[str, object]
+    env_file: Path | None = None
+    face_value: str | None = None
+    emails: tuple[str, ...] = ()
+    quantity: str | None = None
+    products: tuple[str, ...] = ()
+    product_template: str | None = None
+    recipient: str | None = None
+    fx: bool = False
+    description: str | None = None
+    metadata: tuple[str, ...] = ()
+    file: str | None = None
+    file_format: str | None = None
+    results: Path | None = None
+    batch: str | None = None
+    again: bool = False
+    idempotency_key: str | None = None
+    wait: bool = True
+    stamp: bool = True
+    dry_run: bool = False
+    yes: bool = False
+    confirm_total: str | None = None
+    preflight: bool | None = None
+
+
+def create(wish: Wish) -> None:
+    """Issue what was typed, once. Raises the RunaError that the run stands for."""
+    _check_flags(wish)
+    with Session(wish.voice, wish.flags, wish.env_file) as session:
+        session.checked()
+        with _plan(wish, session) as plan:
+            _check_one_order(wish, plan)
+            asked = _asked(wish, session)
+            _point_out(session, plan)
+            if wish.dry_run:
+                from runa_cli import rehearsal
+
+                rehearsal.show(session, plan, asked)
+            else:
+                _issue(wish, session, plan, asked)
+
+
+def _issue(wish: Wish, session: Session, plan: Plan, asked: Asked) -> None:
+    lines = _AsTheySettle(session.progress(), session.output) if session.output.format == "jsonl" else None
+    issuing = session.issuing(wait=wish.wait, progress=lines)
+    with issuing.create(plan, asked, _preflight(wish, session, plan)) as run:
+        show(session, issuing, run, results=wish.results, lines=lines)
+
+
+class _AsTheySettle:
+    """Writes every order as a line of JSON when it settles, and passes the news on.
+
+    Where a line cannot be written, the sending goes on undisturbed; what failed is raised with the result.
+    """
+
+    def __init__(self, progress: Progress, output_: Output) -> None:
+        self._output = output_
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._failed = False
+        self.begin, self.waiting, self.end = progress.begin, progress.waiting, progress.end
+
+    def settled(self, order: Order) -> None:
+        """Write the order."""
+        with self._lock:
+            if not self._failed:
+                try:
+                    output.show_order_line(self._output, order)
+                except OutputFailed:
+                    self._failed = True
+        self._progress.settled(order)
+
+    def check(self) -> None:
+        """Raise OutputFailed if a line could not be written."""
+        if self._failed:
+            raise self._output.failed("not every order could be written when it settled")
+
+
+def show(
+    session: Session, issuing: Issuing, run: Run, *, results: Path | None = None, lines: _AsTheySettle | None = None
+) -> None:
+    """Write the result of a run, note that it was written, and raise what the run stands for."""
+    out, verdict = session.output, run.verdict()
+    out.hint = f"What is issued is recorded: `runa batch export {run.batch.name}` shows it."
+    out.money = verdict.money if verdict else Money.ISSUED
+    if results is not None:
+        output.write_results(results, issuing.ledger, run.batch)
+    if lines is not None:
+        lines.check()
+    else:
+        output.show_batch(out, issuing.ledger, run.batch)
+    if not run.tally.any(State.PREPARED, State.SENT):
+        issuing.ledger.mark_shown(run.batch, issuing.tools.now())
+    if verdict is not None:
+        raise verdict
+
+
+def _preflight(wish: Wish, session: Session, plan: Plan) -> Callable[[Plan], None] | None:
+    wanted = plan.order_count > 1 if wish.preflight is None else wish.preflight
+    if not wanted:
+        return None
+    return Preflight(session.client, session.talk.say, session.environment, session.settings.timeout.value).check
+
+
+def _check_flags(wish: Wish) -> None:
+    """Raise UsageMistake for flags that do not go together."""
+    for wrong, sentence in (
+        (wish.emails and wish.quantity, "--quantity counts payout links; repeat --email for more mailed gifts."),
+        (wish.products and wish.product_template, "--product and --product-template are two choices of products."),
+        (wish.recipient and len(wish.emails) > 1, "--recipient takes one --email."),
+        (wish.file_format and not wish.file, "--format says what --file is, and there is no --file."),
+        (
+            wish.file_format and wish.file_format not in {"json", "jsonl", "csv"},
+            f"--format must be json, jsonl or csv, found {wish.file_format!r}.",
+        ),
+        (
+            wish.batch is not None and not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f]{1,100}", wish.batch),
+            "--batch must be 1 to 100 characters on one line.",
+        ),
+        (
+            wish.idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", wish.idempotency_key),
+            "--idempotency-key must be 1 to 200 plain characters without spaces.",
+        ),
+    ):
+        if wrong:
+            raise UsageMistake(sentence)
+
+
+def _check_one_order(wish: Wish, plan: Plan) -> None:
+    if wish.idempotency_key is not None and plan.order_count > 1:
+        raise UsageMistake(f"--idempotency-key is for one order, and this input makes {plan.order_count}.")
+
+
+def _plan(wish: Wish, session: Session) -> Plan:
+    given = Given(
+        face_value=wish.face_value,
+        emails=wish.emails,
+        quantity=wish.quantity,
+        products=wish.products or (() if wish.product_template else session.settings.products.value),
+        product_template=wish.product_template,
+        template_id=session.settings.template_id.value,
+        recipient=wish.recipient,
+        currency=session.settings.currency.value,
+        fx=wish.fx,
+        description=wish.description,
+        metadata=wish.metadata,
+        mode=session.settings.mode.value,
+        stamp=wish.stamp,
+    )
+    if wish.file is None:
+        return intake.from_flags(given)
+    if wish.file == "-" and sys.stdin is None:
+        raise InputError("--file: standard input is closed.", "Nothing was sent or recorded.")
+    stdin = sys.stdin.buffer if wish.file == "-" else None
+    return intake.from_file(wish.file, given, cast("Format | None", wish.file_format), stdin)
+
+
+def _asked(wish: Wish, session: Session) -> Asked:
+    return Asked(
+        environment=session.environment,
+        account=session.settings.account,
+        name=wish.batch,
+        idempotency_key=wish.idempotency_key,
+        again=wish.again,
+        mode=cast('Literal["auto", "sync", "async"]', session.settings.mode.value),
+        stamp=wish.stamp,
+        max_total=session.settings.max_total.value,
+        confirm_total=_amount("--confirm-total", wish.confirm_total),
+        yes=wish.yes,
+    )
+
+
+def _amount(flag: str, text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        return settings.amount(text)
+    except ValueError as error:
+        raise UsageMistake(f"{flag} {error}.") from error
+
+
+def _point_out(session: Session, plan: Plan) -> None:
+    """Say which addresses get more than one gift; it may be meant."""
+    for address, rows in plan.repeated_addresses():
+        listed = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+        session.talk.say(f"Note: {address} gets {len(rows)} gifts (rows {listed}).")

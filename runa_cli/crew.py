@@ -1,0 +1,61 @@
+"""A few threads that work through a list, and stop in good order when a person says so."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+
+
+class Crew:
+    """Works through items with up to `size` threads.
+
+    The first Ctrl-C lets nobody begin another item and waits for those at work; the second ends the waiting at once.
+    """
+
+    def __init__(self, size: int, say: Callable[[str], None]) -> None:
+        self._size = size
+        self._say = say
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Let nobody begin another item."""
+        self._stop.set()
+
+    def work(self, items: Iterable[int], task: Callable[[int], None]) -> bool:
+        """Do the task for each item. Returns whether a person interrupted it. Raises what a task raises."""
+        waiting = list(reversed(list(items)))
+        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        size = min(self._size, len(waiting))
+        for _ in range(size):
+            threading.Thread(target=self._member, args=(waiting, task, ended), daemon=True).start()
+        return self._watch(ended, size)
+
+    def _member(
+        self, waiting: list[int], task: Callable[[int], None], ended: "queue.SimpleQueue[BaseException | None]"
+    ) -> None:
+        try:
+            while waiting and not self._stop.is_set():
+                task(waiting.pop())
+        except IndexError:  # another thread took the last one
+            ended.put(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the work was asked for
+            self._stop.set()
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    def _watch(self, ended: "queue.SimpleQueue[BaseException | None]", members: int) -> bool:
+        interrupted = False
+        while members:
+            try:
+                error = ended.get()
+            except KeyboardInterrupt:
+                if interrupted:
+                    return True
+                interrupted = True
+                self._stop.set()
+                self._say("Stopping: no new orders; those in flight are finished. Ctrl-C again stops at once.")
+            else:
+                members -= 1
+                if error is not None:
+                    raise error
+        return interrupted

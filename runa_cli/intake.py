@@ -1,0 +1,515 @@
+"""From flags and files to a plan: every row validated, every mistake named with its place, nothing sent.
+
+Flags fill in what a file leaves out; where both speak, the file's row wins.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+from pydantic import ValidationError
+
+from runa_cli import documents, payload
+from runa_cli.jsontext import Number
+from runa_cli.mistakes import Mistakes, Place
+from runa_cli.payload import Item, Loc, OrderHead
+from runa_cli.plan import Plan
+from runa_cli.sheets import Sheet, SheetRow
+
+Format = Literal["json", "jsonl", "csv"]
+MOST_QUANTITY = 100_000
+
+_SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
+_FLAGS = {
+    "face_value": "--face-value",
+    "email": "--email",
+    "recipient": "--recipient",
+    "product": "--product",
+    "product_template": "--product-template",
+    "template_id": "--template-id",
+    "currency": "--currency",
+    "description": "--description",
+    "metadata": "--metadata",
+    "quantity": "--quantity",
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What flags and settings say about items and orders. Amounts are text, as typed."""
+
+    face_value: str | None = None
+    emails: tuple[str, ...] = ()
+    quantity: str | None = None
+    products: tuple[str, ...] = ()
+    product_template: str | None = None
+    template_id: str | None = None
+    recipient: str | None = None
+    currency: str | None = None
+    fx: bool = False
+    description: str | None = None
+    metadata: tuple[str, ...] = ()  # KEY=VALUE
+    mode: str = "auto"
+    stamp: bool = True
+
+
+class _Where(Protocol):
+    """Names the place of a mistake in terms of what the person wrote."""
+
+    def __call__(self, loc: Loc) -> Place: ...
+
+
+def from_flags(given: Given) -> Plan:
+    """Make the plan of one order out of flags alone. Raises InputError."""
+    mistakes = Mistakes()
+    intake = _Intake(given, mistakes, Plan(source="flags", shape="object", most_items=payload.MOST_ITEMS))
+    fields = _given_fields(given)
+    emails: tuple[str | None, ...] = given.emails or (None,)
+    quantity = 1 if given.emails else _quantity(fields.get("quantity"), Place(flag="--quantity"), mistakes)
+    count = len(given.emails) if given.emails else quantity
+    if count > payload.MOST_ITEMS:
+        mistakes.add(
+            Place(flag="--email" if given.emails else "--quantity"),
+            f"makes {count} items, but one order holds at most {payload.MOST_ITEMS}: use --file, which makes several",
+        )
+        count = 1
+    for row in range(1, count + 1):
+        address = emails[(row - 1) % len(emails)]
+        intake.add_item(_document({**fields, "email": address}), _flag_place, row=row)
+    return intake.finish()
+
+
+def from_file(path: str, given: Given, file_format: Format | None, stdin: BinaryIO | None = None) -> Plan:
+    """Make the plan of a file, or of standard input where that is given. Raises InputError."""
+    mistakes = Mistakes()
+    if stdin is not None:
+        return _from_stream(stdin, "stdin", given, file_format, mistakes)
+    try:
+        with Path(path).open("rb") as stream:
+            return _from_stream(stream, path, given, file_format, mistakes)
+    except OSError as error:
+        mistakes.stop(Place(flag="--file"), f"cannot read {path}: {error.strerror}")
+
+
+def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format | None, mistakes: Mistakes) -> Plan:
+    start = stream.peek(documents.PEEK) if hasattr(stream, "peek") else b""
+    kind = file_format or _SUFFIXES.get(Path(name).suffix.lower()) or _by_content(start)
+    plan = Plan(source="file", most_items=1 if given.mode == "sync" else payload.MOST_ITEMS)
+    intake = _Intake(given, mistakes, plan)
+    if kind == "csv":
+        intake.add_sheet(Sheet(stream, name, mistakes))
+    else:
+        read = documents.read_json if kind == "json" else documents.read_jsonl
+        intake.add_values(read(stream, name, mistakes))
+    if not plan.item_count:
+        mistakes.add(Place(file=name), "holds no items")
+    return intake.finish()
+
+
+def _by_content(start: bytes) -> Format:
+    first = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if first not in {b"{", b"["}:
+        return "csv"
+    return "jsonl" if documents.looks_like_lines(start) else "json"
+
+
+class _Intake:
+    """Validates items and orders and adds them to the plan."""
+
+    def __init__(self, given: Given, mistakes: Mistakes, plan: Plan) -> None:
+        self._given = given
+        self._metadata = _metadata(given.metadata, mistakes)
+        self._mistakes = mistakes
+        self._plan = plan
+        self._heads: dict[tuple[str | None, str | None], OrderHead | None] = {}
+        self._foreign: list[Place] = []
+        self._row = 0
+
+    def finish(self) -> Plan:
+        """Return the plan, or raise InputError with every mistake there was."""
+        self._check_exchange()
+        self._check_sync()
+        try:
+            self._mistakes.check()
+        except BaseException:
+            self._plan.close()
+            raise
+        return self._plan
+
+    # --- items ---------------------------------------------------------------------------------------------------
+
+    def add_item(
+        self,
+        document: object,
+        where: _Where,
+        *,
+        row: int,
+        currency: str | None = None,
+        description: str | None = None,
+        reference: str | None = None,
+        carried: tuple[str, ...] = (),
+        quantity: int = 1,
+    ) -> None:
+        """Validate one item that stands alone and add it, as often as its quantity says."""
+        item = self._item(document, where, ())
+        if item is None:
+            return
+        paying = currency or self._given.currency
+        own = self._own_currency([item], where, ())
+        head = self._head(paying or own, description, where)
+        if head is None or not self._agree(own, head.payment_method.currency, where, ("payment_method", "currency")):
+            return
+        for _ in range(quantity):
+            self._plan.add(
+                item,
+                head,
+                row=row,
+                currency=own or head.payment_method.currency,
+                group=_country(item),
+                reference=reference,
+                carried=carried,
+            )
+
+    def add_sheet(self, sheet: Sheet) -> None:
+        """Add the rows of a CSV file."""
+        self._plan.columns = sheet.carried
+        place = Place(line=1)
+        if "face_value" not in sheet.columns and self._given.face_value is None:
+            self._mistakes.add(place, "there is no column face_value, and no --face-value either")
+        self._mistakes.check()
+        fields = {**_given_fields(self._given), "email": self._single_email()}
+        for row in sheet.rows():
+            self._add_row(row, fields)
+
+    def _add_row(self, row: SheetRow, given: Mapping[str, Any]) -> None:
+        own = {name: cell for name, cell in row.cells.items() if cell}
+        if own.keys() & {"product", "product_template"}:
+            given = {name: value for name, value in given.items() if name not in {"product", "product_template"}}
+        fields = {**given, **own}
+        where = _RowPlace(row.place)
+        if isinstance(fields.get("product"), str):
+            fields["product"] = [code.strip() for code in fields["product"].split("|")]
+        if own.keys() >= {"product", "product_template"}:
+            self._mistakes.add(
+                where(("products",)), "stands beside product_template: a gift has one choice of products"
+            )
+            return
+        self.add_item(
+            _document(fields),
+            where,
+            row=row.row,
+            currency=fields.get("currency"),
+            description=fields.get("description"),
+            reference=own.get("reference"),
+            carried=row.carried,
+            quantity=_quantity(fields.get("quantity"), where(("quantity",)), self._mistakes),
+        )
+
+    # --- JSON ----------------------------------------------------------------------------------------------------
+
+    def add_values(self, values: Iterator[documents.Value]) -> None:
+        """Add the orders and items of a JSON or JSONL file."""
+        for value in values:
+            where = _JsonPlace(value.place)
+            if not isinstance(value.value, dict):
+                self._mistakes.add(value.place, f"must be an order or an item, found {payload.shown(value.value)}")
+            elif {"items", "payment_method"} & value.value.keys():
+                if value.alone:
+                    self._plan.shape = "object"
+                self._add_order(value.value, where)
+            else:
+                self._row += 1
+                self.add_item(self._filled(value.value), where, row=self._row)
+
+    def _add_order(self, document: dict[str, Any], where: _Where) -> None:
+        items = document.get("items")
+        for name in document.keys() - {"payment_method", "items", "description", "metadata"}:
+            self._mistakes.add(where((name,)), "is not a field Runa knows")
+        if not isinstance(items, list):
+            self._mistakes.add(where(("items",)), "is missing" if items is None else "must be a list")
+            return
+        if not 1 <= len(items) <= payload.MOST_ITEMS:
+            self._mistakes.add(where(("items",)), f"must hold 1 to {payload.MOST_ITEMS} items, found {len(items)}")
+            items = items[: payload.MOST_ITEMS]
+        valid = [self._item(self._filled(item), where, ("items", index)) for index, item in enumerate(items)]
+        present = [item for item in valid if item is not None]
+        own = self._own_currency(present, where, ("items",))
+        self._check_templates(present, where)
+        head = self._order_head(document, own, where)
+        if head is None or len(present) < len(valid):
+            self._row += len(items)
+            return
+        if not self._agree(own, head.payment_method.currency, where, ("payment_method", "currency")):
+            return
+        group = f"order {self._row}"
+        for item in present:
+            self._row += 1
+            self._plan.add(
+                item, head, row=self._row, currency=own or head.payment_method.currency, group=group, whole=True
+            )
+
+    def _filled(self, document: object) -> object:
+        """Return an item as JSON gave it, with what it leaves out filled in from the flags."""
+        if not isinstance(document, dict):
+            return document
+        fields = _document({**_given_fields(self._given), "email": self._single_email()})
+        filled = {**{name: value for name, value in fields.items() if value is not None}, **document}
+        method = filled.get("distribution_method")
+        if isinstance(method, dict) and self._given.template_id and "template_id" not in method:
+            filled["distribution_method"] = {**method, "template_id": self._given.template_id}
+        return filled
+
+    def _order_head(self, document: Mapping[str, Any], own: str | None, where: _Where) -> OrderHead | None:
+        method = document.get("payment_method")
+        currency = self._given.currency or own
+        if method is None and currency is None:
+            self._mistakes.add(where(("payment_method",)), _UNTOLD_CURRENCY)
+            return None
+        head = {
+            "payment_method": {"type": "ACCOUNT_BALANCE", "currency": currency} if method is None else method,
+            "description": document.get("description", self._given.description),
+            "metadata": self._merged_metadata(document.get("metadata")),
+        }
+        return self._validated_head(head, where)
+
+    def _merged_metadata(self, own: object) -> object:
+        if own is None or isinstance(own, dict):
+            return {**self._metadata, **(own or {})} or None
+        return own
+
+    # --- rules ---------------------------------------------------------------------------------------------------
+
+    def _item(self, document: object, where: _Where, base: Loc) -> Item | None:
+        try:
+            item = Item.model_validate(document)
+        except ValidationError as error:
+            for loc, sentence in payload.complaints(error):
+                self._mistakes.add(where(base + loc), sentence)
+            return None
+        broken = list(payload.item_rules(item))
+        for loc, sentence in broken:
+            self._mistakes.add(where(base + loc), sentence)
+        return None if broken else item
+
+    def _head(self, currency: str | None, description: str | None, where: _Where) -> OrderHead | None:
+        key = (currency, description or self._given.description)
+        if key in self._heads:
+            return self._heads[key]
+        if currency is None:
+            self._mistakes.add(where(("payment_method", "currency")), _UNTOLD_CURRENCY)
+            return None
+        head = self._validated_head(
+            {
+                "payment_method": {"type": "ACCOUNT_BALANCE", "currency": currency},
+                "description": key[1],
+                "metadata": dict(self._metadata) or None,
+            },
+            where,
+        )
+        if head is not None and len(self._heads) < 1024:
+            self._heads[key] = head
+        return head
+
+    def _validated_head(self, document: Mapping[str, Any], where: _Where) -> OrderHead | None:
+        try:
+            head = OrderHead.model_validate(document)
+        except ValidationError as error:
+            for loc, sentence in payload.complaints(error):
+                self._mistakes.add(where(loc), sentence)
+            return None
+        metadata = head.metadata or {}
+        if payload.STAMP in metadata:
+            self._mistakes.add(
+                where(("metadata",)), f"must not name {payload.STAMP}: this program stamps orders with it"
+            )
+            return None
+        if self._given.stamp and len(metadata) == payload.MOST_METADATA:
+            self._mistakes.add(
+                where(("metadata",)),
+                f"has {len(metadata)} pairs; one more is taken by the stamp: leave one out, or use --no-stamp",
+            )
+            return None
+        return head
+
+    def _own_currency(self, items: list[Item], where: _Where, base: Loc) -> str | None:
+        """Return the one currency of the items' products; None where their codes do not tell."""
+        seen: dict[str, str] = {}
+        countries: dict[str, str] = {}
+        for item in items:
+            for code in item.codes:
+                if currency := payload.code_currency(code):
+                    seen.setdefault(currency, code)
+                if country := payload.code_country(code):
+                    countries.setdefault(country, code)
+        for kind, found in (("currency", seen), ("country", countries)):
+            if len(found) > 1:
+                listed = ", ".join(f"{code} ({name})" for name, code in found.items())
+                loc = base or ("products",)
+                self._mistakes.add(where(loc), f"must all be of one {kind}, found {listed}")
+                break
+        return next(iter(seen), None)
+
+    def _agree(self, own: str | None, paying: str, where: _Where, loc: Loc) -> bool:
+        if own is None or own == paying:
+            return True
+        if not self._given.fx:
+            self._mistakes.add(
+                where(loc),
+                f"is {paying}, but the products are in {own}: Runa would convert and charge a fee. Pay in {own},"
+                " or say --fx if that is meant",
+            )
+            return False
+        self._foreign.append(where(loc))
+        return True
+
+    def _check_templates(self, items: list[Item], where: _Where) -> None:
+        for name, found in (
+            ("product templates", {getattr(item.products, "template_id", None) for item in items}),
+            ("redemption templates", {item.distribution_method.template_id for item in items}),
+        ):
+            if len(found - {None}) > payload.MOST_TEMPLATES:
+                self._mistakes.add(
+                    where(("items",)),
+                    f"must name at most {payload.MOST_TEMPLATES} different {name}, found {len(found - {None})}",
+                )
+
+    def _check_exchange(self) -> None:
+        if self._foreign and (self._plan.item_count > 1 or self._given.mode == "async"):
+            self._mistakes.add(
+                self._foreign[0],
+                "needs a conversion, which Runa makes only for a single item in sync mode,"
+                f" found {self._plan.item_count} item(s) in mode {self._given.mode}",
+            )
+
+    def _check_sync(self) -> None:
+        if self._given.mode != "sync":
+            return
+        for order in self._plan.orders():
+            if len(order.gifts) > 1:
+                self._mistakes.add(Place(flag="--mode"), f"sync takes one item an order, found {len(order.gifts)}")
+                return
+
+    def _single_email(self) -> str | None:
+        if len(self._given.emails) > 1:
+            self._mistakes.stop(
+                Place(flag="--email"), f"fills in one address beside --file, found {len(self._given.emails)}"
+            )
+        return self._given.emails[0] if self._given.emails else None
+
+
+_UNTOLD_CURRENCY = "cannot be told from the products: say which balance pays with --currency"
+
+
+def _country(item: Item) -> str:
+    """Return what keeps items of different countries apart, for Runa takes one country an order."""
+    return next(filter(None, map(payload.code_country, item.codes)), "")
+
+
+def _metadata(pairs: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
+    metadata: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            mistakes.add(Place(flag="--metadata"), f"must be KEY=VALUE, found {payload.shown(pair)}")
+        elif key in metadata:
+            mistakes.add(Place(flag="--metadata"), f"names {payload.shown(key)} twice")
+        metadata[key] = value
+    return metadata
+
+
+def _given_fields(given: Given) -> dict[str, Any]:
+    fields = {
+        "face_value": given.face_value,
+        "recipient": given.recipient,
+        "product": list(given.products) or None,
+        "product_template": given.product_template,
+        "template_id": given.template_id,
+        "currency": given.currency,
+        "description": given.description,
+        "quantity": given.quantity,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _document(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item that flat fields describe, in the API's shape; what is missing stays out."""
+    template = {"template_id": fields["template_id"]} if fields.get("template_id") else {}
+    document: dict[str, Any] = {"distribution_method": {**_distribution(fields), **template}}
+    if fields.get("face_value") is not None:
+        document["face_value"] = _number(str(fields["face_value"]))
+    codes = fields.get("product")
+    if fields.get("product_template") is not None:
+        document["products"] = {"type": "TEMPLATE", "template_id": fields["product_template"]}
+    elif codes:
+        document["products"] = (
+            {"type": "SINGLE", "value": codes[0]} if len(codes) == 1 else {"type": "MULTIPLE", "values": codes}
+        )
+    return document
+
+
+def _distribution(fields: Mapping[str, Any]) -> dict[str, Any]:
+    email, recipient = fields.get("email"), fields.get("recipient")
+    address = {} if email is None else {"email_address": email}
+    if recipient is not None:
+        return {"type": "RECIPIENT", "recipient_reference": recipient, **address}
+    return {"type": "EMAIL", **address} if address else {"type": "PAYOUT_LINK"}
+
+
+def _number(text: str) -> object:
+    """Return the amount in plain digits as a number; anything else stays text and is a mistake by itself."""
+    if text.isascii() and text.replace(".", "", 1).isdigit() and not text.startswith(".") and not text.endswith("."):
+        whole, dot, cents = text.partition(".")
+        return Number((whole.lstrip("0") or "0") + dot + cents)
+    return text
+
+
+def _quantity(text: str | None, place: Place, mistakes: Mistakes) -> int:
+    if text is None:
+        return 1
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_QUANTITY and len(text) < 9):
+        mistakes.add(place, f"must be a whole number from 1 to {MOST_QUANTITY}, found {payload.shown(text)}")
+        return 1
+    return int(text)
+
+
+_FIELDS: dict[Loc, str] = {
+    ("face_value",): "face_value",
+    ("distribution_method", "email_address"): "email",
+    ("distribution_method", "recipient_reference"): "recipient",
+    ("distribution_method", "template_id"): "template_id",
+    ("payment_method", "currency"): "currency",
+    ("products", "template_id"): "product_template",
+}
+
+
+def _field(loc: Loc) -> str:
+    """Return the flat field that a path in the API's item stands for."""
+    flat = _FIELDS.get(loc[:2]) or _FIELDS.get(loc[:1])
+    return flat or ("product" if loc[0] == "products" else str(loc[0]))
+
+
+def _flag_place(loc: Loc) -> Place:
+    return Place(flag=_FLAGS.get(_field(loc), _field(loc)))
+
+
+@dataclass(frozen=True)
+class _RowPlace:
+    """Places in a CSV row."""
+
+    place: Place
+
+    def __call__(self, loc: Loc) -> Place:
+        return replace(self.place, column=_field(loc))
+
+
+@dataclass(frozen=True)
+class _JsonPlace:
+    """Places in a JSON document, as a path."""
+
+    place: Place
+
+    def __call__(self, loc: Loc) -> Place:
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
+        path = ((self.place.path or "") + steps).lstrip(".")
+        return Place(file=self.place.file, line=self.place.line, path=path or None)

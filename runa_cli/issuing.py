@@ -1,0 +1,292 @@
+"""The only sequencer of money: weigh, guard, record, claim, send, resume.
+
+A create is weighed against the ledger first. What was asked for before is resumed or refused; only what is new is
+recorded, and only what is recorded and claimed is sent.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from runa_cli import payload
+from runa_cli.client import Client
+from runa_cli.crew import Crew
+from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused
+from runa_cli.governor import Governor
+from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, State, Tally
+from runa_cli.plan import Plan
+from runa_cli.runs import Run, money
+from runa_cli.settling import Progress, Say, Settler, Terms, Tools, context, recorded_trouble, renew
+
+SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
+UNFINISHED = frozenset(State) - SETTLED
+UNSENT = (State.PREPARED, State.REJECTED)
+
+Ask = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a create was asked for: names, guards and consent. Amounts are in the currency of the face values."""
+
+    environment: str
+    account: str
+    name: str | None = None
+    idempotency_key: str | None = None
+    again: bool = False
+    mode: str = "auto"
+    stamp: bool = True
+    max_total: Decimal | None = None
+    confirm_total: Decimal | None = None
+    yes: bool = False
+
+
+@dataclass
+class Issuing:
+    """Issues batches: one ledger, one way to Runa, one way to talk to the person."""
+
+    ledger: Ledger
+    client: Client
+    terms: Terms
+    progress: Progress
+    say: Say
+    ask: Ask | None = None
+    concurrency: int = 1
+    governor: Governor = field(default_factory=Governor)
+    tools: Tools = field(default_factory=Tools)
+
+    # --- create --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def create(self, plan: Plan, asked: Asked, preflight: Callable[[Plan], None] | None = None) -> Iterator[Run]:
+        """Issue a plan once, and hold the claim on its batch until the result is shown.
+
+        Raises GuardRefused, BatchBusy, LedgerUnusable or an error of the preflight, always before anything is sent.
+        What goes wrong after that is in the run.
+        """
+        check_total(plan.sums, asked)
+        batch, fresh = self._admit(plan, asked, preflight)
+        with self.claimed(batch):
+            if not fresh:
+                self.consent_to_resume(batch, asked.account, yes=asked.yes or asked.confirm_total is not None)
+            for order in self.ledger.orders(batch, [State.REJECTED]):
+                if not order.own_key:
+                    renew(self.ledger, batch, order, self.tools.now())
+            yield self.finish(batch)
+
+    def _admit(self, plan: Plan, asked: Asked, preflight: Callable[[Plan], None] | None) -> tuple[Batch, bool]:
+        """Return the batch to work on, and whether it is a new one."""
+        fingerprint = plan.fingerprint()
+        while True:
+            known = self.ledger.batches_with(asked.environment, fingerprint)
+            batch = self._recorded(plan, asked, fingerprint, known)
+            if batch is not None:
+                return batch, False
+            self._consent(
+                plan.sums,
+                plan.item_count,
+                asked.account,
+                live=asked.environment == "live",
+                yes=asked.yes or asked.confirm_total is not None,
+            )
+            if preflight:
+                preflight(plan)
+            name = asked.name or made_up_name(self.tools)
+            batch = self.ledger.record(
+                NewBatch(
+                    environment=asked.environment,
+                    name=name,
+                    named=asked.name is not None,
+                    source=plan.source,
+                    shape=plan.shape,
+                    fingerprint=fingerprint,
+                    account=asked.account,
+                    columns=plan.columns,
+                ),
+                new_orders(plan, asked, name),
+                known=[other.id for other in known],
+                now=self.tools.now(),
+            )
+            if batch is not None:
+                return batch, True
+
+    def _recorded(self, plan: Plan, asked: Asked, fingerprint: str, known: list[Batch]) -> Batch | None:
+        """Return the batch in which this was asked for before, or None where it is new. Raises GuardRefused."""
+        if asked.idempotency_key is not None:
+            return self._by_key(plan, asked, asked.idempotency_key)
+        if asked.name is None:
+            return self._by_content(plan, asked, known)
+        batch = self.ledger.batch(asked.environment, asked.name)
+        if batch is not None and batch.fingerprint != fingerprint:
+            raise GuardRefused(
+                f"Batch {batch.name} was issued with other content. Nothing was sent.",
+                "Use another batch name for other gifts.",
+                Context(batch=batch.name),
+                code="batch_changed",
+            )
+        return batch
+
+    def _by_key(self, plan: Plan, asked: Asked, key: str) -> Batch | None:
+        order = self.ledger.order_by_key(asked.environment, key)
+        named = self.ledger.batch(asked.environment, asked.name) if asked.name else None
+        if order is None and named is None:
+            return None
+        digests = [planned.body_sha256 for planned in plan.orders()]
+        if order is None or [order.body_sha256] != digests or (named is not None and named.id != order.batch_id):
+            raise GuardRefused(
+                f"The key {key} was recorded for another order, or its batch under another key. Nothing was sent.",
+                "One key stands for one order: give the same order, or another key.",
+                Context(batch=named.name if named else None, idempotency_key=key),
+                code="key_reused",
+            )
+        return self.ledger.batch_of(order)
+
+    def _by_content(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
+        for batch in known:
+            tally = self.ledger.tally(batch)
+            undone = tally.any(*UNFINISHED, State.REJECTED) or batch.shown_at is None
+            # With --again, an order that was accepted and shown is done as far as the person knows.
+            seen = asked.again and batch.shown_at is not None and not tally.any(State.SENT, *UNSENT)
+            if undone and not seen:
+                return batch
+            if not asked.again and self._is_duplicate(plan, batch, tally):
+                raise self._duplicate(batch)
+        return None
+
+    def _is_duplicate(self, plan: Plan, batch: Batch, tally: Tally) -> bool:
+        if not tally.any(State.COMPLETED, State.FAILED):
+            return False
+        recent = tally.settled_at is not None and self.tools.now() - tally.settled_at < SAME_ORDER_AGAIN
+        return recent or (plan.source == "file" and batch.source == "file")
+
+    def _duplicate(self, batch: Batch) -> GuardRefused:
+        order = next(self.ledger.orders(batch))
+        return GuardRefused(
+            f"The same was issued on {batch.created_at.astimezone():%Y-%m-%d at %H:%M:%S} as batch {batch.name}."
+            " Nothing was sent.",
+            f"`runa batch export {batch.name}` shows its links again. If it is meant once more, add --again.",
+            context(batch, order),
+            code="duplicate",
+        )
+
+    # --- consent -------------------------------------------------------------------------------------------------
+
+    def _consent(self, sums: Mapping[str, Decimal], items: int, account: str, *, live: bool, yes: bool) -> None:
+        """Make sure that somebody wants live money to move."""
+        if not live or yes:
+            return
+        gifts = f"{items} {'gift' if items == 1 else 'gifts'}, {money(sums)}"
+        if self.ask is None:
+            raise GuardRefused(
+                f"Live money needs a yes: {gifts}, from account {account}. Nothing was sent.",
+                "Without a terminal, add --yes, or --confirm-total with this total.",
+                code="not_confirmed",
+            )
+        if not self.ask(f"Issue {gifts}, in live, from account {account}?"):
+            raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
+
+    def consent_to_resume(self, batch: Batch, account: str, *, yes: bool) -> None:
+        """Make sure that what an earlier run began may go on. Raises GuardRefused.
+
+        Runa sees duplicates only inside one account, so a batch begun under another key needs a yes.
+        """
+        tally = self.ledger.tally(batch)
+        if batch.account != account and tally.any(*UNFINISHED) and not yes:
+            said = f"Batch {batch.name} was begun under the key {batch.account}.…, and this is {account}.…"
+            if self.ask is None or not self.ask(
+                f"{said}. Runa sees duplicates only inside one account. Is it the same?"
+            ):
+                raise GuardRefused(
+                    f"{said}. Nothing was sent.",
+                    "If both keys belong to the same account, add --yes. If not, use the key it was begun under.",
+                    Context(batch=batch.name),
+                    code="key_changed",
+                )
+        if left := sum(tally.items[state] for state in UNSENT):
+            self._consent(tally.sums(UNSENT), left, account, live=batch.environment == "live", yes=yes)
+
+    # --- working on a batch --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def claimed(self, batch: Batch) -> Iterator[None]:
+        """Work on a batch alone. Raises BatchBusy while another process does."""
+        if not self.ledger.claim(batch):
+            raise BatchBusy(
+                f"Another process works on batch {batch.name} right now. Nothing was sent by this one.",
+                "Wait until it has ended; the same command then shows its result.",
+                Context(batch=batch.name),
+            )
+        try:
+            yield
+        finally:
+            self.ledger.release(batch)
+
+    def finish(self, batch: Batch) -> Run:
+        """Send and settle every unfinished order of a claimed batch."""
+        run = Run(batch)
+        self.progress.begin(batch, self.ledger.tally(batch))
+        for order in self.ledger.orders(batch, SETTLED):
+            run.note(order, recorded_trouble(order, context(batch, order)))
+            self.progress.settled(order)
+        crew = Crew(self.concurrency, self.say)
+        settler = Settler(
+            self.ledger, self.client, batch, self.terms, self.progress, self.say, self.governor, self.tools
+        )
+
+        def settle(order_row: int) -> None:
+            settled = settler.settle(self.ledger.order(order_row))
+            run.note(settled.order, settled.trouble)
+            if isinstance(settled.trouble, CredentialRefused):
+                crew.stop()  # the next order would be refused for the same reason
+
+        try:
+            run.interrupted = crew.work([order.id for order in self.ledger.orders(batch, UNFINISHED)], settle)
+        finally:
+            run.tally = self.ledger.tally(batch)
+            self.progress.end(run.tally)
+        return run
+
+
+def made_up_name(tools: Tools) -> str:
+    """Return a name for a batch that was given none."""
+    return f"{tools.now():%Y-%m-%d}-{secrets.token_hex(5)}"
+
+
+def new_orders(plan: Plan, asked: Asked, batch: str) -> Iterator[NewOrder]:
+    """Yield the plan's orders with their keys and final bytes."""
+    for planned in plan.orders():
+        sha256 = planned.body_sha256
+        key = asked.idempotency_key or payload.derive_key(asked.environment, batch, planned.position, 0, sha256)
+        yield NewOrder(
+            position=planned.position,
+            generation=0,
+            idempotency_key=key,
+            own_key=asked.idempotency_key is not None,
+            body=planned.body(key if asked.stamp else None),
+            body_sha256=sha256,
+            mode=asked.mode if asked.mode != "auto" else "sync" if len(planned.gifts) == 1 else "async",
+            currency=planned.currency,
+            total=str(planned.total),
+            item_count=len(planned.gifts),
+            gifts=planned.gifts,
+        )
+
+
+def check_total(sums: Mapping[str, Decimal], asked: Asked) -> None:
+    """Hold the total against the cap and the total that was confirmed. Raises GuardRefused."""
+    for currency, total in sums.items():
+        if asked.max_total is not None and total > asked.max_total:
+            raise GuardRefused(
+                f"The total of {total:,.2f} {currency} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
+                "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant.",
+                code="above_max_total",
+            )
+    if asked.confirm_total is not None and list(sums.values()) != [asked.confirm_total]:
+        raise GuardRefused(
+            f"The total is {money(sums)}, but {asked.confirm_total:,.2f} was confirmed. Nothing was sent.",
+            "Check the input; --confirm-total must be its exact total, in one currency.",
+            code="total_differs",
+        )

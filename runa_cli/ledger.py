@@ -1,0 +1,709 @@
+"""The journal: every order is recorded here before it is sent, and every reply before it is shown.
+
+SQLite in WAL mode with `synchronous=FULL`: once a call returns, what it wrote survives a crash of the process and of
+the machine. No transaction is held while a socket is open. The API key never comes here.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from runa_cli import jsontext
+from runa_cli.claims import Claims
+from runa_cli.errors import LedgerUnusable
+
+BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
+
+MIGRATIONS = (
+    """
+    CREATE TABLE batch (
+        id INTEGER PRIMARY KEY,
+        environment TEXT NOT NULL,
+        name TEXT NOT NULL,
+        named INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        shape TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        account TEXT NOT NULL,
+        columns TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        shown_at TEXT,
+        UNIQUE (environment, name)
+    );
+    CREATE INDEX batch_by_content ON batch (environment, fingerprint);
+    CREATE TABLE purchase (
+        id INTEGER PRIMARY KEY,
+        batch_id INTEGER NOT NULL REFERENCES batch (id),
+        environment TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        idempotency_key TEXT NOT NULL,
+        own_key INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        body_sha256 TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        total TEXT NOT NULL,
+        item_count INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('prepared', 'sent', 'accepted', 'completed', 'failed', 'rejected', 'abandoned')),
+        prepared_at TEXT NOT NULL,
+        first_sent_at TEXT,
+        settled_at TEXT,
+        order_id TEXT,
+        http_status INTEGER,
+        request_id TEXT,
+        error_type TEXT,
+        error_text TEXT,
+        same_errors INTEGER NOT NULL DEFAULT 0,
+        reply BLOB,
+        UNIQUE (batch_id, position, generation),
+        UNIQUE (environment, idempotency_key)
+    );
+    CREATE INDEX purchase_by_state ON purchase (batch_id, state);
+    CREATE INDEX purchase_by_order ON purchase (order_id);
+    CREATE TABLE gift (
+        id INTEGER PRIMARY KEY,
+        purchase_id INTEGER NOT NULL REFERENCES purchase (id),
+        slot INTEGER NOT NULL,
+        row INTEGER NOT NULL,
+        reference TEXT,
+        carried TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        item TEXT NOT NULL,
+        issued TEXT,
+        UNIQUE (purchase_id, slot)
+    );
+    CREATE INDEX gift_by_identity ON gift (identity);
+    """,
+)
+
+
+class State(StrEnum):
+    """What is already true of an order."""
+
+    PREPARED = "prepared"  # recorded, not sent
+    SENT = "sent"  # may have reached Runa, outcome unknown
+    ACCEPTED = "accepted"  # Runa gave an id, still processing
+    COMPLETED = "completed"
+    FAILED = "failed"  # Runa says FAILED
+    REJECTED = "rejected"  # Runa's final answer was no
+    ABANDONED = "abandoned"  # a person gave it up
+
+
+SETTLED = frozenset({State.COMPLETED, State.FAILED, State.REJECTED, State.ABANDONED})
+# States in which money has moved or may have: what is in one of them is never issued anew by itself.
+HELD = frozenset({State.SENT, State.ACCEPTED, State.COMPLETED, State.FAILED, State.ABANDONED})
+
+
+@dataclass(frozen=True)
+class Gift:
+    """One item on its way into the ledger: its input row, what the row carried, and the item as it is sent."""
+
+    row: int
+    reference: str | None
+    carried: Sequence[str]
+    identity: str
+    item: str
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """An order to record. The body is final: these bytes are what is sent, each time."""
+
+    position: int
+    generation: int
+    idempotency_key: str
+    own_key: bool
+    body: bytes
+    body_sha256: str
+    mode: str
+    currency: str
+    total: str
+    item_count: int
+    gifts: Sequence[Gift]
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """A batch to record."""
+
+    environment: str
+    name: str
+    named: bool
+    source: str
+    shape: str
+    fingerprint: str
+    account: str
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A recorded batch."""
+
+    id: int
+    environment: str
+    name: str
+    named: bool
+    source: str
+    shape: str
+    fingerprint: str
+    account: str
+    columns: tuple[str, ...]
+    created_at: datetime
+    shown_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A recorded order. `body` and `reply` are the exact bytes; either is None once pruned."""
+
+    id: int
+    batch_id: int
+    position: int
+    generation: int
+    idempotency_key: str
+    own_key: bool
+    body: bytes
+    body_sha256: str
+    mode: str
+    currency: str
+    total: str
+    item_count: int
+    state: State
+    prepared_at: datetime
+    first_sent_at: datetime | None
+    settled_at: datetime | None
+    order_id: str | None
+    http_status: int | None
+    request_id: str | None
+    error_type: str | None
+    error_text: str | None
+    same_errors: int
+    reply: bytes | None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The order as it is sent."""
+        document = jsontext.loads(self.body)
+        return document if isinstance(document, dict) else {}
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The items as they are sent."""
+        return list(self.document["items"])
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the results: a gift and the order it is part of."""
+
+    row: int
+    reference: str | None
+    carried: tuple[str, ...]
+    item: dict[str, Any]
+    issued: dict[str, Any] | None
+    state: State
+    order_id: str | None
+    currency: str
+    error_text: str | None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What is worth keeping of one answer."""
+
+    http_status: int | None = None
+    request_id: str | None = None
+    error_type: str | None = None
+    error_text: str | None = None
+    same_errors: int = 0
+
+
+NOTHING = Exchange()
+
+
+@dataclass
+class Tally:
+    """Orders, items and money (by currency of the face values) in each state, and when the last order settled."""
+
+    orders: Counter[State] = field(default_factory=Counter)
+    items: Counter[State] = field(default_factory=Counter)
+    money: dict[State, dict[str, Decimal]] = field(default_factory=dict)
+    settled_at: datetime | None = None
+
+    def count(self, state: State, total: Decimal, currency: str, items: int) -> None:
+        """Count one order."""
+        self.orders[state] += 1
+        self.items[state] += items
+        sums = self.money.setdefault(state, {})
+        sums[currency] = sums.get(currency, Decimal(0)) + total
+
+    def any(self, *states: State) -> bool:
+        """Tell whether an order is in one of these states."""
+        return any(self.orders[state] for state in states)
+
+    def sums(self, states: Iterable[State] = tuple(State)) -> dict[str, Decimal]:
+        """Return the money in these states by currency."""
+        total: dict[str, Decimal] = {}
+        for state in states:
+            for currency, amount in self.money.get(state, {}).items():
+                total[currency] = total.get(currency, Decimal(0)) + amount
+        return total
+
+
+class Ledger:
+    """The open journal. Every method commits before it returns. Raises LedgerUnusable throughout."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()  # the threads that send orders share one connection
+        with _explained(path):
+            _create_private(path)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._connection.row_factory = sqlite3.Row
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("PRAGMA foreign_keys = ON")
+                _migrate(self._connection, path)
+            except BaseException:
+                self._connection.close()
+                raise
+        self._claims = Claims(path.with_name(path.name + "-claims"))
+
+    def close(self) -> None:
+        """Let go of the file and of every claim."""
+        with self._lock:
+            self._claims.close()
+            self._connection.close()
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- recording -----------------------------------------------------------------------------------------------
+
+    def record(
+        self, batch: NewBatch, orders: Iterable[NewOrder], *, known: Iterable[int], now: datetime
+    ) -> Batch | None:
+        """Record a batch with its orders, all of them or none.
+
+        `known` are the batches of the same content that were weighed before. Returns None, and records nothing, when
+        another process has recorded one since, or one of the same name or key: then it must be decided anew.
+        """
+        with self._transaction() as sql:
+            others = {other.id for other in self.batches_with(batch.environment, batch.fingerprint)} - set(known)
+            if others or self.batch(batch.environment, batch.name) is not None:
+                return None
+            batch_id = int(
+                sql.execute(
+                    "INSERT INTO batch (environment, name, named, source, shape, fingerprint, account, columns,"
+                    " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        batch.environment,
+                        batch.name,
+                        batch.named,
+                        batch.source,
+                        batch.shape,
+                        batch.fingerprint,
+                        batch.account,
+                        jsontext.dumps(list(batch.columns)),
+                        _text(now),
+                    ),
+                ).lastrowid
+                or 0
+            )
+            self._insert_orders(sql, batch_id, batch.environment, orders, now)
+            row = sql.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
+        return _batch(row)
+
+    def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
+        """Record the next generation of a rejected order; its gifts move along."""
+        with self._transaction() as sql:
+            row = sql.execute("SELECT environment FROM batch WHERE id = ?", (rejected.batch_id,)).fetchone()
+            new_id = self._insert_order(sql, rejected.batch_id, row["environment"], replacement, now)
+            sql.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", (new_id, rejected.id))
+        return self.order(new_id)
+
+    def _insert_orders(
+        self, sql: sqlite3.Connection, batch_id: int, environment: str, orders: Iterable[NewOrder], now: datetime
+    ) -> None:
+        for order in orders:
+            order_id = self._insert_order(sql, batch_id, environment, order, now)
+            sql.executemany(
+                "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, item)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        order_id,
+                        slot,
+                        gift.row,
+                        gift.reference,
+                        jsontext.dumps(list(gift.carried)),
+                        gift.identity,
+                        gift.item,
+                    )
+                    for slot, gift in enumerate(order.gifts)
+                ),
+            )
+
+    def _insert_order(
+        self, sql: sqlite3.Connection, batch_id: int, environment: str, order: NewOrder, now: datetime
+    ) -> int:
+        cursor = sql.execute(
+            "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
+            " body_sha256, mode, currency, total, item_count, state, prepared_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
+            (
+                batch_id,
+                environment,
+                order.position,
+                order.generation,
+                order.idempotency_key,
+                order.own_key,
+                order.body,
+                order.body_sha256,
+                order.mode,
+                order.currency,
+                order.total,
+                order.item_count,
+                _text(now),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    # --- what happened to an order -------------------------------------------------------------------------------
+
+    def mark_sent(self, order: Order, now: datetime) -> Order:
+        """Record that the order may reach Runa from now on. Called before its first byte leaves."""
+        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", _text(now))
+
+    def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
+        """Record that nothing of this order ever reached Runa's orders, and why."""
+        columns, *values = _exchange_columns(exchange)
+        return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values)
+
+    def note(self, order: Order, exchange: Exchange) -> Order:
+        """Record what was answered last, without a change of state."""
+        return self._update(order, *_exchange_columns(exchange))
+
+    def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
+        """Record the id that Runa gave."""
+        columns, *values = _exchange_columns(exchange)
+        return self._update(order, f"state = 'accepted', order_id = ?, reply = ?, {columns}", order_id, reply, *values)
+
+    def mark_completed(
+        self,
+        order: Order,
+        order_id: str,
+        reply: bytes,
+        issued: Sequence[Mapping[str, Any]],
+        *,
+        exchange: Exchange,
+        now: datetime,
+    ) -> Order:
+        """Record the reply with its links, each beside its gift. `issued` is in the order of the gifts."""
+        return self._settle(order, State.COMPLETED, order_id, reply, issued, exchange=exchange, now=now)
+
+    def mark_failed(self, order: Order, order_id: str, reply: bytes, exchange: Exchange, now: datetime) -> Order:
+        """Record that Runa reports the order FAILED."""
+        return self._settle(order, State.FAILED, order_id, reply, [], exchange=exchange, now=now)
+
+    def mark_rejected(self, order: Order, reply: bytes, exchange: Exchange, now: datetime) -> Order:
+        """Record Runa's final no."""
+        return self._settle(order, State.REJECTED, None, reply, [], exchange=exchange, now=now)
+
+    def mark_abandoned(self, order: Order, now: datetime) -> Order:
+        """Record that a person gave the order up."""
+        return self._update(order, "state = 'abandoned', settled_at = ?", _text(now))
+
+    def mark_shown(self, batch: Batch, now: datetime) -> None:
+        """Record that the batch's result was written where it was asked for."""
+        with self._transaction() as sql:
+            sql.execute("UPDATE batch SET shown_at = ? WHERE id = ?", (_text(now), batch.id))
+
+    def _settle(
+        self,
+        order: Order,
+        state: State,
+        order_id: str | None,
+        reply: bytes,
+        issued: Sequence[Mapping[str, Any]],
+        *,
+        exchange: Exchange,
+        now: datetime,
+    ) -> Order:
+        columns, *values = _exchange_columns(exchange)
+        with self._transaction() as sql:
+            sql.execute(
+                "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
+                f" {columns} WHERE id = ?",
+                (state, order_id, reply, _text(now), *values, order.id),
+            )
+            sql.executemany(
+                "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
+                ((jsontext.dumps(dict(item)), order.id, slot) for slot, item in enumerate(issued)),
+            )
+        return self.order(order.id)
+
+    def _update(self, order: Order, assignments: str, *values: object) -> Order:
+        with self._transaction() as sql:
+            sql.execute(f"UPDATE purchase SET {assignments} WHERE id = ?", (*values, order.id))  # noqa: S608 - as above
+        return self.order(order.id)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def batch(self, environment: str, name: str) -> Batch | None:
+        """Return a batch by its name."""
+        rows = self._select("SELECT * FROM batch WHERE environment = ? AND name = ?", environment, name)
+        return _batch(rows[0]) if rows else None
+
+    def batches(self, environment: str | None = None, *, oldest_first: bool = False) -> Iterator[Batch]:
+        """Yield the batches of one environment or of all, newest first unless asked otherwise."""
+        direction = "ASC" if oldest_first else "DESC"
+        yield from map(
+            _batch,
+            self._select(
+                f"SELECT * FROM batch WHERE ? IS NULL OR environment = ? ORDER BY id {direction}",  # noqa: S608 - own text
+                environment,
+                environment,
+            ),
+        )
+
+    def batches_with(self, environment: str, fingerprint: str) -> list[Batch]:
+        """Return the batches of the same content, newest first."""
+        rows = self._select(
+            "SELECT * FROM batch WHERE environment = ? AND fingerprint = ? ORDER BY id DESC", environment, fingerprint
+        )
+        return [_batch(row) for row in rows]
+
+    def order(self, order_row: int) -> Order:
+        """Return an order by its row in the ledger."""
+        (row,) = self._select("SELECT * FROM purchase WHERE id = ?", order_row)
+        return _order(row)
+
+    def batch_of(self, order: Order) -> Batch:
+        """Return the batch that an order is part of."""
+        return _batch(self._select("SELECT * FROM batch WHERE id = ?", order.batch_id)[0])
+
+    def claim(self, batch: Batch) -> bool:
+        """Claim a batch for this process. Returns False while another process has it."""
+        with _explained(self.path):
+            return self._claims.take(batch.id)
+
+    def release(self, batch: Batch) -> None:
+        """Let a batch go."""
+        with _explained(self.path):
+            self._claims.release(batch.id)
+
+    def order_by_key(self, environment: str, key: str) -> Order | None:
+        """Return the order that was recorded under an idempotency key."""
+        rows = self._select("SELECT * FROM purchase WHERE environment = ? AND idempotency_key = ?", environment, key)
+        return _order(rows[0]) if rows else None
+
+    def knows_order(self, environment: str, order_id: str) -> bool:
+        """Tell whether one of Runa's order ids is already bound to an order here."""
+        return any(self._select("SELECT 1 FROM purchase WHERE environment = ? AND order_id = ?", environment, order_id))
+
+    def orders(self, batch: Batch, states: Iterable[State] = tuple(State)) -> Iterator[Order]:
+        """Yield the batch's orders by position, the latest generation of each, one at a time."""
+        wanted = set(states)
+        for row in self._select(
+            "SELECT id, state, max(generation) FROM purchase WHERE batch_id = ? GROUP BY position ORDER BY position",
+            batch.id,
+        ):
+            if row["state"] in wanted:
+                yield self.order(row["id"])
+
+    def tally(self, batch: Batch) -> "Tally":
+        """Count the batch's orders, items and money by state."""
+        tally = Tally()
+        for row in self._select(
+            "SELECT state, total, currency, item_count, settled_at, max(generation) FROM purchase WHERE batch_id = ?"
+            " GROUP BY position",
+            batch.id,
+        ):
+            tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
+            tally.settled_at = max(filter(None, (tally.settled_at, _moment(row["settled_at"]))), default=None)
+        return tally
+
+    def results(self, batch: Batch) -> Iterator[Result]:
+        """Yield the batch's gifts in the order of their rows, with their links."""
+        for row in self._stream(
+            "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text FROM gift"
+            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ?"
+            " ORDER BY gift.row, gift.id",
+            batch.id,
+        ):
+            yield _result(row)
+
+    def order_results(self, order: Order) -> list[Result]:
+        """Return the gifts of one order in the order they were sent."""
+        rows = self._select(
+            "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text FROM gift"
+            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.id = ? ORDER BY gift.slot",
+            order.id,
+        )
+        return [_result(row) for row in rows]
+
+    def _select(self, statement: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock, _explained(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def _stream(self, statement: str, *values: object) -> Iterator[sqlite3.Row]:
+        """Yield rows one at a time over a connection of their own, so that others can write meanwhile."""
+        with _explained(self.path), closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
+            connection.row_factory = sqlite3.Row
+            yield from connection.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")  # a deferred one collides only later, when it must write
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise LedgerUnusable(
+            f"The ledger {path} cannot be used: {reason}.",
+            hint="Nothing is sent without it. Make room or mend its permissions, or name another file in RUNA_LEDGER.",
+        ) from error
+
+
+def _create_private(path: Path) -> None:
+    """Make the file for its owner alone before SQLite opens it: SQLite itself would leave it open to the umask."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(handle).st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise LedgerUnusable(
+                f"The ledger {path} was written by a newer runa (its version is {version}, this program knows"
+                f" {len(MIGRATIONS)}).",
+                hint="Install the newer runa here too.",
+            )
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            for statement in script.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, str | None, str | None, int]:
+    return (
+        "http_status = ?, request_id = ?, error_type = ?, error_text = ?, same_errors = ?",
+        exchange.http_status,
+        exchange.request_id,
+        exchange.error_type,
+        exchange.error_text,
+        exchange.same_errors,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _batch(row: sqlite3.Row) -> Batch:
+    columns = jsontext.loads(row["columns"])
+    return Batch(
+        id=row["id"],
+        environment=row["environment"],
+        name=row["name"],
+        named=bool(row["named"]),
+        source=row["source"],
+        shape=row["shape"],
+        fingerprint=row["fingerprint"],
+        account=row["account"],
+        columns=tuple(str(column) for column in columns) if isinstance(columns, list) else (),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        shown_at=_moment(row["shown_at"]),
+    )
+
+
+def _order(row: sqlite3.Row) -> Order:
+    return Order(
+        id=row["id"],
+        batch_id=row["batch_id"],
+        position=row["position"],
+        generation=row["generation"],
+        idempotency_key=row["idempotency_key"],
+        own_key=bool(row["own_key"]),
+        body=row["body"],
+        body_sha256=row["body_sha256"],
+        mode=row["mode"],
+        currency=row["currency"],
+        total=row["total"],
+        item_count=row["item_count"],
+        state=State(row["state"]),
+        prepared_at=datetime.fromisoformat(row["prepared_at"]),
+        first_sent_at=_moment(row["first_sent_at"]),
+        settled_at=_moment(row["settled_at"]),
+        order_id=row["order_id"],
+        http_status=row["http_status"],
+        request_id=row["request_id"],
+        error_type=row["error_type"],
+        error_text=row["error_text"],
+        same_errors=row["same_errors"],
+        reply=row["reply"],
+    )
+
+
+def _result(row: sqlite3.Row) -> Result:
+    carried = jsontext.loads(row["carried"])
+    item = jsontext.loads(row["item"])
+    issued = jsontext.loads(row["issued"]) if row["issued"] else None
+    return Result(
+        row=row["row"],
+        reference=row["reference"],
+        carried=tuple(str(value) for value in carried) if isinstance(carried, list) else (),
+        item=item if isinstance(item, dict) else {},
+        issued=issued if isinstance(issued, dict) else None,
+        state=State(row["state"]),
+        order_id=row["order_id"],
+        currency=row["currency"],
+        error_text=row["error_text"],
+    )

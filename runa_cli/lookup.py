@@ -1,0 +1,71 @@
+"""Finding an order again at Runa when its answers do not tell what became of it.
+
+Runa's list has no filters and no metadata, so candidates are chosen by currency and description, and the proof is the
+stamp in the metadata of the order itself (developer.runa.io: reference/2024-02-05/endpoint/orders/list).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from runa_cli import replies
+from runa_cli.client import LIST_PAGE, Answered, Client
+from runa_cli.ledger import Order
+
+# Orders this much older than the first sending are not ours even if the two clocks disagree.
+CLOCK_MARGIN = timedelta(hours=1)
+
+
+class Lookup:
+    """Searches within `seconds` for each request."""
+
+    def __init__(self, client: Client, seconds: float) -> None:
+        self._client = client
+        self._seconds = seconds
+
+    def find(self, order: Order) -> Answered | None:
+        """Return Runa's answer for the order that bears this order's stamp; None where there is none.
+
+        Raises Unreachable, CredentialRefused or RequestRefused when the list cannot be had.
+        """
+        for candidate in self._ranked(order):
+            answer = self._client.fetch_order(candidate, seconds=self._seconds)
+            if isinstance(answer, Answered) and answer.order.stamp == order.idempotency_key:
+                return answer
+        return None
+
+    def _ranked(self, order: Order) -> Iterator[str]:
+        """Yield the ids worth a look, a page at a time, those of the same total first."""
+        document = order.document
+        currency, description = document["payment_method"]["currency"], document.get("description")
+        since = (order.first_sent_at or order.prepared_at) - CLOCK_MARGIN
+        total = Decimal(order.total)
+        for page in self._client.pages("/order", "items", {"limit": LIST_PAGE}, seconds=self._seconds):
+            fitting = [entry for entry in page if _may_be(entry, currency, description, since)]
+            yield from (str(entry["id"]) for entry in sorted(fitting, key=lambda entry: not _has_total(entry, total)))
+            if _all_older(page, since):
+                return
+
+
+def _may_be(entry: dict[str, Any], currency: str, description: str | None, since: datetime) -> bool:
+    created = replies.parse_time(entry.get("created_at"))
+    if not isinstance(entry.get("id"), str) or (created is not None and created < since):
+        return False
+    if entry.get("status") == "PROCESSING":  # the list says nothing more about it
+        return True
+    return entry.get("currency") == currency and entry.get("description") == description
+
+
+def _has_total(entry: dict[str, Any], total: Decimal) -> bool:
+    """Fees and discounts move the price away from the face values, so another total ranks lower but is not excluded."""
+    try:
+        return replies.parse(replies.Order, entry).total_price == total
+    except replies.Unreadable:
+        return False
+
+
+def _all_older(page: list[dict[str, Any]], since: datetime) -> bool:
+    """Tell whether later pages are too old. Runa documents no order of its list, so it must be seen to fall."""
+    times = [moment for entry in page if (moment := replies.parse_time(entry.get("created_at")))]
+    return bool(times) and times[0] >= times[-1] and max(times) < since

@@ -1,0 +1,97 @@
+"""Checks against the catalogue and the balance, before anything is sent."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from runa_cli import jsontext, replies
+from runa_cli.client import LIST_PAGE, Client
+from runa_cli.errors import GuardRefused, RunaError
+from runa_cli.mistakes import Mistakes, Place
+from runa_cli.plan import Plan
+from runa_cli.runs import money
+
+
+class Preflight:
+    """What Runa would say no to, found before it is asked. What cannot be fetched is said, and is no mistake."""
+
+    def __init__(self, client: Client, say: Callable[[str], None], environment: str, seconds: float) -> None:
+        self._client = client
+        self._say = say
+        self._environment = environment
+        self._seconds = seconds
+
+    def check(self, plan: Plan) -> None:
+        """Raise InputError for products that cannot be ordered so, GuardRefused for too little money."""
+        try:
+            catalogue = self._catalogue()
+        except RunaError as error:
+            self._say(f"The catalogue could not be fetched, so products are not checked: {error.message}")
+        else:
+            self._check_products(plan, catalogue)
+        if self._environment != "playground":  # any balance is accepted there
+            self._check_balance(plan)
+
+    def _catalogue(self) -> dict[str, replies.Product]:
+        found: dict[str, replies.Product] = {}
+        for page in self._client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=self._seconds):
+            for entry in page:
+                try:
+                    product = replies.parse(replies.Product, entry)
+                except replies.Unreadable:
+                    continue  # a product that cannot be read is one that cannot be checked
+                found[product.code] = product
+                found.update(dict.fromkeys(replies.plan_codes(product), product))
+        return found
+
+    def _check_products(self, plan: Plan, catalogue: dict[str, replies.Product]) -> None:
+        mistakes = Mistakes()
+        for order in plan.orders():
+            for gift in order.gifts:
+                item = jsontext.loads(gift.item)
+                if isinstance(item, dict):
+                    self._check_item(item, gift.row, order.currency, catalogue, mistakes)
+        mistakes.check()
+
+    def _check_item(
+        self, item: dict[str, Any], row: int, currency: str, catalogue: dict[str, replies.Product], mistakes: Mistakes
+    ) -> None:
+        products = item["products"]
+        codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
+        known = []
+        for code in codes:
+            product = catalogue.get(code)
+            place = Place(row=row, column=code)
+            if product is None:
+                mistakes.add(place, "is not in the catalogue")
+            elif not product.is_orderable:
+                mistakes.add(place, f"cannot be ordered now ({product.state})")
+            elif product.currency != currency:
+                mistakes.add(place, f"is in {product.currency}, not {currency}")
+            else:
+                known.append(product)
+        value = item["face_value"]
+        if known and not any(replies.takes(product, value) for product in known):
+            allowed = "; ".join(f"{product.code} takes {replies.denominations(product)}" for product in known)
+            mistakes.add(Place(row=row, column="face_value"), f"of {value.text} cannot be ordered: {allowed}")
+
+    def _check_balance(self, plan: Plan) -> None:
+        needed: dict[str, Decimal] = {}
+        for order in plan.orders():
+            if order.currency == order.head.payment_method.currency:  # a conversion's price is Runa's to say
+                needed[order.currency] = needed.get(order.currency, Decimal(0)) + order.total
+        for currency, total in needed.items():
+            try:
+                held = replies.parse(
+                    replies.Balance, self._client.document("/balance", {"currency": currency}, seconds=self._seconds)
+                )
+            except (RunaError, replies.Unreadable) as error:
+                self._say(f"The {currency} balance could not be fetched, so funds are not checked: {error}")
+                continue
+            if held.balance < total:
+                raise GuardRefused(
+                    f"The batch needs {money({currency: total})}, and the balance is {money({currency: held.balance})}."
+                    " Nothing was sent.",
+                    "Add funds, or --no-preflight to try all the same (discounts may make it enough).",
+                    code="insufficient_funds",
+                )

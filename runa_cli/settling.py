@@ -1,0 +1,469 @@
+"""One recorded order on its way to where it settles: send, wait, poll, look up.
+
+Intent is written before effect, and a crash is resumed from what was written: `sent` is committed before the first byte
+of an order leaves, a reply before anything of it is shown. While the outcome of an order is unknown, the same bytes go
+out under the same key, or nothing does.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from runa_cli import payload, replies
+from runa_cli.client import Answered, Client, Refused, Uncertain, credential_hint, describe
+from runa_cli.errors import (
+    Context,
+    CredentialRefused,
+    LedgerUnusable,
+    Money,
+    OrderFailed,
+    OrderRefused,
+    OutcomeUnknown,
+    RunaError,
+)
+from runa_cli.governor import Governor
+from runa_cli.ledger import NOTHING, Batch, Exchange, Ledger, NewOrder, Order, State, Tally
+from runa_cli.lookup import Lookup
+from runa_cli.retry import (
+    REMOTE,
+    SAME_SERVER_ERRORS,
+    Decision,
+    GiveUp,
+    LookUp,
+    Outcome,
+    Pace,
+    Wait,
+    decide,
+    poll_wait,
+)
+
+# Runa forgets a key after 30 days and would then buy again (developer.runa.io: best-practices/idempotency); the last
+# day is left for clocks that disagree.
+KEY_LIFETIME = timedelta(days=29)
+# Two clocks on one machine agree to the microsecond; the server's Date header only to the second.
+CLOCKS_AGREE = timedelta(seconds=2)
+EARLIER = timedelta(seconds=0.2)
+
+Say = Callable[[str], None]
+
+
+def utc_now() -> datetime:
+    """Return the time as the ledger records it."""
+    return datetime.now(UTC)
+
+
+class Progress(Protocol):
+    """Is told what happens to the orders of a batch; by several threads."""
+
+    def begin(self, batch: Batch, tally: Tally) -> None:
+        """Hear what is ahead."""
+
+    def end(self, tally: Tally) -> None:
+        """Hear where the batch stands now."""
+
+    def settled(self, order: Order) -> None:
+        """Hear that an order is as far as this run takes it."""
+
+    def waiting(self, order: Order, reason: str, seconds: float) -> None:
+        """Hear that an order waits before it goes on."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What time and chance are made of; seconds. Tests put their own in."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = utc_now
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How orders are sent. `timeout` is in seconds, over all attempts of one order."""
+
+    timeout: float = 120.0
+    wait: bool = True
+    pace: Pace = REMOTE
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How far an order got in this run, and what keeps it from going further."""
+
+    order: Order
+    trouble: RunaError | None = None
+
+
+@dataclass
+class _Attempts:
+    """What one run has seen of one order."""
+
+    started: float
+    last_server_error: str | None
+    same_errors: int
+    count: int = 0
+    said: str = ""
+
+    def see(self, uncertain: Uncertain) -> None:
+        self.said = uncertain.said
+        if uncertain.outcome is not Outcome.SERVER_ERROR:
+            self.same_errors, self.last_server_error = 0, None
+            return
+        self.same_errors = self.same_errors + 1 if uncertain.said == self.last_server_error else 1
+        self.last_server_error = uncertain.said
+
+
+@dataclass
+class Settler:
+    """Takes recorded orders to where they settle."""
+
+    ledger: Ledger
+    client: Client
+    batch: Batch
+    terms: Terms
+    progress: Progress
+    say: Say
+    governor: Governor
+    tools: Tools = field(default_factory=Tools)
+
+    def settle(self, order: Order) -> Settled:
+        """Send an order, or take it up where an earlier run left it, until it settles or its time is over.
+
+        Never raises for what Runa, the network or the ledger do after the first byte left: that is in the result.
+        """
+        try:
+            settled = self._advance(order)
+        except LedgerUnusable as error:
+            settled = self._ledger_trouble(order, error)
+        self.progress.settled(settled.order)
+        return settled
+
+    def _advance(self, order: Order) -> Settled:
+        attempts = _Attempts(self.tools.clock(), order.error_text, order.same_errors)
+        if order.state is State.ACCEPTED:
+            return self._poll(order, attempts, at_once=True)
+        if order.state is State.SENT and self._too_old(order):
+            return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order")
+        if order.state is State.SENT and order.same_errors >= SAME_SERVER_ERRORS:
+            # An earlier run took the error for a stored one. Should it have been an outage after all, one more sending
+            # under the same key ends it; a stored answer just comes back.
+            found = self._look_up(order, order.error_text or "")
+            if found.order.state is not State.SENT:
+                return found
+        if order.state in {State.PREPARED, State.SENT}:
+            return self._send(order, attempts)
+        return self._done(order)
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def _send(self, order: Order, attempts: _Attempts) -> Settled:
+        mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
+        while True:
+            self.governor.acquire()
+            if not attempts.count:
+                attempts.started = self.tools.clock()  # standing in line for the rate is not Runa's time
+            doubtful = order.state is State.SENT
+            order = self.ledger.mark_sent(order, self.tools.now())
+            attempts.count += 1
+            answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._left(attempts))
+            if isinstance(answer, Refused):
+                return self._refused(order, answer, doubtful=doubtful)
+            if isinstance(answer, Answered):
+                verdict = self._take(order, answer)
+                if not isinstance(verdict, Uncertain):
+                    return self._poll(verdict, attempts) if verdict.state is State.ACCEPTED else self._done(verdict)
+                answer = verdict
+            attempts.see(answer)
+            order = self._unsettled(order, answer, attempts, doubtful=doubtful)
+            match self._decide(answer, attempts):
+                case Wait(seconds):
+                    if answer.outcome is Outcome.RATE_LIMITED:
+                        self.governor.hold(seconds)
+                    self.progress.waiting(order, answer.said, seconds)
+                    self.tools.sleep(seconds)
+                case LookUp():
+                    return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
+                case GiveUp():
+                    return Settled(order, self._out_of_time(order, attempts))
+
+    def _decide(self, answer: Uncertain, attempts: _Attempts) -> Decision:
+        return decide(
+            answer.outcome,
+            attempt=attempts.count,
+            elapsed=self.tools.clock() - attempts.started,
+            timeout=self.terms.timeout,
+            jitter=self.tools.jitter(),
+            pace=self.terms.pace,
+            retry_after=answer.retry_after,
+            same_errors=attempts.same_errors,
+        )
+
+    def _unsettled(self, order: Order, answer: Uncertain, attempts: _Attempts, *, doubtful: bool) -> Order:
+        if answer.outcome is Outcome.NOT_CONNECTED and not doubtful:
+            return self.ledger.mark_unsent(order, Exchange(error_text=answer.said))
+        exchange = answer.reply.exchange if answer.reply else NOTHING
+        noted = replace(exchange, error_text=answer.said, same_errors=attempts.same_errors)
+        return self.ledger.note(order, noted)
+
+    def _left(self, attempts: _Attempts) -> float:
+        return max(0.1, self.terms.timeout - (self.tools.clock() - attempts.started))
+
+    def _too_old(self, order: Order) -> bool:
+        return order.first_sent_at is not None and self.tools.now() - order.first_sent_at >= KEY_LIFETIME
+
+    # --- what an answer proves -----------------------------------------------------------------------------------
+
+    def _take(self, order: Order, answer: Answered) -> Order | Uncertain:
+        """Record an answer, unless it is about another order."""
+        answered, reply = answer.order, answer.reply
+        if answered.stamp not in {None, order.idempotency_key}:
+            return Uncertain(Outcome.UNCLEAR, f"the answer is about another order ({answered.id})", reply)
+        if answered.status == "PROCESSING":
+            return self.ledger.mark_accepted(order, answered.id, reply.body, reply.exchange)
+        if answered.status == "FAILED":
+            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.tools.now())
+        bound = replies.bind(order.items, answered)
+        if bound is None:
+            return Uncertain(Outcome.UNCLEAR, f"the answer's items are not the ones asked for ({answered.id})", reply)
+        self._notice_replay(order, answer)
+        items: Sequence[Any] = replies.document(reply.body)["items"]
+        issued = [items[index] for index in bound]
+        return self.ledger.mark_completed(
+            order, answered.id, reply.body, issued, exchange=reply.exchange, now=self.tools.now()
+        )
+
+    def _notice_replay(self, order: Order, answer: Answered) -> None:
+        """Say so when the order was made before this ledger first sent its key: another machine issued it."""
+        created, first_sent = answer.order.created, order.first_sent_at
+        if created is None or first_sent is None:
+            return
+        served, received = answer.reply.date, answer.reply.received
+        skew = served - received if served else timedelta(0)
+        if abs(skew) > CLOCKS_AGREE:
+            created += CLOCKS_AGREE
+        else:
+            skew = timedelta(0)
+        if created < first_sent + skew - EARLIER:
+            self.say(
+                f"Order {answer.order.id} was issued elsewhere on {answer.order.created:%Y-%m-%d %H:%M:%S} UTC, before"
+                " this ledger first sent it. It is adopted; nothing was paid again."
+            )
+
+    def _refused(self, order: Order, refused: Refused, *, doubtful: bool) -> Settled:
+        exchange = refused.reply.exchange
+        if refused.error.type == "idempotency_validation_error":
+            order = self.ledger.note(order, exchange)
+            return Settled(order, self._key_misused(order))
+        if refused.judged:
+            return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.tools.now()))
+        # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
+        # stays: were it given up, the same batch on another machine would still use it and pay again.
+        if doubtful:
+            return Settled(self.ledger.note(order, exchange), self._shut_out(order, refused))
+        return Settled(self.ledger.mark_unsent(order, exchange), self._not_let_in(order, refused))
+
+    def _done(self, order: Order) -> Settled:
+        return Settled(order, recorded_trouble(order, context(self.batch, order)))
+
+    # --- polling -------------------------------------------------------------------------------------------------
+
+    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> Settled:
+        """Ask for an accepted order until it settles. It is never posted again."""
+        if not self.terms.wait and not at_once:
+            return Settled(order)
+        number, said = 0, "Runa is still processing it"
+        while True:
+            if number or not at_once:
+                seconds = poll_wait(max(number, 1), self.terms.pace)
+                if self.tools.clock() - attempts.started + seconds >= self.terms.timeout:
+                    return Settled(order, self._still_processing(order, said))
+                self.progress.waiting(order, said, seconds)
+                self.tools.sleep(seconds)
+            number += 1
+            answer = self.client.fetch_order(order.order_id or "", seconds=self._left(attempts))
+            if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
+                return Settled(order, self._shut_out(order, answer))
+            heard = self._hear(order, answer)
+            if isinstance(heard, str):
+                said = heard
+            elif heard.state is not State.ACCEPTED or not self.terms.wait:
+                return self._done(heard)
+
+    def _hear(self, order: Order, answer: Answered | Refused | Uncertain) -> Order | str:
+        """Record what a poll brought, or say why it brought nothing."""
+        match answer:
+            case Refused():
+                return f"Runa said {describe(answer.error)}"
+            case Uncertain():
+                return answer.said
+            case Answered() if answer.order.id != order.order_id:
+                return f"Runa answered with another order ({answer.order.id})"
+            case Answered():
+                taken = self._take(order, answer)
+                return taken.said if isinstance(taken, Uncertain) else taken
+
+    # --- at Runa's edge ------------------------------------------------------------------------------------------
+
+    def _look_up(self, order: Order, reason: str) -> Settled:
+        """Search Runa for an order whose fate its answers do not tell, and adopt it if it is there."""
+        self.progress.waiting(order, "looking the order up at Runa", 0.0)
+        try:
+            answer = Lookup(self.client, self.terms.timeout).find(order)
+        except RunaError as error:
+            return Settled(order, self._lost_sight(order, reason, f"It could not be looked up: {error.message}"))
+        taken = self._take(order, answer) if answer is not None else None
+        if answer is None or taken is None or isinstance(taken, Uncertain):
+            return Settled(order, self._lost_sight(order, reason, "No order at Runa bears its stamp."))
+        self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
+        if taken.state is State.ACCEPTED:
+            return self._poll(taken, _Attempts(self.tools.clock(), None, 0), at_once=True)
+        return self._done(taken)
+
+    # --- troubles ------------------------------------------------------------------------------------------------
+
+    def _unfinished(
+        self, order: Order, message: str, hint: str | None = None, *, code: str = "", money: Money = Money.UNKNOWN
+    ) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            message,
+            hint or "Run the same command again: it sends the same order under the same key, so it cannot pay twice.",
+            context(self.batch, order),
+            code=code,
+            money=money,
+        )
+
+    def _out_of_time(self, order: Order, attempts: _Attempts) -> RunaError:
+        if order.state is State.PREPARED:
+            return self._unfinished(
+                order,
+                f"Runa was not reached at {self.client.endpoint.base_url}: {attempts.said}. Nothing was sent.",
+                "Check the connection, then run the same command again.",
+                code="not_connected",
+                money=Money.NOT_ISSUED,
+            )
+        return self._unfinished(
+            order,
+            f"The outcome of the order is unknown after {attempts.count} attempt(s) in {self.terms.timeout:g} s:"
+            f" {attempts.said}. It may have been issued.",
+        )
+
+    def _still_processing(self, order: Order, said: str) -> RunaError:
+        return self._unfinished(
+            order,
+            f"Runa accepted the order as {order.order_id}, but it did not settle within {self.terms.timeout:g} s:"
+            f" {said}.",
+            "Run the same command again, or `runa batch resume`: it asks for this order and never sends it again.",
+            code="still_processing",
+        )
+
+    def _key_misused(self, order: Order) -> RunaError:
+        return self._unfinished(
+            order,
+            f"Runa holds another order under the key {order.idempotency_key}, so this one was not taken.",
+            "Somebody used this key for other content. Look for the order at Runa before anything is sent under another"
+            " key; `runa batch abandon` gives this one up.",
+            code="idempotency_validation_error",
+        )
+
+    def _shut_out(self, order: Order, refused: Refused) -> RunaError:
+        return self._unfinished(
+            order,
+            f"Runa does not accept the key now ({describe(refused.error)}), and what became of the order sent earlier"
+            " is unknown.",
+            credential_hint(refused.error.type) + " Then run the same command again.",
+            code=refused.error.type,
+        )
+
+    def _lost_sight(self, order: Order, reason: str, looked: str) -> RunaError:
+        return self._unfinished(
+            order,
+            f"The outcome of the order is unknown: {reason}. {looked}",
+            f"Look in Runa's portal whether it was issued. If it was not, `runa batch abandon {self.batch.name}`"
+            " gives it up, and only then may it be issued again.",
+            code="outcome_unknown",
+        )
+
+    def _not_let_in(self, order: Order, refused: Refused) -> RunaError:
+        return CredentialRefused(
+            f"Runa did not take the order: {describe(refused.error)} ({refused.error.type}). Nothing was issued.",
+            credential_hint(refused.error.type),
+            context(self.batch, order),
+            code=refused.error.type,
+        )
+
+    def _ledger_trouble(self, order: Order, error: LedgerUnusable) -> Settled:
+        return Settled(
+            order,
+            self._unfinished(
+                order,
+                f"{error.message} The order may have been issued, and its reply could not be recorded.",
+                "Make room or mend the ledger, then run the same command again: Runa repeats its answer for this key.",
+                code="ledger_unusable",
+            ),
+        )
+
+
+def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
+    """Record the next generation of a rejected order and return it."""
+    generation = order.generation + 1
+    key = payload.derive_key(batch.environment, batch.name, order.position, generation, order.body_sha256)
+    renewed = NewOrder(
+        position=order.position,
+        generation=generation,
+        idempotency_key=key,
+        own_key=False,
+        body=payload.restamped(order.body, key),
+        body_sha256=order.body_sha256,
+        mode=order.mode,
+        currency=order.currency,
+        total=order.total,
+        gifts=(),
+        item_count=order.item_count,
+    )
+    return ledger.renew(order, renewed, now)
+
+
+def context(batch: Batch, order: Order) -> Context:
+    """Return what an error about this order names."""
+    return Context(batch.name, order.idempotency_key, order.order_id, order.request_id)
+
+
+def recorded_trouble(order: Order, about: Context) -> RunaError | None:
+    """Return the error that a settled order stands for; None where it is completed."""
+    if order.state is State.FAILED:
+        return OrderFailed(
+            f"Runa reports order {order.order_id} as FAILED, without a reason.",
+            "Ask ordersupport@runa.io with this order id before issuing it again.",
+            about,
+        )
+    if order.state is State.ABANDONED:
+        return OutcomeUnknown(
+            "The order was given up by a person while its outcome was unknown.",
+            "To issue it again, use another batch.",
+            about,
+            code="abandoned",
+        )
+    if order.state is not State.REJECTED:
+        return None
+    error_type, text = order.error_type or "order_refused", order.error_text or "no reason"
+    return OrderRefused(
+        f"Runa rejected the order: {text} ({error_type}). Nothing was issued.",
+        advice(error_type),
+        about,
+        code=error_type,
+    )
+
+
+def advice(error_type: str) -> str:
+    """Return what to change after a rejection (developer.runa.io: reference/2024-02-05/errors)."""
+    return {
+        "insufficient_funds": "Add funds to the balance (`runa balance`), then run the same command again.",
+        "product_validation_error": "Choose products that can be ordered for this amount (`runa product get CODE`).",
+        "currency_mismatch": "Pay in the products' currency, or add --fx for a single item.",
+        "ordering_restricted": "The account's spending limit is reached: Runa has mailed how to go on.",
+        "validation_error": "Mend what Runa names, then run the command again.",
+    }.get(error_type, "Mend the cause, then run the same command again; it takes a new key.")

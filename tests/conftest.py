@@ -1,0 +1,39 @@
+"""What every test starts from: a program with an empty home, and emulators that end with the test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runa_cli.emulator.server import Emulator
+from tests.program import KEY, Program
+
+Emulate = Callable[..., Emulator]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Return the program with an empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Program(home)
+
+
+@pytest.fixture
+def emulate(tmp_path: Path, program: Program) -> Iterator[Emulate]:
+    """Start an emulator with faults, and point the program to it. A fault that was never met fails the test."""
+    with ExitStack() as stack:
+        started: list[Emulator] = []
+
+        def start(*faults: str, **options: Any) -> Emulator:
+            emulator = stack.enter_context(
+                Emulator(tmp_path / "account.db", faults=faults, **{"processing_seconds": 0.2, **options})
+            )
+            started.append(emulator)
+            program.env.update(RUNA_BASE_URL=emulator.url, RUNA_ENV="local", RUNA_API_KEY=KEY)
+            return emulator
+
+        yield start
+        assert [[] for _ in started] == [emulator.unhit_faults for emulator in started]
