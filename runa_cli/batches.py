@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from typing import Any
 
 from runa_cli import output
@@ -56,7 +57,7 @@ def find(session: Session, name: str) -> Batch:
 def show_list(session: Session) -> None:
     """Show every batch, newest first."""
     out, ledger = session.output, session.ledger
-    wanted = session.settings.environment.value if session.settings.environment.origin == "flag" else None
+    wanted = _asked_environment(session)
     batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(wanted))
     match out.format:
         case "json":
@@ -116,7 +117,10 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
 
 def export(session: Session, name: str) -> None:
     """Write a batch's results again, in any format, however far it got."""
-    output.show_batch(session.output, session.ledger, find(session, name))
+    batch = find(session, name)
+    if batch.pruned_at is not None:
+        session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
+    output.show_batch(session.output, session.ledger, batch)
 
 
 def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
@@ -149,7 +153,8 @@ def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> Non
         try:
             with ExitStack() as stack:
                 stack.enter_context(issuing.claimed(batch))
-                issuing.consent_to_resume(batch, session.settings.account, yes=yes)
+                issuing.consent_to_key(batch, session.settings.account, yes=yes)
+                issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
                 show_run(session, issuing, issuing.finish(batch))
         except RunaError as error:
             if name is not None or error.exit_code in {9, 130}:
@@ -187,6 +192,34 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
     for order in doubtful:
         session.ledger.mark_abandoned(order, utc_now())
     session.talk.say(f"{len(doubtful)} order(s) of batch {name} are given up.")
+
+
+def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> None:
+    """Drop the payloads, addresses and links of settled batches. Raises GuardRefused without a yes.
+
+    `older_than` is in days. That the batches were issued stays known, so nothing is issued again because of it.
+    """
+    ledger = session.ledger
+    limit = utc_now() - timedelta(days=older_than)
+    batches = [find(session, name)] if name is not None else list(ledger.batches(_asked_environment(session)))
+    old = [batch for batch in batches if batch.pruned_at is None and _settled_before(ledger.tally(batch), limit)]
+    if not old:
+        session.talk.say(f"No settled batch is older than {older_than} days.")
+        return
+    question = f"Drop the links and addresses of {len(old)} batch(es)? They cannot be shown again"
+    if not yes and (session.ask is None or not session.ask(question + ".")):
+        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", code="not_confirmed")
+    for batch in old:
+        ledger.prune(batch, utc_now())
+    session.talk.say(f"{len(old)} batch(es) pruned.")
+
+
+def _settled_before(tally: Tally, limit: datetime) -> bool:
+    return not tally.any(*UNFINISHED) and tally.settled_at is not None and tally.settled_at < limit
+
+
+def _asked_environment(session: Session) -> str | None:
+    return session.settings.environment.value if session.settings.environment.origin == "flag" else None
 
 
 def state_of(tally: Tally) -> str:

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from runa_cli import __version__
 from runa_cli.commands import account, batch, emulator, order
-from runa_cli.errors import Money, RunaError, UsageMistake
+from runa_cli.errors import Interrupted, Money, RunaError, UsageMistake
 
 app = typer.Typer(
     name="runa",
@@ -56,6 +56,8 @@ def run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False)
+        if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C outside of a batch
+            return _report(_interrupted(), arguments)
         return result if isinstance(result, int) else 0
     except RunaError as error:
         return _report(error, arguments)
@@ -93,8 +95,6 @@ def _sentence(error: TyperException) -> str:
 
 
 def _interrupted() -> RunaError:
-    from runa_cli.errors import Interrupted
-
     return Interrupted(
         "Interrupted.",
         "What was recorded is saved: the same command goes on where it stopped.",

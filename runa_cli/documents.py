@@ -1,10 +1,11 @@
 """JSON and JSONL read value by value, so that a long file never stands in memory as a whole."""
 
 import codecs
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from runa_cli import jsontext
 from runa_cli.mistakes import Mistakes, Place
@@ -74,6 +75,26 @@ def looks_like_lines(start: bytes) -> bool:
     return True
 
 
+def rewound(start: bytes, stream: BinaryIO) -> BinaryIO:
+    """Return a stream that begins with what was already read of it."""
+    return io.BufferedReader(_Rewound(start, stream))
+
+
+class _Rewound(io.RawIOBase):
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        self._start = start
+        self._rest = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 class _Text:
     """The undecoded rest of a stream, decoded as far as the next value needs it."""
 
@@ -85,6 +106,7 @@ class _Text:
         self._decoder = jsontext.decoder()
         self._buffer = ""
         self._line = 1
+        self._column = 0  # characters of the current line that are dropped already
         self._ended = False
 
     def peek(self) -> str:
@@ -114,9 +136,10 @@ class _Text:
                 if len(self._buffer) < MOST_CHARACTERS and self._more():
                     continue
                 line = self._line + error.lineno - 1
+                column = error.colno + (self._column if error.lineno == 1 else 0)
                 self._mistakes.stop(
                     Place(file=self._name, line=line, path=place.path),
-                    f"is not JSON: {_reason(error)} at column {error.colno}",
+                    f"is not JSON: {_reason(error)} at column {column}",
                 )
             except (ValueError, RecursionError) as error:
                 reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -130,6 +153,8 @@ class _Text:
         self._mistakes.stop(Place(file=self._name, line=self._line), sentence)
 
     def _drop(self, count: int) -> None:
+        last_break = self._buffer.rfind("\n", 0, count)
+        self._column = count - last_break - 1 if last_break >= 0 else self._column + count
         self._line += self._buffer.count("\n", 0, count)
         self._buffer = self._buffer[count:]
 

@@ -93,8 +93,10 @@ def from_file(path: str, given: Given, file_format: Format | None, stdin: Binary
 
 
 def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format | None, mistakes: Mistakes) -> Plan:
-    start = stream.peek(documents.PEEK) if hasattr(stream, "peek") else b""
-    kind = file_format or _SUFFIXES.get(Path(name).suffix.lower()) or _by_content(start)
+    kind = file_format or _SUFFIXES.get(Path(name).suffix.lower())
+    if kind is None:
+        start = stream.read(documents.PEEK)
+        kind, stream = _by_content(start), documents.rewound(start, stream)
     plan = Plan(source="file", most_items=1 if given.mode == "sync" else payload.MOST_ITEMS)
     intake = _Intake(given, mistakes, plan)
     if kind == "csv":
@@ -102,7 +104,7 @@ def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format 
     else:
         read = documents.read_json if kind == "json" else documents.read_jsonl
         intake.add_values(read(stream, name, mistakes))
-    if not plan.item_count:
+    if not plan.item_count and not mistakes.count:
         mistakes.add(Place(file=name), "holds no items")
     return intake.finish()
 
@@ -174,7 +176,7 @@ class _Intake:
     def add_sheet(self, sheet: Sheet) -> None:
         """Add the rows of a CSV file."""
         self._plan.columns = sheet.carried
-        place = Place(line=1)
+        place = Place(file=sheet.name, line=1)
         if "face_value" not in sheet.columns and self._given.face_value is None:
             self._mistakes.add(place, "there is no column face_value, and no --face-value either")
         self._mistakes.check()
@@ -220,10 +222,12 @@ class _Intake:
                 self._add_order(value.value, where)
             else:
                 self._row += 1
-                self.add_item(self._filled(value.value), where, row=self._row)
+                self.add_item(self._filled(value.value), where, row=self._row, quantity=self._quantity())
 
     def _add_order(self, document: dict[str, Any], where: _Where) -> None:
         items = document.get("items")
+        if self._given.quantity is not None:
+            self._mistakes.add(Place(flag="--quantity"), "counts gifts, and an order of a file has its own")
         for name in document.keys() - {"payment_method", "items", "description", "metadata"}:
             self._mistakes.add(where((name,)), "is not a field Runa knows")
         if not isinstance(items, list):
@@ -248,6 +252,9 @@ class _Intake:
             self._plan.add(
                 item, head, row=self._row, currency=own or head.payment_method.currency, group=group, whole=True
             )
+
+    def _quantity(self) -> int:
+        return _quantity(self._given.quantity, Place(flag="--quantity"), self._mistakes)
 
     def _filled(self, document: object) -> object:
         """Return an item as JSON gave it, with what it leaves out filled in from the flags."""

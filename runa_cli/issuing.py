@@ -5,18 +5,19 @@ recorded, and only what is recorded and claimed is sent.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from runa_cli import payload
+from runa_cli import payload, results
 from runa_cli.client import Client
 from runa_cli.crew import Crew
 from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused
 from runa_cli.governor import Governor
-from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, State, Tally
+from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, Recorded, State, Tally
+from runa_cli.mistakes import MOST_LISTED
 from runa_cli.plan import Plan
 from runa_cli.runs import Run, money
 from runa_cli.settling import Progress, Say, Settler, Terms, Tools, context, recorded_trouble, renew
@@ -43,6 +44,16 @@ class Asked:
     confirm_total: Decimal | None = None
     yes: bool = False
 
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        return self.environment == "live"
+
+    @property
+    def consented(self) -> bool:
+        """Whether the flags say that it is meant."""
+        return self.yes or self.confirm_total is not None
+
 
 @dataclass
 class Issuing:
@@ -68,44 +79,28 @@ class Issuing:
         What goes wrong after that is in the run.
         """
         check_total(plan.sums, asked)
-        batch, fresh = self._admit(plan, asked, preflight)
+        fingerprint = plan.fingerprint()
+        batch, fresh = self._admit(plan, asked, fingerprint, preflight)
         with self.claimed(batch):
             if not fresh:
-                self.consent_to_resume(batch, asked.account, yes=asked.yes or asked.confirm_total is not None)
-            for order in self.ledger.orders(batch, [State.REJECTED]):
-                if not order.own_key:
-                    renew(self.ledger, batch, order, self.tools.now())
+                batch = self._take_up(batch, plan, asked, fingerprint, preflight)
             yield self.finish(batch)
 
-    def _admit(self, plan: Plan, asked: Asked, preflight: Callable[[Plan], None] | None) -> tuple[Batch, bool]:
+    def _admit(
+        self, plan: Plan, asked: Asked, fingerprint: str, preflight: Callable[[Plan], None] | None
+    ) -> tuple[Batch, bool]:
         """Return the batch to work on, and whether it is a new one."""
-        fingerprint = plan.fingerprint()
         while True:
             known = self.ledger.batches_with(asked.environment, fingerprint)
-            batch = self._recorded(plan, asked, fingerprint, known)
+            batch = self._recorded(plan, asked, known)
             if batch is not None:
                 return batch, False
-            self._consent(
-                plan.sums,
-                plan.item_count,
-                asked.account,
-                live=asked.environment == "live",
-                yes=asked.yes or asked.confirm_total is not None,
-            )
+            self._consent(plan.sums, plan.item_count, asked.account, live=asked.live, yes=asked.consented)
             if preflight:
                 preflight(plan)
             name = asked.name or made_up_name(self.tools)
             batch = self.ledger.record(
-                NewBatch(
-                    environment=asked.environment,
-                    name=name,
-                    named=asked.name is not None,
-                    source=plan.source,
-                    shape=plan.shape,
-                    fingerprint=fingerprint,
-                    account=asked.account,
-                    columns=plan.columns,
-                ),
+                content(plan, asked, name, fingerprint),
                 new_orders(plan, asked, name),
                 known=[other.id for other in known],
                 now=self.tools.now(),
@@ -113,21 +108,37 @@ class Issuing:
             if batch is not None:
                 return batch, True
 
-    def _recorded(self, plan: Plan, asked: Asked, fingerprint: str, known: list[Batch]) -> Batch | None:
+    def _take_up(
+        self, batch: Batch, plan: Plan, asked: Asked, fingerprint: str, preflight: Callable[[Plan], None] | None
+    ) -> Batch:
+        """Make a claimed batch ready to go on: other content where the input was edited, new keys for the rejected."""
+        batch = self.ledger.batch_by_id(batch.id)
+        self.consent_to_key(batch, asked.account, yes=asked.yes)
+        if batch.fingerprint != fingerprint:
+            leave_out_issued(self.ledger, batch, plan)
+            self._consent(plan.sums_left, plan.count_left, asked.account, live=asked.live, yes=asked.consented)
+            if preflight:
+                preflight(plan)
+            return self.ledger.amend(
+                batch,
+                content(plan, asked, batch.name, fingerprint),
+                new_orders(plan, asked, batch.name, after=self.ledger.last_position(batch)),
+                plan.left_out(),
+                now=self.tools.now(),
+            )
+        self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
+        for order in self.ledger.orders(batch, [State.REJECTED]):
+            if not order.own_key:
+                renew(self.ledger, batch, order, self.tools.now())
+        return batch
+
+    def _recorded(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
         """Return the batch in which this was asked for before, or None where it is new. Raises GuardRefused."""
         if asked.idempotency_key is not None:
             return self._by_key(plan, asked, asked.idempotency_key)
-        if asked.name is None:
-            return self._by_content(plan, asked, known)
-        batch = self.ledger.batch(asked.environment, asked.name)
-        if batch is not None and batch.fingerprint != fingerprint:
-            raise GuardRefused(
-                f"Batch {batch.name} was issued with other content. Nothing was sent.",
-                "Use another batch name for other gifts.",
-                Context(batch=batch.name),
-                code="batch_changed",
-            )
-        return batch
+        if asked.name is not None:
+            return self.ledger.batch(asked.environment, asked.name)
+        return self._by_content(plan, asked, known)
 
     def _by_key(self, plan: Plan, asked: Asked, key: str) -> Batch | None:
         order = self.ledger.order_by_key(asked.environment, key)
@@ -142,7 +153,7 @@ class Issuing:
                 Context(batch=named.name if named else None, idempotency_key=key),
                 code="key_reused",
             )
-        return self.ledger.batch_of(order)
+        return self.ledger.batch_by_id(order.batch_id)
 
     def _by_content(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
         for batch in known:
@@ -188,25 +199,27 @@ class Issuing:
         if not self.ask(f"Issue {gifts}, in live, from account {account}?"):
             raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
 
-    def consent_to_resume(self, batch: Batch, account: str, *, yes: bool) -> None:
-        """Make sure that what an earlier run began may go on. Raises GuardRefused.
+    def consent_to_key(self, batch: Batch, account: str, *, yes: bool) -> None:
+        """Make sure that a batch begun under another key may go on. Raises GuardRefused.
 
-        Runa sees duplicates only inside one account, so a batch begun under another key needs a yes.
+        Runa sees duplicates only inside one account, and whether two keys share one, only a person can tell.
         """
+        if batch.account == account or yes or not self.ledger.tally(batch).any(*UNFINISHED):
+            return
+        said = f"Batch {batch.name} was begun under the key {batch.account}.…, and this is {account}.…"
+        if self.ask is None or not self.ask(f"{said}. Runa sees duplicates only inside one account. Is it the same?"):
+            raise GuardRefused(
+                f"{said}. Nothing was sent.",
+                "If both keys belong to the same account, add --yes. If not, use the key it was begun under.",
+                Context(batch=batch.name),
+                code="key_changed",
+            )
+
+    def consent_to_send(self, batch: Batch, states: Sequence[State], account: str, *, yes: bool) -> None:
+        """Make sure that what an earlier run left unsent may be sent. Raises GuardRefused."""
         tally = self.ledger.tally(batch)
-        if batch.account != account and tally.any(*UNFINISHED) and not yes:
-            said = f"Batch {batch.name} was begun under the key {batch.account}.…, and this is {account}.…"
-            if self.ask is None or not self.ask(
-                f"{said}. Runa sees duplicates only inside one account. Is it the same?"
-            ):
-                raise GuardRefused(
-                    f"{said}. Nothing was sent.",
-                    "If both keys belong to the same account, add --yes. If not, use the key it was begun under.",
-                    Context(batch=batch.name),
-                    code="key_changed",
-                )
-        if left := sum(tally.items[state] for state in UNSENT):
-            self._consent(tally.sums(UNSENT), left, account, live=batch.environment == "live", yes=yes)
+        if left := sum(tally.items[state] for state in states):
+            self._consent(tally.sums(states), left, account, live=batch.environment == "live", yes=yes)
 
     # --- working on a batch --------------------------------------------------------------------------------------
 
@@ -244,6 +257,8 @@ class Issuing:
 
         try:
             run.interrupted = crew.work([order.id for order in self.ledger.orders(batch, UNFINISHED)], settle)
+        except KeyboardInterrupt:  # a person who does not even wait for the answer to the first one
+            run.interrupted = True
         finally:
             run.tally = self.ledger.tally(batch)
             self.progress.end(run.tally)
@@ -255,13 +270,64 @@ def made_up_name(tools: Tools) -> str:
     return f"{tools.now():%Y-%m-%d}-{secrets.token_hex(5)}"
 
 
-def new_orders(plan: Plan, asked: Asked, batch: str) -> Iterator[NewOrder]:
-    """Yield the plan's orders with their keys and final bytes."""
+def content(plan: Plan, asked: Asked, name: str, fingerprint: str) -> NewBatch:
+    """Return the plan as a batch to record."""
+    return NewBatch(
+        environment=asked.environment,
+        name=name,
+        named=asked.name is not None,
+        source=plan.source,
+        shape=plan.shape,
+        fingerprint=fingerprint,
+        account=asked.account,
+        columns=plan.columns,
+    )
+
+
+def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
+    """Leave what a batch has issued out of its edited plan.
+
+    Raises GuardRefused, naming the rows, when something that was issued is missing or changed in the plan. What FAILED
+    or was given up may be missing: it is not issued again by itself, and mending it is a person's wish.
+    """
+    missing: list[Recorded] = []
+    count = 0
+    for gift in plan.leave_out(ledger.held(batch)):
+        if gift.state not in {State.FAILED, State.ABANDONED}:
+            count += 1
+            if len(missing) < MOST_LISTED:
+                missing.append(gift)
+    if not count:
+        return
+    missing.sort(key=lambda gift: gift.row)
+    listed = [f"  row {gift.row}: {described(gift)}" for gift in missing]
+    if count > len(listed):
+        listed.append(f"  … and {count - len(listed)} more.")
+    raise GuardRefused(
+        f"Batch {batch.name} has issued {count} gift(s) that are missing or changed in the input now."
+        " Nothing was sent.\n" + "\n".join(listed),
+        "Put these rows back as they were. A further gift to the same person is a row of its own, or another batch.",
+        Context(batch=batch.name),
+        [{"row": gift.row, "order_id": gift.order_id, "state": str(gift.state)} for gift in missing],
+        code="batch_changed",
+    )
+
+
+def described(gift: Recorded) -> str:
+    """Say what a recorded gift is, and where it went."""
+    line = results.item_line(gift.item)
+    order = f", order {gift.order_id}" if gift.order_id else ""
+    return f"{line.face_value} to {line.recipient or 'a payout link'} ({gift.state}{order})"
+
+
+def new_orders(plan: Plan, asked: Asked, batch: str, *, after: int = 0) -> Iterator[NewOrder]:
+    """Yield the plan's orders with their keys and final bytes, at the positions behind `after`."""
     for planned in plan.orders():
         sha256 = planned.body_sha256
-        key = asked.idempotency_key or payload.derive_key(asked.environment, batch, planned.position, 0, sha256)
+        position = planned.position + after
+        key = asked.idempotency_key or payload.derive_key(asked.environment, batch, position, 0, sha256)
         yield NewOrder(
-            position=planned.position,
+            position=position,
             generation=0,
             idempotency_key=key,
             own_key=asked.idempotency_key is not None,

@@ -5,8 +5,9 @@ string. Here a number is a `Decimal` that remembers its own text.
 """
 
 import json
-from collections.abc import Iterator
+import re
 from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NoReturn, Self
 
 DEEPEST = 64  # nothing Runa sends or takes is nested deeper than a dozen levels; the rest is an attack on the stack
@@ -24,6 +25,7 @@ UNSAFE = {
     )
     for code in range(first, last + 1)
 }
+_ANY_UNSAFE = re.compile(f"[{''.join(map(re.escape, map(chr, UNSAFE)))}]")
 
 
 class Number(Decimal):
@@ -47,10 +49,15 @@ def loads(text: str | bytes) -> object:
         value = json.loads(
             text, parse_float=Number, parse_int=Number, parse_constant=_refuse, object_pairs_hook=_unique_names
         )
-        check_depth(value)
+        if _brackets(text) > DEEPEST:  # fewer cannot be nested deeper
+            check_depth(value)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
     return value
+
+
+def _brackets(text: str | bytes) -> int:
+    return text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
 
 
 def decoder() -> json.JSONDecoder:
@@ -62,54 +69,46 @@ def decoder() -> json.JSONDecoder:
 
 def dumps(value: object, *, indent: int | None = None) -> str:
     """Write a value as JSON: numbers as they came, text readable, nothing a terminal would act on."""
-    return "".join(_chunks(value, indent, 0)).translate(UNSAFE)
+    text = _text(value, indent, 0)
+    return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
 
 
-def _chunks(value: object, indent: int | None, level: int) -> Iterator[str]:
+def _text(value: object, indent: int | None, level: int) -> str:
     match value:
-        case dict() if value:
-            pairs = ((f"{_string(str(name))}:{' ' if indent else ''}", item) for name, item in value.items())
-            yield from _container("{}", pairs, indent, level)
-        case list() | tuple() if value:
-            yield from _container("[]", (("", item) for item in value), indent, level)
-        case dict():
-            yield "{}"
-        case list() | tuple():
-            yield "[]"
-        case _:
-            yield _scalar(value)
-
-
-def _container(brackets: str, members: Iterator[tuple[str, object]], indent: int | None, level: int) -> Iterator[str]:
-    newline = "" if indent is None else "\n" + " " * indent * (level + 1)
-    separator = brackets[0]
-    for prefix, member in members:
-        yield separator + newline + prefix
-        yield from _chunks(member, indent, level + 1)
-        separator = ","
-    yield ("" if indent is None else "\n" + " " * indent * level) + brackets[1]
-
-
-def _scalar(value: object) -> str:
-    match value:
-        case Number():
-            return value.text
-        case Decimal():
-            return format(value, "f")
         case str():
             return _string(value)
+        case Number():
+            return value.text
+        case dict():
+            colon = ":" if indent is None else ": "
+            members = [f"{_string(str(name))}{colon}{_text(item, indent, level + 1)}" for name, item in value.items()]
+            return _container("{", members, "}", indent, level)
+        case list() | tuple():
+            return _container("[", [_text(item, indent, level + 1) for item in value], "]", indent, level)
+        case Decimal():
+            return format(value, "f")
         case None | bool() | int():
             return json.dumps(value)
         case _:
             raise TypeError(f"{type(value).__name__} is not written as JSON here")
 
 
+def _container(opening: str, members: list[str], closing: str, indent: int | None, level: int) -> str:
+    if not members or indent is None:
+        return f"{opening}{','.join(members)}{closing}"
+    newline = "\n" + " " * indent * level
+    inner = newline + " " * indent
+    return f"{opening}{inner}{f',{inner}'.join(members)}{newline}{closing}"
+
+
 def _string(text: str) -> str:
+    if text.isascii():
+        return encode_basestring_ascii(text)
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate is legal JSON only when escaped
-        return json.dumps(text)
-    return json.dumps(text, ensure_ascii=False)
+        return encode_basestring_ascii(text)
+    return encode_basestring(text)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -37,6 +37,7 @@ MIGRATIONS = (
         columns TEXT NOT NULL,
         created_at TEXT NOT NULL,
         shown_at TEXT,
+        pruned_at TEXT,
         UNIQUE (environment, name)
     );
     CREATE INDEX batch_by_content ON batch (environment, fingerprint);
@@ -65,6 +66,7 @@ MIGRATIONS = (
         error_type TEXT,
         error_text TEXT,
         same_errors INTEGER NOT NULL DEFAULT 0,
+        superseded INTEGER NOT NULL DEFAULT 0,
         reply BLOB,
         UNIQUE (batch_id, position, generation),
         UNIQUE (environment, idempotency_key)
@@ -117,6 +119,18 @@ class Gift:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """A gift whose money has moved or may have: where it is recorded and what became of its order."""
+
+    id: int
+    identity: str
+    row: int
+    item: str
+    state: State
+    order_id: str | None
+
+
+@dataclass(frozen=True)
 class NewOrder:
     """An order to record. The body is final: these bytes are what is sent, each time."""
 
@@ -162,6 +176,7 @@ class Batch:
     columns: tuple[str, ...]
     created_at: datetime
     shown_at: datetime | None
+    pruned_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -332,6 +347,54 @@ class Ledger:
             row = sql.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
         return _batch(row)
 
+    def amend(
+        self,
+        batch: Batch,
+        content: NewBatch,
+        orders: Iterable[NewOrder],
+        moved: Iterable[tuple[int, int, str | None, str]],
+        *,
+        now: datetime,
+    ) -> Batch:
+        """Give a claimed batch other content, all of it or none.
+
+        What was never sent or was rejected gives way to `orders`; what is held stays, at the places that `moved` names
+        (recorded id, row, reference, carried cells). Held gifts that moved nowhere are no longer part of the results.
+        """
+        with self._transaction() as sql:
+            sql.execute(
+                "DELETE FROM gift WHERE purchase_id IN"
+                " (SELECT id FROM purchase WHERE batch_id = ? AND state IN ('prepared', 'rejected'))",
+                (batch.id,),
+            )
+            sql.execute("DELETE FROM purchase WHERE batch_id = ? AND state = 'prepared'", (batch.id,))
+            sql.execute("UPDATE purchase SET superseded = 1 WHERE batch_id = ? AND state = 'rejected'", (batch.id,))
+            sql.execute(
+                "UPDATE gift SET row = -abs(row) WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?)",
+                (batch.id,),
+            )
+            sql.executemany(
+                "UPDATE gift SET row = ?, reference = ?, carried = ? WHERE id = ?",
+                ((row, reference, carried, recorded) for recorded, row, reference, carried in moved),
+            )
+            self._insert_orders(sql, batch.id, batch.environment, orders, now)
+            sql.execute(
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, shown_at = NULL WHERE id = ?",
+                (content.fingerprint, jsontext.dumps(list(content.columns)), content.shape, batch.id),
+            )
+        return self.batch_by_id(batch.id)
+
+    def prune(self, batch: Batch, now: datetime) -> None:
+        """Drop a settled batch's payloads, addresses and links; what tells that it was issued stays."""
+        with self._transaction() as sql:
+            sql.execute("UPDATE purchase SET body = x'', reply = NULL WHERE batch_id = ?", (batch.id,))
+            sql.execute(
+                "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]' WHERE purchase_id IN"
+                " (SELECT id FROM purchase WHERE batch_id = ?)",
+                (batch.id,),
+            )
+            sql.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", (_text(now), batch.id))
+
     def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
         """Record the next generation of a rejected order; its gifts move along."""
         with self._transaction() as sql:
@@ -497,9 +560,27 @@ class Ledger:
         (row,) = self._select("SELECT * FROM purchase WHERE id = ?", order_row)
         return _order(row)
 
-    def batch_of(self, order: Order) -> Batch:
-        """Return the batch that an order is part of."""
-        return _batch(self._select("SELECT * FROM batch WHERE id = ?", order.batch_id)[0])
+    def batch_by_id(self, batch_id: int) -> Batch:
+        """Return a batch by its row in the ledger."""
+        return _batch(self._select("SELECT * FROM batch WHERE id = ?", batch_id)[0])
+
+    def held(self, batch: Batch) -> Iterator[Recorded]:
+        """Yield the gifts of a batch whose money has moved or may have, sorted by identity."""
+        for row in self._stream(
+            "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " WHERE purchase.batch_id = ? AND purchase.state NOT IN ('prepared', 'rejected') AND gift.row > 0"
+            " ORDER BY gift.identity, gift.row",
+            batch.id,
+        ):
+            yield Recorded(row["id"], row["identity"], row["row"], row["item"], State(row["state"]), row["order_id"])
+
+    def last_position(self, batch: Batch) -> int:
+        """Return the highest position an order of the batch ever had."""
+        return int(
+            self._select("SELECT coalesce(max(position), 0) AS last FROM purchase WHERE batch_id = ?", batch.id)[0][
+                "last"
+            ]
+        )
 
     def claim(self, batch: Batch) -> bool:
         """Claim a batch for this process. Returns False while another process has it."""
@@ -524,7 +605,8 @@ class Ledger:
         """Yield the batch's orders by position, the latest generation of each, one at a time."""
         wanted = set(states)
         for row in self._select(
-            "SELECT id, state, max(generation) FROM purchase WHERE batch_id = ? GROUP BY position ORDER BY position",
+            "SELECT id, state, max(generation) FROM purchase WHERE batch_id = ? AND NOT superseded"
+            " GROUP BY position ORDER BY position",
             batch.id,
         ):
             if row["state"] in wanted:
@@ -535,7 +617,7 @@ class Ledger:
         tally = Tally()
         for row in self._select(
             "SELECT state, total, currency, item_count, settled_at, max(generation) FROM purchase WHERE batch_id = ?"
-            " GROUP BY position",
+            " AND NOT superseded GROUP BY position",
             batch.id,
         ):
             tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
@@ -546,7 +628,7 @@ class Ledger:
         """Yield the batch's gifts in the order of their rows, with their links."""
         for row in self._stream(
             "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text FROM gift"
-            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ?"
+            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ? AND gift.row > 0"
             " ORDER BY gift.row, gift.id",
             batch.id,
         ):
@@ -661,6 +743,7 @@ def _batch(row: sqlite3.Row) -> Batch:
         columns=tuple(str(column) for column in columns) if isinstance(columns, list) else (),
         created_at=datetime.fromisoformat(row["created_at"]),
         shown_at=_moment(row["shown_at"]),
+        pruned_at=_moment(row["pruned_at"]),
     )
 
 

@@ -63,6 +63,7 @@ class Mistakes:
         """Raise InputError if there is any mistake."""
         if not self.count:
             return
+        self.listed = dict.fromkeys(sorted(self.listed, key=lambda mistake: mistake[0].row or 0))
         lines = [f"{place}: {sentence}." for place, sentence in self.listed]
         if self.count > len(lines):
             lines.append(f"… and {self.count - len(lines)} more.")

@@ -148,7 +148,7 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
 
 
 def _batch_json(output: Output, ledger: Ledger, batch: Batch) -> None:
-    documents = (document(order) for order in ledger.orders(batch, _SHOWN) if order.reply is not None)
+    documents = (document(order) for order in ledger.orders(batch, _SHOWN) if order.reply)
     if batch.shape == "list":
         output.json_list(documents)
         return
@@ -168,7 +168,7 @@ def _batch_table(output: Output, ledger: Ledger, batch: Batch) -> None:
 
 def show_order_line(output: Output, order: Order) -> None:
     """Write a settled order as one line of JSON. Raises OutputFailed."""
-    if order.state in _SHOWN and order.reply is not None:
+    if order.state in _SHOWN and order.reply:
         output.json_line(document(order))
 
 

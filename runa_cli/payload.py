@@ -25,6 +25,7 @@ MOST_METADATA_KEY = 40
 MOST_METADATA_VALUE = 200
 MOST_TEMPLATES = 10
 LEAST_FACE_VALUE = Decimal("0.01")
+MOST_FACE_VALUE = Decimal("999999999.99")  # above it, something other than a gift was typed
 MOST_DECIMALS = 2  # no currency Runa pays in has a third
 STAMP = "runa_cli_key"
 
@@ -72,10 +73,20 @@ def _amount(value: object) -> Decimal:
         raise _complain(f"must be a number, found {shown(value)}")
     if not value.is_finite() or value < LEAST_FACE_VALUE:
         raise _complain(f"must be at least {LEAST_FACE_VALUE}, found {shown(value)}")
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > MOST_DECIMALS:
+    if value > MOST_FACE_VALUE:
+        raise _complain(f"must be at most {MOST_FACE_VALUE}, found {shown(value)}")
+    if _decimals(value) > MOST_DECIMALS:
         raise _complain(f"must have at most {MOST_DECIMALS} decimal places, found {shown(value)}")
     return value
+
+
+def _decimals(value: Decimal) -> int:
+    """Count the decimal places that are not zeros at the end; rounding nothing, unlike `normalize`."""
+    _, digits, exponent = value.as_tuple()
+    places = -exponent if isinstance(exponent, int) else 0
+    while places > 0 and digits and digits[-1] == 0:
+        digits, places = digits[:-1], places - 1
+    return places
 
 
 def _text(value: object) -> str:

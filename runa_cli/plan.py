@@ -2,14 +2,14 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
 from runa_cli import jsontext
-from runa_cli.ledger import Gift
+from runa_cli.ledger import Gift, Recorded
 from runa_cli.payload import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead, canonical, digest, item_text
 
 _SCHEMA = """
@@ -23,6 +23,7 @@ _SCHEMA = """
         templates TEXT NOT NULL, address TEXT
     );
     CREATE INDEX gift_by_head ON gift (head_id, id);
+    CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL);
 """
 
 
@@ -59,6 +60,8 @@ class Plan:
         self._connection = sqlite3.connect("", isolation_level=None)  # a nameless file that vanishes when closed
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         self._connection.execute("BEGIN")
+        self._last_head: OrderHead | None = None
+        self._last_document = ""
         self._head_id = lru_cache(maxsize=1024)(self._find_head)
 
     def close(self) -> None:
@@ -88,8 +91,8 @@ class Plan:
 
         `currency` is the currency of the face value, which differs from the paying one only with Embedded FX.
         """
-        document = jsontext.dumps(head.model_dump(mode="python", exclude_none=True))
-        head_id = self._head_id(jsontext.dumps([group, document]), document, whole)
+        document = self._document(head)
+        head_id = self._head_id(f"{group}\n{document}", document, whole)
         text = item_text(item)
         templates = [item.distribution_method.template_id or "", getattr(item.products, "template_id", "")]
         self._connection.execute(
@@ -100,7 +103,7 @@ class Plan:
                 row,
                 reference,
                 jsontext.dumps(list(carried)),
-                hashlib.sha256(jsontext.dumps([document, text]).encode()).hexdigest(),
+                hashlib.sha256(f"{document}\n{text}".encode()).hexdigest(),
                 text,
                 str(item.face_value),
                 currency,
@@ -110,6 +113,13 @@ class Plan:
         )
         self.item_count += 1
         self._sums[currency] = self._sums.get(currency, Decimal(0)) + item.face_value
+
+    def _document(self, head: OrderHead) -> str:
+        """Return the head as JSON; row after row has the same one."""
+        if self._last_head is not head:
+            self._last_head = head
+            self._last_document = jsontext.dumps(head.model_dump(exclude_none=True))
+        return self._last_document
 
     def _find_head(self, label: str, document: str, whole: bool) -> int:
         found = self._connection.execute("SELECT id FROM head WHERE label = ?", (label,)).fetchone()
@@ -128,24 +138,24 @@ class Plan:
     def orders(self) -> Iterator[PlannedOrder]:
         """Yield the orders: rows in their order, as many to an order as the rules allow."""
         position = 0
-        for head_id, document in self._connection.execute("SELECT id, document FROM head ORDER BY id"):
+        for head_id, document, whole in self._connection.execute("SELECT id, document, whole FROM head ORDER BY id"):
             head = OrderHead.model_validate(jsontext.loads(document))
-            for gifts, total, currency in self._chunks(head_id):
+            for gifts, total, currency in self._chunks(head_id, MOST_ITEMS if whole else self.most_items):
                 position += 1
                 yield PlannedOrder(position, head, gifts, total, currency)
 
-    def _chunks(self, head_id: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
+    def _chunks(self, head_id: int, most: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
         gifts: list[Gift] = []
         total = Decimal(0)
         templates: set[str] = set()
         currency = ""
         for row, reference, carried, identity, item, value, currency, own_templates in self._connection.execute(
             "SELECT row, reference, carried, identity, item, value, currency, templates FROM gift WHERE head_id = ?"
-            " ORDER BY id",
+            " AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
             more = templates | set(own_templates.split())
-            if gifts and (len(gifts) == self.most_items or _too_many(more)):
+            if gifts and (len(gifts) == most or _too_many(more)):
                 yield gifts, total, currency
                 gifts, total, more = [], Decimal(0), set(own_templates.split())
             loaded = jsontext.loads(carried)
@@ -154,6 +164,47 @@ class Plan:
             templates = more
         if gifts:
             yield gifts, total, currency
+
+    def leave_out(self, recorded: Iterable[Recorded]) -> Iterator[Recorded]:
+        """Leave out what is recorded already, gift by gift, and yield what is recorded but not part of this plan.
+
+        `recorded` comes sorted by identity. Both sides are read in step, so that neither stands in memory.
+        """
+        planned = self._connection.execute("SELECT identity, id FROM gift ORDER BY identity, id")
+        own = planned.fetchone()
+        pairs = self._connection.cursor()
+        for gift in recorded:
+            while own is not None and own[0] < gift.identity:
+                own = planned.fetchone()
+            if own is not None and own[0] == gift.identity:
+                pairs.execute("INSERT INTO issued (gift_id, recorded_id) VALUES (?, ?)", (own[1], gift.id))
+                own = planned.fetchone()
+            else:
+                yield gift
+
+    def left_out(self) -> Iterator[tuple[int, int, str | None, str]]:
+        """Yield for each gift left out its recorded id and the row, reference and carried cells it has here."""
+        yield from self._connection.execute(
+            "SELECT recorded_id, row, reference, carried FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
+        )
+
+    @property
+    def left_out_count(self) -> int:
+        """How many gifts are left out."""
+        return int(self._connection.execute("SELECT count(*) FROM issued").fetchone()[0])
+
+    @property
+    def count_left(self) -> int:
+        """How many gifts are not left out."""
+        return self.item_count - self.left_out_count
+
+    @property
+    def sums_left(self) -> dict[str, Decimal]:
+        """The total of the face values that are not left out, by their currency."""
+        sums: dict[str, Decimal] = {}
+        for order in self.orders():
+            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total
+        return sums
 
     @property
     def order_count(self) -> int:

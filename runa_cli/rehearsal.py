@@ -1,78 +1,110 @@
 """`--dry-run`: what would be sent, and what of it is already issued. Nothing is sent or recorded."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from runa_cli import jsontext, settings
-from runa_cli.client import Endpoint
-from runa_cli.issuing import Asked, check_total, made_up_name, new_orders
-from runa_cli.ledger import HELD, Batch, Ledger, NewOrder, Tally
+from runa_cli.issuing import UNSENT, Asked, check_total, leave_out_issued, made_up_name, new_orders
+from runa_cli.ledger import HELD, Batch, NewOrder, Order, State
 from runa_cli.plan import Plan
 from runa_cli.runs import money
 from runa_cli.session import Session
-from runa_cli.settling import Tools
+from runa_cli.settling import Tools, renewed
 from runa_cli.tables import Summary, summary_parts
 
 EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs
 
 
+@dataclass(frozen=True)
+class Sending:
+    """One request that would be sent."""
+
+    idempotency_key: str
+    mode: str
+    body: bytes
+
+
 def show(session: Session, plan: Plan, asked: Asked) -> None:
-    """Show the plan; as JSON, the exact requests. Raises GuardRefused where a cap would refuse."""
+    """Show the plan; as JSON, the exact requests. Raises GuardRefused where a create would refuse."""
     check_total(plan.sums, asked)
-    batch, tally = _recorded(session, plan, asked)
-    name = batch.name if batch else asked.name or made_up_name(Tools())
+    batch = _recorded(session, plan, asked)
+    sendings = _sendings(session, plan, asked, batch)
     out = session.output
     if out.format == "json":
-        out.json_list(_requests(session, plan, asked, name))
+        out.json_list(_request(session, sending) for sending in sendings)
     elif out.format == "jsonl":
-        for request in _requests(session, plan, asked, name):
-            out.json_line(request)
+        for sending in sendings:
+            out.json_line(_request(session, sending))
     else:
-        out.parts(summary_parts(_summary(session, plan, batch, tally)))
+        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in sendings))))
     out.flush()
 
 
-def _recorded(session: Session, plan: Plan, asked: Asked) -> tuple[Batch | None, Tally]:
+def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
+    """Return the batch in which this was asked for before; where its input was edited, with what it issued left out."""
     if not session.settings.ledger.value.exists():
-        return None, Tally()
-    ledger: Ledger = session.ledger
-    if asked.name is not None:
-        batch = ledger.batch(asked.environment, asked.name)
+        return None
+    if asked.name is None:
+        return next(iter(session.ledger.batches_with(asked.environment, plan.fingerprint())), None)
+    batch = session.ledger.batch(asked.environment, asked.name)
+    if batch is not None and batch.fingerprint != plan.fingerprint():
+        leave_out_issued(session.ledger, batch, plan)
+    return batch
+
+
+def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[Sending]:
+    if batch is None or (asked.name is None and _is_done(session, batch)):
+        yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(Tools())))
+    elif batch.fingerprint != plan.fingerprint():
+        yield from map(_new, new_orders(plan, asked, batch.name, after=session.ledger.last_position(batch)))
     else:
-        batch = next(iter(ledger.batches_with(asked.environment, plan.fingerprint())), None)
-    return batch, ledger.tally(batch) if batch else Tally()
+        for order in session.ledger.orders(batch, (*UNSENT, State.SENT)):
+            yield _again(order, batch)
 
 
-def _summary(session: Session, plan: Plan, batch: Batch | None, tally: Tally) -> Summary:
-    issued = sum(tally.items[state] for state in HELD)
+def _is_done(session: Session, batch: Batch) -> bool:
+    return not session.ledger.tally(batch).any(*UNSENT, State.SENT, State.ACCEPTED)
+
+
+def _new(order: NewOrder) -> Sending:
+    return Sending(order.idempotency_key, order.mode, order.body)
+
+
+def _again(order: Order, batch: Batch) -> Sending:
+    if order.state is State.REJECTED and not order.own_key:
+        return _new(renewed(batch, order))
+    return Sending(order.idempotency_key, order.mode, order.body)
+
+
+def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> Summary:
+    issued = "none"
+    if batch is not None:
+        tally = session.ledger.tally(batch)
+        issued = f"{sum(tally.items[state] for state in HELD)} items, {money(tally.sums(HELD))}, in batch {batch.name}"
     return Summary(
-        "Dry run",
+        "Dry run:",
         "nothing was sent or recorded",
         "",
         [
             ("Environment", f"{session.environment}, account {session.settings.account or '(hidden)'}"),
-            ("Orders", str(plan.order_count)),
             ("Items", str(plan.item_count)),
             ("Total", money(plan.sums)),
-            ("Already issued", f"{issued} items, {money(tally.sums(HELD))} in batch {batch.name}" if batch else "none"),
+            ("Already issued", issued),
+            ("To be sent", f"{orders} orders"),
         ],
     )
 
 
-def _requests(session: Session, plan: Plan, asked: Asked, name: str) -> Iterator[dict[str, Any]]:
+def _request(session: Session, sending: Sending) -> dict[str, Any]:
     url = settings.request_url(session.settings) or EMBEDDED_URL
     endpoint = session.endpoint(url)
-    key = settings.ApiKey(endpoint.api_key)
-    hidden: Endpoint = replace(endpoint, api_key=f"{key.prefix or 'hidden'}.***")
-    for order in new_orders(plan, asked, name):
-        yield {
-            "method": "POST",
-            "url": f"{url}/order",
-            "headers": hidden.headers(idempotency_key=order.idempotency_key, mode=_mode(order)),
-            "body": jsontext.loads(order.body),
-        }
-
-
-def _mode(order: NewOrder) -> Any:
-    return order.mode
+    prefix = settings.ApiKey(endpoint.api_key).prefix
+    hidden = replace(endpoint, api_key=f"{prefix}.***" if prefix else "***")
+    mode: Literal["sync", "async"] = "sync" if sending.mode == "sync" else "async"
+    return {
+        "method": "POST",
+        "url": f"{url}/order",
+        "headers": hidden.headers(idempotency_key=sending.idempotency_key, mode=mode),
+        "body": jsontext.loads(sending.body),
+    }

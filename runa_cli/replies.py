@@ -99,12 +99,27 @@ class Order(_Tolerant):
         return value if isinstance(value, str) else None
 
 
+def _some_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _some_steps(value: object) -> list[str]:
+    return [str(step) for step in value] if isinstance(value, list) else []
+
+
+def _some_objects(value: object) -> list[object]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+# What stands beside `type` may be anything: it must not keep the one promised field from being read.
+SomeText = Annotated[str, BeforeValidator(_some_text)]
+
+
 class ErrorDetail(_Tolerant):
     """One mistake that Runa found in a request."""
 
-    type: str = ""
-    message: str = ""
-    location: list[str] = []
+    message: SomeText = ""
+    location: Annotated[list[str], BeforeValidator(_some_steps)] = []
 
     @property
     def path(self) -> str:
@@ -117,9 +132,8 @@ class ErrorBody(_Tolerant):
     """Runa's error body; only `type` is promised (developer.runa.io: reference/2024-02-05/errors)."""
 
     type: str
-    message: str = ""
-    help: str | None = None
-    details: list[ErrorDetail] = []
+    message: SomeText = ""
+    details: Annotated[list[ErrorDetail], BeforeValidator(_some_objects)] = []
 
 
 class Product(_Tolerant):
@@ -181,13 +195,16 @@ def error_body(body: bytes) -> ErrorBody | None:
         return None
 
 
-def parse_time(text: str | None) -> datetime | None:
+def parse_time(text: object) -> datetime | None:
     """Read an ISO 8601 time as UTC; None where it cannot be read."""
     try:
-        moment = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
     except ValueError:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # a time zone beyond the end of the calendar
+        return None
 
 
 def as_decimal(value: object) -> Decimal:

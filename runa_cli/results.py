@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runa_cli import jsontext
 from runa_cli.ledger import Result
 from runa_cli.safetext import defused
 
@@ -67,6 +68,12 @@ def from_ledger(result: Result) -> Line:
         error=result.error_text or "" if not answered else "",
         carried=result.carried,
     )
+
+
+def item_line(item: str) -> Line:
+    """Return the line of an item as it was sent, without an answer."""
+    document = jsontext.loads(item)
+    return _line(_object(document), row=0, status="", order_id="", currency="")
 
 
 def from_order(order: Mapping[str, Any]) -> list[Line]:
@@ -147,7 +154,7 @@ def _text(value: object) -> str:
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield a CSV file a line at a time."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\r\n")  # so that a cell with either character is quoted
     writer.writerow(header)
     yield _emptied(buffer)
     for row in rows:
@@ -156,7 +163,7 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[
 
 
 def _emptied(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
+    text = buffer.getvalue()[:-2] + "\n"
     buffer.seek(0)
     buffer.truncate()
     return text

@@ -31,7 +31,7 @@ class Pace:
 
 
 REMOTE = Pace()
-LOCAL = Pace(first=0.1, longest=2.0, in_progress=0.2, rate_limited=5.0, poll_first=0.1, poll_longest=1.0)
+LOCAL = Pace(first=0.1, longest=2.0, in_progress=0.2, rate_limited=5.0, poll_first=0.1, poll_longest=0.25)
 
 SAME_SERVER_ERRORS = 5  # by then 15 s have passed and the answer is most likely a stored one
 

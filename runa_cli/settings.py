@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import dotenv
 import platformdirs
@@ -229,7 +229,11 @@ def _api_key(source: _Source) -> Setting[ApiKey | None]:
         if values.get("RUNA_API_KEY"):
             return Setting(_clean_key(values["RUNA_API_KEY"], f"RUNA_API_KEY ({origin})", source), origin)
         if values.get("RUNA_API_KEY_FILE"):
-            path = Path(values["RUNA_API_KEY_FILE"]).expanduser()
+            try:
+                path = _path(values["RUNA_API_KEY_FILE"])
+            except ValueError as error:
+                source.problems.append(f"RUNA_API_KEY_FILE ({origin}) {error}.")
+                return Setting(None, origin)
             return Setting(_key_from(path, source), f"{path} (RUNA_API_KEY_FILE, {origin})")
     return Setting(None, ORIGIN_DEFAULT)
 
@@ -289,32 +293,25 @@ def _base_url(source: _Source) -> Setting[str | None]:
     return Setting(None, ORIGIN_DEFAULT)
 
 
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
+
+
 def _https_or_loopback(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if (
-        not _has_usable_port(parts)
-        or parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-    ):
-        raise ValueError(f"must be a URL such as {BASE_URLS['playground']}")
-    if parts.username is not None or parts.password is not None:
+    """Check a base URL. Its characters are few: in the others, two readers of one URL may see two different hosts."""
+    url = text.strip()
+    if "@" in url:
         raise ValueError("must hold no user name or password")
+    match = _URL.fullmatch(url)
+    if match is None or not 0 < int(match["port"] or 443) < 65_536:
+        raise ValueError(f"must be a URL such as {BASE_URLS['playground']}")
+    parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(f"must use https: plain http to {parts.hostname} would show the key to everyone on the way")
-    return text.strip().rstrip("/")
-
-
-def _has_usable_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
+    return url.rstrip("/")
 
 
 def _ledger(source: _Source) -> Setting[Path]:
-    found: Setting[Path | None] = source.read("RUNA_LEDGER", None, lambda text: Path(text).expanduser())
+    found: Setting[Path | None] = source.read("RUNA_LEDGER", None, _path)
     if found.value is not None:
         return Setting(found.value, found.origin)
     return Setting(data_directory() / "ledger.db", ORIGIN_DEFAULT)
@@ -323,6 +320,13 @@ def _ledger(source: _Source) -> Setting[Path]:
 def data_directory() -> Path:
     """Return the directory where this program keeps a user's data."""
     return Path(platformdirs.user_data_path("runa", appauthor=False))
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"names the home of somebody who has none: {text[:40]!r}") from error
 
 
 def _optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:

@@ -408,10 +408,15 @@ class Settler:
 
 
 def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
-    """Record the next generation of a rejected order and return it."""
+    """Record the next generation of a rejected order, for Runa replays the rejection to the old key, and return it."""
+    return ledger.renew(order, renewed(batch, order), now)
+
+
+def renewed(batch: Batch, order: Order) -> NewOrder:
+    """Return the next generation of a rejected order: the same content under the next key."""
     generation = order.generation + 1
     key = payload.derive_key(batch.environment, batch.name, order.position, generation, order.body_sha256)
-    renewed = NewOrder(
+    return NewOrder(
         position=order.position,
         generation=generation,
         idempotency_key=key,
@@ -424,7 +429,6 @@ def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
         gifts=(),
         item_count=order.item_count,
     )
-    return ledger.renew(order, renewed, now)
 
 
 def context(batch: Batch, order: Order) -> Context:

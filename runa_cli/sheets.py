@@ -39,7 +39,7 @@ class Sheet:
     """A CSV file. Reading the header happens at once, the rows as they are asked for."""
 
     def __init__(self, stream: BinaryIO, name: str, mistakes: Mistakes) -> None:
-        self._name = name
+        self.name = name
         self._mistakes = mistakes
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         csv.field_size_limit(MOST_CELL)
@@ -61,11 +61,16 @@ class Sheet:
     def rows(self) -> Iterator[SheetRow]:
         """Yield the rows that are not blank, numbered from 1."""
         row = 0
-        while (cells := self._next_row()) is not None:
+        while True:
+            line = self._reader.line_num + 1
+            cells = self._next_row()
+            if cells is None:
+                self._text.detach()  # the stream belongs to whoever opened it
+                return
             if not any(cell.strip() for cell in cells):
                 continue
             row += 1
-            place = Place(file=self._name, line=self._reader.line_num, row=row)
+            place = Place(file=self.name, line=line, row=row)
             if len(cells) > len(self._meanings):
                 self._mistakes.add(place, f"has {len(cells)} cells, but the header names {len(self._meanings)}")
                 continue
@@ -83,7 +88,7 @@ class Sheet:
         meanings: list[tuple[str, bool]] = []
         for name in names:
             known = _known(name)
-            place = Place(file=self._name, line=1, column=name.strip() or "(no name)")
+            place = Place(file=self.name, line=1, column=name.strip() or "(no name)")
             if known is None and (meant := _meant(name)):
                 self._mistakes.add(place, f"is one typo away from {meant}: rename it to {meant}, or to something else")
             if known is not None and (known, True) in meanings:
@@ -96,7 +101,7 @@ class Sheet:
             return self._text.readline(MOST_CELL)
         except UnicodeDecodeError as error:
             self._mistakes.stop(
-                Place(file=self._name), f"is not UTF-8 (byte 0x{error.object[error.start]:02x}): save it as CSV UTF-8"
+                Place(file=self.name), f"is not UTF-8 (byte 0x{error.object[error.start]:02x}): save it as CSV UTF-8"
             )
 
     def _lines(self, first: str) -> Iterator[str]:
@@ -109,7 +114,7 @@ class Sheet:
         try:
             return next(self._reader, None)
         except csv.Error as error:
-            self._mistakes.stop(Place(file=self._name, line=self._reader.line_num), f"is not CSV: {error}")
+            self._mistakes.stop(Place(file=self.name, line=self._reader.line_num), f"is not CSV: {error}")
 
 
 def _delimiter(header: str) -> str:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import IO, Any, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from runa_cli import jsontext
@@ -195,29 +195,43 @@ class Bar(Silent):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} gifts"),
+            TextColumn("{task.fields[said]}", markup=False),
             TimeRemainingColumn(),
             console=talk.console,
             transient=True,
         )
         self._task = TaskID(0)
         self._several = False
+        self._orders = 0
+        self._started = 0.0
+        self._already = 0
 
     def begin(self, batch: Batch, tally: Tally) -> None:  # noqa: ARG002 - the interface of Progress
         """Draw the bar."""
-        self._several = sum(tally.orders.values()) > 1
-        name = f"{sum(tally.orders.values())} orders" if self._several else "Issuing"
-        self._task = self._progress.add_task(name, total=sum(tally.items.values()), said="")
+        self._orders = sum(tally.orders.values())
+        self._several = self._orders > 1
+        self._already = sum(tally.orders[state] for state in SETTLED)
+        self._started = time.monotonic()
+        self._task = self._progress.add_task(self._described(), total=sum(tally.items.values()), said="")
         self._progress.start()
 
     def settled(self, order: Order) -> None:
         """Move it on."""
         with self._lock:
             count(self._tally, order)
-            advance = order.item_count if order.state in SETTLED else 0
-            said = money(self._tally.sums([State.COMPLETED])) + " issued"
-            self._progress.update(self._task, advance=advance, said=said)
+            settled = sum(self._tally.items[state] for state in SETTLED)
+            said = f"{money(self._tally.sums([State.COMPLETED]))} issued, {self._rate()}"
+            self._progress.update(self._task, description=self._described(), completed=settled, said=said)
+
+    def _described(self) -> str:
+        done = sum(self._tally.orders[state] for state in SETTLED)
+        return f"{done}/{self._orders} orders" if self._several else "Issuing"
+
+    def _rate(self) -> str:
+        done = sum(self._tally.orders[state] for state in SETTLED) - self._already
+        minutes = max(time.monotonic() - self._started, 1.0) / 60
+        return f"{max(done, 0) / minutes:.0f} orders/min"
 
     def waiting(self, order: Order, reason: str, seconds: float) -> None:
         """Say why it takes long, beside the bar of a single order."""

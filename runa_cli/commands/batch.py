@@ -67,3 +67,19 @@ def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
 
     with session_of(common) as session:
         batches.abandon(session, name, yes=yes)
+
+
+@app.command()
+@with_common
+def prune(
+    *,
+    common: Common,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this batch.", show_default=False)] = None,
+    older_than: Annotated[int, typer.Option("--older-than", metavar="DAYS", min=0, help="Settled before that.")] = 90,
+    yes: Yes = False,
+) -> None:
+    """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""
+    from runa_cli import batches
+
+    with session_of(common) as session:
+        batches.prune(session, name, older_than=older_than, yes=yes)
