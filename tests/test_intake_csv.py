@@ -203,7 +203,7 @@ def test_a_second_column_for_the_same_thing_is_refused(second: str) -> None:
 
 def test_a_file_without_face_values_needs_one_from_a_flag() -> None:
     found = mistakes(lambda: rows("AMZ-US", header="product"))
-    assert ["line 1: there is no column face_value, and no --face-value either."] == found
+    assert ["stdin, line 1: there is no column face_value, and no --face-value either."] == found
     assert [Decimal(10)] == [item["face_value"] for item in items(rows("AMZ-US", header="product", face_value="10"))]
 
 
@@ -357,7 +357,7 @@ def test_a_row_of_several_lines_is_named_by_its_first() -> None:
         (b'face_value,product\n10,"AMZ"-US\n', "stdin, line 2: is not CSV: ',' expected after '\"'."),
         (b"face_value,product\n", "stdin: holds no items."),
         (b"face_value,product\n,\n", "stdin: holds no items."),
-        (b"", "line 1: there is no column face_value, and no --face-value either."),
+        (b"", "stdin, line 1: there is no column face_value, and no --face-value either."),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_its_reason(content: bytes, expected: str) -> None:
