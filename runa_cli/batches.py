@@ -1,17 +1,27 @@
 """What was issued from here: the batches of the ledger, listed, shown, resumed, exported and given up."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from runa_cli import output
 from runa_cli.creating import show as show_run
-from runa_cli.errors import Context, GuardRefused, InputError, PartlyDone, RunaError, UsageMistake
-from runa_cli.issuing import UNFINISHED
+from runa_cli.errors import (
+    BatchBusy,
+    Context,
+    GuardRefused,
+    InputError,
+    Interrupted,
+    Money,
+    PartlyDone,
+    RunaError,
+    UsageMistake,
+)
+from runa_cli.issuing import UNFINISHED, Issuing
 from runa_cli.ledger import Batch, Ledger, Order, State, Tally
 from runa_cli.results import csv_lines
-from runa_cli.runs import money
+from runa_cli.runs import Run, money
 from runa_cli.safetext import defused
 from runa_cli.session import Session
 from runa_cli.settling import utc_now
@@ -121,6 +131,8 @@ def export(session: Session, name: str) -> None:
     if batch.pruned_at is not None:
         session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
     output.show_batch(session.output, session.ledger, batch)
+    if not session.ledger.tally(batch).any(*UNFINISHED):
+        session.ledger.mark_shown(batch, utc_now())
 
 
 def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
@@ -129,55 +141,78 @@ def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> Non
         raise UsageMistake("Say which batch to resume, or --all.")
     session.checked()
     issuing = session.issuing()
-    if name is not None:
-        batches = [find(session, name)]
-        if batches[0].environment != session.environment:
-            raise GuardRefused(
-                f"Batch {name} is in {batches[0].environment}, and this is {session.environment}.",
-                f"Add --env {batches[0].environment} (with its key).",
-                Context(batch=name),
-                code="other_environment",
-            )
-    else:
-        batches = [
-            batch
-            for batch in session.ledger.batches(session.environment, oldest_first=True)
-            if session.ledger.tally(batch).any(*UNFINISHED)
-        ]
-        if not batches:
-            session.talk.say("Nothing is unfinished.")
-            if session.output.format == "json":
-                session.output.json_list(())
+    if name is None:
+        _resume_all(session, issuing, yes=yes)
+        return
+    batch = find(session, name)
+    if batch.environment != session.environment:
+        raise GuardRefused(
+            f"Batch {name} is in {batch.environment}, and this is {session.environment}.",
+            f"Add --env {batch.environment} (with its key).",
+            Context(batch=name),
+            code="other_environment",
+        )
+    with _taken_up(session, issuing, batch, yes=yes) as run:
+        show_run(session, issuing, run)
+
+
+@contextmanager
+def _taken_up(session: Session, issuing: Issuing, batch: Batch, *, yes: bool) -> Iterator[Run]:
+    with issuing.claimed(batch):
+        issuing.consent_to_key(batch, session.settings.account, yes=yes)
+        issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
+        yield issuing.finish(batch)
+
+
+def _resume_all(session: Session, issuing: Issuing, *, yes: bool) -> None:
+    ledger = session.ledger
+    batches = [
+        batch
+        for batch in ledger.batches(session.environment, oldest_first=True)
+        if ledger.tally(batch).any(*UNFINISHED)
+    ]
+    if not batches:
+        session.talk.say("Nothing is unfinished.")
     troubles: list[RunaError] = []
     for batch in batches:
         try:
-            with ExitStack() as stack:
-                stack.enter_context(issuing.claimed(batch))
-                issuing.consent_to_key(batch, session.settings.account, yes=yes)
-                issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
-                show_run(session, issuing, issuing.finish(batch))
+            with _taken_up(session, issuing, batch, yes=yes) as run:
+                trouble = run.verdict()
         except RunaError as error:
-            if name is not None or error.exit_code in {9, 130}:
-                raise
-            session.talk.error(error)
-            troubles.append(error)
-    _raise_worst(troubles, len(batches))
+            trouble = error
+        if trouble is not None:
+            troubles.append(trouble)
+        if isinstance(trouble, Interrupted):
+            break
+    session.output.money = Money.PARTIAL if troubles else Money.ISSUED
+    output.show_batches(session.output, ledger, batches)
+    for batch in batches:
+        if not ledger.tally(batch).any(*UNFINISHED):
+            ledger.mark_shown(batch, utc_now())
+    _raise_together(troubles, len(batches))
 
 
-def _raise_worst(troubles: list[RunaError], batches: int) -> None:
+def _raise_together(troubles: list[RunaError], batches: int) -> None:
+    """Raise the one error that stands for several batches."""
     if not troubles:
         return
-    if len(troubles) == batches == 1 or len({error.exit_code for error in troubles}) == 1 == len(troubles) // batches:
-        raise troubles[0]
-    raise PartlyDone(f"{len(troubles)} of {batches} batches are not finished.", "Run the same command again.")
+    if batches == 1 or isinstance(troubles[-1], Interrupted):
+        raise troubles[-1]
+    sentences = "\n".join(f"  {trouble.message}" for trouble in troubles)
+    if len(troubles) == batches and len({trouble.exit_code for trouble in troubles}) == 1:
+        raise type(troubles[0])(sentences.lstrip(), troubles[0].hint, code=troubles[0].code, money=troubles[0].money)
+    raise PartlyDone(
+        f"{len(troubles)} of {batches} batches are not finished:\n{sentences}",
+        "Run the same command again.",
+        money=Money.PARTIAL,
+    )
 
 
 def abandon(session: Session, name: str, *, yes: bool) -> None:
     """Give up the orders of unknown outcome in a batch. Raises GuardRefused without a yes."""
     batch = find(session, name)
-    issuing_claim = session.ledger.claim(batch)
-    if not issuing_claim:
-        raise GuardRefused(f"Another process works on batch {name} right now.", code="batch_busy")
+    if not session.ledger.claim(batch):
+        raise BatchBusy(f"Another process works on batch {name} right now.", context=Context(batch=name))
     doubtful = list(session.ledger.orders(batch, [State.SENT, State.PREPARED]))
     if not doubtful:
         session.talk.say(f"Batch {name} has no order of unknown outcome; nothing to give up.")

@@ -1,5 +1,6 @@
 """The program: its groups of commands, and the one boundary where errors become text and exit codes."""
 
+import errno
 import itertools
 import os
 import signal
@@ -11,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runa_cli import __version__
-from runa_cli.commands import account, batch, emulator, order
+from runa_cli.commands import account, batch, emulator, order, product
 from runa_cli.errors import Interrupted, Money, RunaError, UsageMistake
 
 app = typer.Typer(
@@ -23,7 +24,9 @@ app = typer.Typer(
 )
 app.add_typer(order.app, name="order")
 app.add_typer(batch.app, name="batch")
+app.add_typer(product.app, name="product")
 app.add_typer(emulator.app, name="emulator")
+app.command()(account.balance)
 app.command()(account.ping)
 app.command()(account.config)
 
@@ -47,14 +50,17 @@ def main() -> NoReturn:
     """Run the program and exit with the code that tells what became of the money."""
     _open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            signal.signal(number, _interrupt)
+    code = run(sys.argv[1:])
+    sys.exit(_flushed(code))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     command = typer.main.get_command(app)
     try:
+        _check_text(arguments)
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False)
         if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C outside of a batch
             return _report(_interrupted(), arguments)
@@ -62,11 +68,36 @@ def run(arguments: Sequence[str]) -> int:
     except RunaError as error:
         return _report(error, arguments)
     except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help that it stands for is shown already
+            return UsageMistake.exit_code
         return _report(UsageMistake(_sentence(error), "`runa --help` and `runa COMMAND --help` tell more."), arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _report(_interrupted(), arguments)
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.ENOSPC}:
+            return _report(_defect(error), arguments)
+        return 1  # a help text that has no place to go
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect is named, not thrown at the person
         return _report(_defect(error), arguments)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for number, argument in enumerate(arguments, 1):
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise UsageMistake(f"Argument {number} is no text in this locale's encoding.")
+
+
+def _flushed(code: int) -> int:
+    """Flush what a help text left in standard output, so that the interpreter does not stumble over it at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        from runa_cli.output import silence
+
+        silence(sys.stdout)
+        return code or 1
+    return code
 
 
 def _report(error: RunaError, arguments: Sequence[str]) -> int:

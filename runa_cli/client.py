@@ -7,6 +7,7 @@ limit counts for each read, so the wall-clock limit is kept from outside.
 """
 
 import email.utils
+import errno
 import logging
 import queue
 import socket
@@ -32,6 +33,7 @@ log = logging.getLogger("runa")
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 45.0  # Runa's gateway itself gives up at about 30 s
 MOST_BYTES = 1 << 26
+LONGEST_WAIT = 1e9  # seconds; longer than any time limit
 QUESTION_ATTEMPTS = 4  # a GET moves no money, so it is simply asked again
 LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
 
@@ -39,12 +41,24 @@ LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
 CREDENTIAL_TYPES = frozenset(
     {"unauthorized", "invalid_api_key", "forbidden", "invalid_version", "version_removed", "insecure_protocol"}
 )
-_UNJUDGED_TYPES = CREDENTIAL_TYPES | {"not_found"}
-_UNJUDGED_STATUSES = frozenset({401, 404, 405, 407, 426})
+# Answers that Runa gives to the order itself and stores under its key (developer.runa.io: reference/2024-02-05/errors).
+JUDGED_TYPES = frozenset(
+    {
+        "bad_request",
+        "validation_error",
+        "idempotency_validation_error",
+        "insufficient_funds",
+        "product_validation_error",
+        "currency_mismatch",
+        "payment_method_unavailable",
+        "invalid_card_id",
+        "currency_not_supported",
+        "invalid_execution_mode",
+        "ordering_restricted",
+    }
+)
+_SHUT_STATUSES = frozenset({401, 404, 405, 407, 426})
 _TRANSIENT_STATUSES = frozenset({408, 409, 425})
-
-# What OpenSSL calls a failure that can only happen before the first byte of a request.
-_HANDSHAKE_SIGNS = ("CERTIFICATE", "WRONG_VERSION", "HANDSHAKE", "UNSUPPORTED_PROTOCOL", "HOSTNAME", "UNKNOWN_CA")
 
 T = TypeVar("T")
 
@@ -66,10 +80,7 @@ class Reply:
     @property
     def date(self) -> datetime | None:
         """When the server says it answered (UTC, whole seconds)."""
-        try:
-            return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).astimezone(UTC)
-        except ValueError:
-            return None
+        return _http_date(self.headers.get("Date", ""))
 
     @property
     def exchange(self) -> Exchange:
@@ -93,15 +104,17 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """Runa's final no.
+    """A final no.
 
-    `judged` is false where Runa said no before it looked at the order (key, version, address), so that the answer
-    proves nothing about the same key sent earlier.
+    `judged` is true where Runa judged the order itself: then nothing was made under this key, neither now nor earlier.
+    `shut` is true where the door was shut before the order was looked at (key, version, address). A no that is neither
+    may come from a proxy on the way.
     """
 
     error: replies.ErrorBody
     reply: Reply
     judged: bool
+    shut: bool
 
 
 @dataclass(frozen=True)
@@ -114,12 +127,24 @@ class Uncertain:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and the cursor behind it."""
+
+    members: list[dict[str, Any]]
+    after: str | None
+
+
 class NotConnected(Exception):
     """Not a byte was sent: the name was not found, the connection refused, or TLS failed."""
 
 
 class NoAnswer(Exception):
     """The request may have arrived; no whole answer came back."""
+
+
+class _TimeIsUp(Exception):
+    """The wall-clock limit of one exchange."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +191,7 @@ class Client:
         self._clock = clock
         self._sleep = sleep
         # Loopback never goes through a proxy: over plain http that would show the key to it.
-        self._direct = is_loopback(urlsplit(endpoint.base_url).hostname)
+        self.is_direct = is_loopback(urlsplit(endpoint.base_url).hostname)
 
     # --- orders --------------------------------------------------------------------------------------------------
 
@@ -193,13 +218,26 @@ class Client:
             return Uncertain(Outcome.UNCLEAR, str(error))
         return _judge_order(reply)
 
+    def read_order(self, order_id: str, *, seconds: float) -> Answered:
+        """Ask for an order, again if the answer gets lost. Raises what `ask` raises."""
+        reply = self.ask(f"/order/{quote(order_id, safe='')}", seconds=seconds)
+        answer = _judge_order(reply)
+        if not isinstance(answer, Answered):
+            raise Unreachable(f"Runa's answer about order {order_id} is unreadable.")
+        return answer
+
     # --- questions -----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float) -> Reply:
-        """Ask a question that moves no money, again if the answer gets lost.
+    def ask(
+        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+    ) -> Reply:
+        """Ask a question that moves no money, again if the answer gets lost; with a body, as a POST.
 
         Raises CredentialRefused, RequestRefused or Unreachable.
         """
+        method, headers = "GET", self.endpoint.headers()
+        if body is not None:
+            method, headers = "POST", {**headers, "Content-Type": "application/json"}
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         deadline = self._clock() + seconds
         trouble = "no time was left"
@@ -208,7 +246,7 @@ class Client:
             if left <= 0:
                 break
             try:
-                reply = self._exchange("GET", target, self.endpoint.headers(), None, left)
+                reply = self._exchange(method, target, headers, body, left)
             except (NotConnected, NoAnswer) as error:
                 trouble, wait = str(error), 0.5 * 2**attempt
             else:
@@ -217,24 +255,34 @@ class Client:
                 if not _worth_asking_again(reply):
                     raise refusal(reply)
                 trouble, wait = _said(reply), _retry_after(reply) or 0.5 * 2**attempt
-            if attempt + 1 < QUESTION_ATTEMPTS and wait < deadline - self._clock():
-                self._sleep(wait)
+            if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock():
+                break
+            self._sleep(wait)
         raise Unreachable(
             f"Runa gave no usable answer at {self.endpoint.base_url}: {trouble}.",
             hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` tells when it works.",
         )
 
-    def document(self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float) -> dict[str, Any]:
-        """Ask for a JSON object. Raises what `get` raises."""
-        reply = self.get(path, query, seconds=seconds)
+    def document(
+        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """Ask for a JSON object. Raises what `ask` raises."""
+        reply = self.ask(path, query, seconds=seconds, body=body)
         try:
             return replies.document(reply.body)
         except replies.Unreadable as error:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 
+    def documents(self, path: str, *, seconds: float) -> list[dict[str, Any]]:
+        """Ask for a JSON list of objects. Raises what `ask` raises."""
+        try:
+            return replies.documents(self.ask(path, seconds=seconds).body)
+        except replies.Unreadable as error:
+            raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
+
     def pages(
         self, path: str, member: str, query: Mapping[str, Any] | None = None, *, seconds: float
-    ) -> Iterator[list[dict[str, Any]]]:
+    ) -> Iterator["Page"]:
         """Yield the pages of a list until the empty one (developer.runa.io: reference/2024-02-05/pagination)."""
         asked = dict(query or {})
         while True:
@@ -245,8 +293,8 @@ class Client:
                 raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
             if not members:
                 return
-            yield members
             after = replies.cursor_after(page)
+            yield Page(members, after)
             if after is None or after == asked.get("after"):
                 return
             asked["after"] = after
@@ -257,11 +305,16 @@ class Client:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Reply:
         started = self._clock()
+        line = _Line()
         try:
-            reply = _within(seconds, lambda: self._send(method, target, headers, body, min(seconds, READ_SECONDS)))
-        except (NotConnected, NoAnswer) as error:
-            log.info("%s %s: %s (%.2f s)", method, target.partition("?")[0], error, self._clock() - started)
-            raise
+            reply = _within(
+                seconds,
+                lambda: self._send(method, target, headers, body, read_seconds=min(seconds, READ_SECONDS), line=line),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, the request may have arrived
+            failure = line.failure(error, seconds)
+            log.info("%s %s: %s (%.2f s)", method, target.partition("?")[0], failure, self._clock() - started)
+            raise failure from None
         log.info(
             "%s %s: %d, request %s (%.2f s)",
             method, target.partition("?")[0], reply.status, reply.request_id or "-", self._clock() - started,
@@ -269,29 +322,85 @@ class Client:
         return reply
 
     def _send(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, read_seconds: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        read_seconds: float,
+        line: "_Line",
     ) -> Reply:
         with requests.Session() as session:
-            session.trust_env = not self._direct
-            try:
-                with session.request(
-                    method,
-                    self.endpoint.base_url + target,
-                    headers=dict(headers),
-                    data=body,
-                    timeout=(min(CONNECT_SECONDS, read_seconds), read_seconds),
-                    allow_redirects=False,
-                    stream=True,
-                    auth=_no_netrc,
-                ) as response:
-                    content = _read(response)
-                    return Reply(response.status_code, content, response.headers, datetime.now(UTC))
-            except requests.RequestException as error:
-                if _never_connected(error):
-                    raise NotConnected(_reason(error)) from None
-                raise NoAnswer(_reason(error)) from None
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise NoAnswer(_reason(error)) from None
+            session.trust_env = not self.is_direct
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _WatchedAdapter(line))
+            with session.request(
+                method,
+                self.endpoint.base_url + target,
+                headers=dict(headers),
+                data=body,
+                timeout=(min(CONNECT_SECONDS, read_seconds), read_seconds),
+                allow_redirects=False,
+                stream=True,
+                auth=_no_netrc,
+            ) as response:
+                return Reply(response.status_code, _read(response), response.headers, datetime.now(UTC))
+
+
+class _Line:
+    """Knows whether a connection stood, so that a byte of the request may have left; and can forbid it from then on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connected = False
+        self._given_up = False
+
+    def connect(self) -> None:
+        """Note that the connection stands. Raises OSError when nobody waits for it any more."""
+        with self._lock:
+            if self._given_up:
+                raise OSError(errno.ECANCELED, "given up")
+            self._connected = True
+
+    def failure(self, error: Exception, seconds: float) -> "NotConnected | NoAnswer":
+        """Return what a failed exchange means. From now on no connection may stand that does not stand yet."""
+        with self._lock:
+            self._given_up = True
+            said = f"no whole answer within {seconds:.0f} s" if isinstance(error, _TimeIsUp) else _reason(error)
+            return NoAnswer(said) if self._connected else NotConnected(said)
+
+
+class _WatchedAdapter(requests.adapters.HTTPAdapter):
+    """Connects as the library does, and tells a line when the connection stands: TLS, proxy and all."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self._watch(self.poolmanager)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        self._watch(manager)
+        return manager
+
+    def _watch(self, manager: Any) -> None:
+        line = self._line
+
+        def watched(pool: Any) -> Any:
+            class Connection(pool.ConnectionCls):  # type: ignore[misc] # the library chooses the class at run time
+                def connect(self) -> None:
+                    super().connect()
+                    line.connect()
+
+            return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+        manager.pool_classes_by_scheme = {
+            scheme: watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
 
 
 def _read(response: requests.Response) -> bytes:
@@ -322,20 +431,10 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     try:
         result, error = done.get(timeout=seconds)
     except queue.Empty:
-        raise NoAnswer(f"no whole answer within {seconds:.0f} s") from None
+        raise _TimeIsUp from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value] # without an error there is a result
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """Tell whether this failed before a byte of the request could leave."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(error, requests.exceptions.SSLError):
-        return any(sign in str(reason).upper() for sign in _HANDSHAKE_SIGNS)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
 def _reason(error: BaseException) -> str:
@@ -350,6 +449,8 @@ def _reason(error: BaseException) -> str:
         return "its name could not be resolved"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "the connection timed out"
+    if isinstance(error, NoAnswer):
+        return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(inner, TimeoutError):
         return "the answer timed out"
     if isinstance(inner, urllib3.exceptions.IncompleteRead) or "IncompleteRead" in type(inner).__name__:
@@ -368,6 +469,8 @@ def _judge_order(reply: Reply) -> Answered | Refused | Uncertain:
         return Uncertain(Outcome.IN_PROGRESS, "Runa is still working on an earlier request with this key", reply)
     if reply.status == 429:
         return Uncertain(Outcome.RATE_LIMITED, "Runa asks for fewer orders a minute", reply, _retry_after(reply))
+    if reply.status == 202:
+        return _accepted(reply)
     if 200 <= reply.status < 300:
         try:
             return Answered(replies.order(reply.body), reply)
@@ -377,8 +480,18 @@ def _judge_order(reply: Reply) -> Answered | Refused | Uncertain:
         return Uncertain(Outcome.SERVER_ERROR, said, reply, _retry_after(reply))
     if error is None or not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
         return Uncertain(Outcome.UNCLEAR, said, reply)
-    judged = error.type not in _UNJUDGED_TYPES and reply.status not in _UNJUDGED_STATUSES
-    return Refused(error, reply, judged)
+    shut = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _SHUT_STATUSES
+    return Refused(error, reply, judged=error.type in JUDGED_TYPES and not shut, shut=shut)
+
+
+def _accepted(reply: Reply) -> Answered | Uncertain:
+    """Take a 202 by its id, whatever else it says: an accepted order is polled and never posted again."""
+    try:
+        document = replies.document(reply.body)
+        known = {name: document.get(name) for name in ("id", "metadata")}
+        return Answered(replies.parse(replies.Order, {**known, "status": "PROCESSING"}), reply)
+    except replies.Unreadable as reason:
+        return Uncertain(Outcome.UNCLEAR, f"the acceptance is unreadable ({reason})", reply)
 
 
 def _said(reply: Reply) -> str:
@@ -400,13 +513,17 @@ def _retry_after(reply: Reply) -> float | None:
     """Return the seconds that Runa asks to wait; it documents no such header, but honouring one costs nothing."""
     text = reply.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text[:6])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
+        return float(text) if len(text) < 9 else LONGEST_WAIT
+    moment = _http_date(text)
     now = reply.date or reply.received
-    return max(0.0, (moment.astimezone(UTC) - now).total_seconds())
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def refusal(reply: Reply) -> RunaError:

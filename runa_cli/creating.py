@@ -1,6 +1,7 @@
 """`order create` from its settled flags to its shown result."""
 
 import re
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -9,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal, cast
 
-from runa_cli import intake, output, settings
-from runa_cli.errors import InputError, Money, OutputFailed, UsageMistake
+from runa_cli import intake, output, payload, products, settings
+from runa_cli.errors import ConfigurationError, InputError, LedgerUnusable, Money, OutputFailed, RunaError, UsageMistake
 from runa_cli.intake import Format, Given
 from runa_cli.issuing import Asked, Issuing
 from runa_cli.ledger import Order, State
@@ -54,10 +55,9 @@ class Wish:
 
 def create(wish: Wish) -> None:
     """Issue what was typed, once. Raises the RunaError that the run stands for."""
-    _check_flags(wish)
     with Session(wish.voice, wish.flags, wish.env_file) as session:
         session.checked()
-        with _plan(wish, session) as plan:
+        with plan_of(wish, session) as plan:
             _check_one_order(wish, plan)
             asked = _asked(wish, session)
             _point_out(session, plan)
@@ -108,20 +108,45 @@ class _AsTheySettle:
 def show(
     session: Session, issuing: Issuing, run: Run, *, results: Path | None = None, lines: _AsTheySettle | None = None
 ) -> None:
-    """Write the result of a run, note that it was written, and raise what the run stands for."""
+    """Write the result of a run, note that it was written, and raise what the run stands for.
+
+    Where the output breaks too, the run's own error is raised, for it tells what became of the money.
+    """
     out, verdict = session.output, run.verdict()
     out.hint = f"What is issued is recorded: `runa batch export {run.batch.name}` shows it."
     out.money = verdict.money if verdict else Money.ISSUED
+    broken = _write(session, issuing, run, results, lines)
+    if broken is None and not run.tally.any(State.PREPARED, State.SENT):
+        try:
+            issuing.ledger.mark_shown(run.batch, issuing.tools.now())
+        except LedgerUnusable as error:
+            session.talk.warn(f"{error.message} The result is shown and recorded all the same.")
+    if verdict is not None and broken is not None:
+        session.talk.warn(broken.message)
+    if verdict is not None or broken is not None:
+        raise verdict or broken or AssertionError
+
+
+def _write(
+    session: Session, issuing: Issuing, run: Run, results: Path | None, lines: _AsTheySettle | None
+) -> OutputFailed | None:
+    """Write the results wherever they were asked for, and return what failed first."""
+    out, broken = session.output, None
+    try:
+        if lines is not None:
+            lines.check()
+        else:
+            output.show_batch(out, issuing.ledger, run.batch)
+    except OutputFailed as error:
+        broken = error
+    except LedgerUnusable as error:
+        broken = OutputFailed(f"The results could not be read again: {error.message}", out.hint, money=out.money)
     if results is not None:
-        output.write_results(results, issuing.ledger, run.batch)
-    if lines is not None:
-        lines.check()
-    else:
-        output.show_batch(out, issuing.ledger, run.batch)
-    if not run.tally.any(State.PREPARED, State.SENT):
-        issuing.ledger.mark_shown(run.batch, issuing.tools.now())
-    if verdict is not None:
-        raise verdict
+        try:
+            output.write_results(results, issuing.ledger, run.batch, out.money)
+        except OutputFailed as error:
+            broken = broken or error
+    return broken
 
 
 def _preflight(wish: Wish, session: Session, plan: Plan) -> Callable[[Plan], None] | None:
@@ -143,7 +168,7 @@ def _check_flags(wish: Wish) -> None:
             f"--format must be json, jsonl or csv, found {wish.file_format!r}.",
         ),
         (
-            wish.batch is not None and not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f]{1,100}", wish.batch),
+            wish.batch is not None and not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}", wish.batch),
             "--batch must be 1 to 100 characters on one line.",
         ),
         (
@@ -155,12 +180,46 @@ def _check_flags(wish: Wish) -> None:
             raise UsageMistake(sentence)
 
 
+class _Currencies:
+    """The currency of a product code: its own ending tells, or else the catalogue, which is fetched only then."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._catalogue: dict[str, str] | None = None
+
+    def __call__(self, code: str) -> str | None:
+        """Return the currency; None where nothing tells."""
+        told = payload.code_currency(code)
+        if told is not None:
+            return told
+        if self._catalogue is None:
+            try:
+                self._catalogue = products.currencies(self._session)
+            except RunaError as error:
+                self._session.talk.say(
+                    f"The catalogue could not be fetched for the currency of {code}: {error.message}"
+                )
+                self._catalogue = {}
+        return self._catalogue.get(code)
+
+
 def _check_one_order(wish: Wish, plan: Plan) -> None:
     if wish.idempotency_key is not None and plan.order_count > 1:
         raise UsageMistake(f"--idempotency-key is for one order, and this input makes {plan.order_count}.")
 
 
-def _plan(wish: Wish, session: Session) -> Plan:
+def plan_of(wish: Wish, session: Session) -> Plan:
+    """Return the plan of what was typed. Raises UsageMistake, InputError or ConfigurationError."""
+    _check_flags(wish)
+    try:
+        return _read_plan(wish, session)
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"The input does not fit into the temporary directory: {error}. Nothing was sent."
+        ) from error
+
+
+def _read_plan(wish: Wish, session: Session) -> Plan:
     given = Given(
         face_value=wish.face_value,
         emails=wish.emails,
@@ -175,6 +234,7 @@ def _plan(wish: Wish, session: Session) -> Plan:
         metadata=wish.metadata,
         mode=session.settings.mode.value,
         stamp=wish.stamp,
+        currency_of=_Currencies(session),
     )
     if wish.file is None:
         return intake.from_flags(given)

@@ -33,10 +33,8 @@ class Crew:
         self, waiting: list[int], task: Callable[[int], None], ended: "queue.SimpleQueue[BaseException | None]"
     ) -> None:
         try:
-            while waiting and not self._stop.is_set():
-                task(waiting.pop())
-        except IndexError:  # another thread took the last one
-            ended.put(None)
+            while not self._stop.is_set() and (item := _next(waiting)) is not None:
+                task(item)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the work was asked for
             self._stop.set()
             ended.put(error)
@@ -59,3 +57,10 @@ class Crew:
                 if error is not None:
                     raise error
         return interrupted
+
+
+def _next(waiting: list[int]) -> int | None:
+    try:
+        return waiting.pop()
+    except IndexError:  # another thread took the last one
+        return None

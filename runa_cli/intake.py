@@ -3,7 +3,7 @@
 Flags fill in what a file leaves out; where both speak, the file's row wins.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
@@ -52,6 +52,7 @@ class Given:
     metadata: tuple[str, ...] = ()  # KEY=VALUE
     mode: str = "auto"
     stamp: bool = True
+    currency_of: Callable[[str], str | None] = payload.code_currency
 
 
 class _Where(Protocol):
@@ -345,7 +346,7 @@ class _Intake:
         countries: dict[str, str] = {}
         for item in items:
             for code in item.codes:
-                if currency := payload.code_currency(code):
+                if currency := self._given.currency_of(code):
                     seen.setdefault(currency, code)
                 if country := payload.code_country(code):
                     countries.setdefault(country, code)

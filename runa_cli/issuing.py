@@ -14,7 +14,7 @@ from decimal import Decimal
 from runa_cli import payload, results
 from runa_cli.client import Client
 from runa_cli.crew import Crew
-from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused
+from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused, LedgerUnusable
 from runa_cli.governor import Governor
 from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, Recorded, State, Tally
 from runa_cli.mistakes import MOST_LISTED
@@ -23,6 +23,9 @@ from runa_cli.runs import Run, money
 from runa_cli.settling import Progress, Say, Settler, Terms, Tools, context, recorded_trouble, renew
 
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
+STILL_AWAITED = timedelta(
+    days=1
+)  # that long, the links of an order that was cut off before it was shown are waited for
 UNFINISHED = frozenset(State) - SETTLED
 UNSENT = (State.PREPARED, State.REJECTED)
 
@@ -135,15 +138,18 @@ class Issuing:
     def _recorded(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
         """Return the batch in which this was asked for before, or None where it is new. Raises GuardRefused."""
         if asked.idempotency_key is not None:
-            return self._by_key(plan, asked, asked.idempotency_key)
+            return self._by_key(plan, asked, asked.idempotency_key, known)
         if asked.name is not None:
             return self.ledger.batch(asked.environment, asked.name)
         return self._by_content(plan, asked, known)
 
-    def _by_key(self, plan: Plan, asked: Asked, key: str) -> Batch | None:
+    def _by_key(self, plan: Plan, asked: Asked, key: str, known: list[Batch]) -> Batch | None:
         order = self.ledger.order_by_key(asked.environment, key)
         named = self.ledger.batch(asked.environment, asked.name) if asked.name else None
         if order is None and named is None:
+            other = None if asked.again or asked.name else self._by_content(plan, asked, known)
+            if other is not None:
+                raise self._duplicate(other, "is recorded")
             return None
         digests = [planned.body_sha256 for planned in plan.orders()]
         if order is None or [order.body_sha256] != digests or (named is not None and named.id != order.batch_id):
@@ -156,27 +162,40 @@ class Issuing:
         return self.ledger.batch_by_id(order.batch_id)
 
     def _by_content(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
+        """Return the batch of the same content that this run goes on with, or None. Raises GuardRefused."""
         for batch in known:
             tally = self.ledger.tally(batch)
-            undone = tally.any(*UNFINISHED, State.REJECTED) or batch.shown_at is None
-            # With --again, an order that was accepted and shown is done as far as the person knows.
-            seen = asked.again and batch.shown_at is not None and not tally.any(State.SENT, *UNSENT)
-            if undone and not seen:
+            if self._goes_on(plan, batch, tally, again=asked.again):
                 return batch
             if not asked.again and self._is_duplicate(plan, batch, tally):
-                raise self._duplicate(batch)
+                raise self._duplicate(batch, "was given up" if tally.any(State.ABANDONED) else "was issued")
         return None
 
-    def _is_duplicate(self, plan: Plan, batch: Batch, tally: Tally) -> bool:
-        if not tally.any(State.COMPLETED, State.FAILED):
-            return False
-        recent = tally.settled_at is not None and self.tools.now() - tally.settled_at < SAME_ORDER_AGAIN
-        return recent or (plan.source == "file" and batch.source == "file")
+    def _goes_on(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
+        """Tell whether a batch is not done yet as far as the person knows: unfinished, or its links never shown."""
+        if again and batch.shown_at is not None:
+            # What was accepted and shown is done: once more is meant. What is unknown or unsent comes first.
+            return tally.any(State.SENT, *UNSENT)
+        if tally.any(*UNFINISHED, State.REJECTED):
+            return True
+        unseen = batch.shown_at is None and tally.any(State.COMPLETED, State.FAILED)
+        return unseen and (self._settled_within(tally, STILL_AWAITED) or (plan.source == "file" and not again))
 
-    def _duplicate(self, batch: Batch) -> GuardRefused:
+    def _is_duplicate(self, plan: Plan, batch: Batch, tally: Tally) -> bool:
+        if tally.any(State.ABANDONED):
+            return True
+        both_files = plan.source == "file" and batch.source == "file"
+        return tally.any(State.COMPLETED, State.FAILED) and (
+            both_files or self._settled_within(tally, SAME_ORDER_AGAIN)
+        )
+
+    def _settled_within(self, tally: Tally, time: timedelta) -> bool:
+        return tally.settled_at is not None and self.tools.now() - tally.settled_at < time
+
+    def _duplicate(self, batch: Batch, what: str) -> GuardRefused:
         order = next(self.ledger.orders(batch))
         return GuardRefused(
-            f"The same was issued on {batch.created_at.astimezone():%Y-%m-%d at %H:%M:%S} as batch {batch.name}."
+            f"The same {what} on {batch.created_at.astimezone():%Y-%m-%d at %H:%M:%S} as batch {batch.name}."
             " Nothing was sent.",
             f"`runa batch export {batch.name}` shows its links again. If it is meant once more, add --again.",
             context(batch, order),
@@ -251,6 +270,8 @@ class Issuing:
 
         def settle(order_row: int) -> None:
             settled = settler.settle(self.ledger.order(order_row))
+            if isinstance(settled.trouble, LedgerUnusable):
+                crew.stop()  # nothing more can be sent
             run.note(settled.order, settled.trouble)
             if isinstance(settled.trouble, CredentialRefused):
                 crew.stop()  # the next order would be refused for the same reason
@@ -343,13 +364,13 @@ def new_orders(plan: Plan, asked: Asked, batch: str, *, after: int = 0) -> Itera
 
 def check_total(sums: Mapping[str, Decimal], asked: Asked) -> None:
     """Hold the total against the cap and the total that was confirmed. Raises GuardRefused."""
-    for currency, total in sums.items():
-        if asked.max_total is not None and total > asked.max_total:
-            raise GuardRefused(
-                f"The total of {total:,.2f} {currency} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
-                "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant.",
-                code="above_max_total",
-            )
+    # One cap cannot be converted, so it holds for all currencies together.
+    if asked.max_total is not None and sum(sums.values()) > asked.max_total:
+        raise GuardRefused(
+            f"The total of {money(sums)} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
+            "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
+            code="above_max_total",
+        )
     if asked.confirm_total is not None and list(sums.values()) != [asked.confirm_total]:
         raise GuardRefused(
             f"The total is {money(sums)}, but {asked.confirm_total:,.2f} was confirmed. Nothing was sent.",

@@ -181,7 +181,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Order:
-    """A recorded order. `body` and `reply` are the exact bytes; either is None once pruned."""
+    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None."""
 
     id: int
     batch_id: int
@@ -281,6 +281,7 @@ class Ledger:
     """The open journal. Every method commits before it returns. Raises LedgerUnusable throughout."""
 
     def __init__(self, path: Path) -> None:
+        path = path.resolve()  # two names of one file must lead to one file of claims
         self.path = path
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _explained(path):
@@ -321,8 +322,16 @@ class Ledger:
         `known` are the batches of the same content that were weighed before. Returns None, and records nothing, when
         another process has recorded one since, or one of the same name or key: then it must be decided anew.
         """
+        try:
+            return self._record(batch, orders, set(known), now)
+        except LedgerUnusable as error:
+            if isinstance(error.__cause__, sqlite3.IntegrityError):
+                return None
+            raise
+
+    def _record(self, batch: NewBatch, orders: Iterable[NewOrder], known: set[int], now: datetime) -> Batch | None:
         with self._transaction() as sql:
-            others = {other.id for other in self.batches_with(batch.environment, batch.fingerprint)} - set(known)
+            others = {other.id for other in self.batches_with(batch.environment, batch.fingerprint)} - known
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
             batch_id = int(
@@ -461,6 +470,10 @@ class Ledger:
         columns, *values = _exchange_columns(exchange)
         return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values)
 
+    def mark_doubted(self, order: Order) -> Order:
+        """Record that the id an order was accepted under is another order's, so that its outcome is unknown again."""
+        return self._update(order, "state = 'sent', order_id = NULL, reply = NULL")
+
     def note(self, order: Order, exchange: Exchange) -> Order:
         """Record what was answered last, without a change of state."""
         return self._update(order, *_exchange_columns(exchange))
@@ -597,9 +610,16 @@ class Ledger:
         rows = self._select("SELECT * FROM purchase WHERE environment = ? AND idempotency_key = ?", environment, key)
         return _order(rows[0]) if rows else None
 
-    def knows_order(self, environment: str, order_id: str) -> bool:
-        """Tell whether one of Runa's order ids is already bound to an order here."""
-        return any(self._select("SELECT 1 FROM purchase WHERE environment = ? AND order_id = ?", environment, order_id))
+    def is_anothers(self, order: Order, order_id: str) -> bool:
+        """Tell whether one of Runa's order ids is bound to another order here."""
+        return bool(
+            self._select(
+                "SELECT 1 FROM purchase AS other JOIN purchase AS own ON own.environment = other.environment"
+                " WHERE own.id = ? AND other.id != own.id AND other.order_id = ?",
+                order.id,
+                order_id,
+            )
+        )
 
     def orders(self, batch: Batch, states: Iterable[State] = tuple(State)) -> Iterator[Order]:
         """Yield the batch's orders by position, the latest generation of each, one at a time."""
@@ -714,11 +734,16 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
     return (
         "http_status = ?, request_id = ?, error_type = ?, error_text = ?, same_errors = ?",
         exchange.http_status,
-        exchange.request_id,
-        exchange.error_type,
-        exchange.error_text,
+        _storable(exchange.request_id),
+        _storable(exchange.error_type),
+        _storable(exchange.error_text),
         exchange.same_errors,
     )
+
+
+def _storable(text: str | None) -> str | None:
+    """Return text that SQLite takes: a lone surrogate from a reply becomes an escape."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(moment: datetime) -> str:

@@ -4,6 +4,7 @@ Runa's list has no filters and no metadata, so candidates are chosen by currency
 stamp in the metadata of the order itself (developer.runa.io: reference/2024-02-05/endpoint/orders/list).
 """
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,18 +12,22 @@ from typing import Any
 
 from runa_cli import replies
 from runa_cli.client import LIST_PAGE, Answered, Client
+from runa_cli.errors import Unreachable
 from runa_cli.ledger import Order
 
-# Orders this much older than the first sending are not ours even if the two clocks disagree.
-CLOCK_MARGIN = timedelta(hours=1)
+# How long before the first sending an order of ours can have been made: a made-up name is this ledger's alone, so only
+# the clocks can disagree; a given name may have been issued elsewhere as long as Runa remembers its key.
+CLOCK_MARGIN = timedelta(days=1)
+KEY_MEMORY = timedelta(days=30)
 
 
 class Lookup:
-    """Searches within `seconds` for each request."""
+    """Searches within `seconds` in all; `named` tells whether the batch may have been issued elsewhere."""
 
-    def __init__(self, client: Client, seconds: float) -> None:
+    def __init__(self, client: Client, seconds: float, *, named: bool) -> None:
         self._client = client
-        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._reach = KEY_MEMORY if named else CLOCK_MARGIN
 
     def find(self, order: Order) -> Answered | None:
         """Return Runa's answer for the order that bears this order's stamp; None where there is none.
@@ -30,21 +35,28 @@ class Lookup:
         Raises Unreachable, CredentialRefused or RequestRefused when the list cannot be had.
         """
         for candidate in self._ranked(order):
-            answer = self._client.fetch_order(candidate, seconds=self._seconds)
-            if isinstance(answer, Answered) and answer.order.stamp == order.idempotency_key:
+            answer = self._client.read_order(candidate, seconds=self._left())
+            if answer.order.stamp == order.idempotency_key:
                 return answer
         return None
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise Unreachable("The time was over before all orders were looked at.", code="lookup_too_long")
+        return left
 
     def _ranked(self, order: Order) -> Iterator[str]:
         """Yield the ids worth a look, a page at a time, those of the same total first."""
         document = order.document
         currency, description = document["payment_method"]["currency"], document.get("description")
-        since = (order.first_sent_at or order.prepared_at) - CLOCK_MARGIN
+        since = (order.first_sent_at or order.prepared_at) - self._reach
         total = Decimal(order.total)
-        for page in self._client.pages("/order", "items", {"limit": LIST_PAGE}, seconds=self._seconds):
-            fitting = [entry for entry in page if _may_be(entry, currency, description, since)]
+        for page in self._client.pages("/order", "items", {"limit": LIST_PAGE}, seconds=self._left()):
+            self._left()
+            fitting = [entry for entry in page.members if _may_be(entry, currency, description, since)]
             yield from (str(entry["id"]) for entry in sorted(fitting, key=lambda entry: not _has_total(entry, total)))
-            if _all_older(page, since):
+            if _all_older(page.members, since):
                 return
 
 

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,17 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
     output.flush()
 
 
+def show_batches(output: Output, ledger: Ledger, batches: Sequence[Batch]) -> None:
+    """Write the recorded results of several batches; as JSON, one list over all. Raises OutputFailed."""
+    if output.format == "json":
+        orders = (order for batch in batches for order in ledger.orders(batch, _SHOWN) if order.reply)
+        output.json_list(map(document, orders))
+        output.flush()
+        return
+    for batch in batches:
+        show_batch(output, ledger, batch)
+
+
 def _batch_json(output: Output, ledger: Ledger, batch: Batch) -> None:
     documents = (document(order) for order in ledger.orders(batch, _SHOWN) if order.reply)
     if batch.shape == "list":
@@ -204,7 +215,7 @@ def _api_facts(order: dict[str, Any], total: str) -> list[tuple[str, str]]:
     return [
         ("Face value", total),
         ("Price", price + (f", discount {discount}" if discount else "")),
-        ("Exchange", _exchange(order.get("transaction_detail"))),
+        ("Exchange", exchange(order.get("transaction_detail"))),
         ("Description", str(order.get("description") or "")),
         ("Created", _time(order.get("created_at"))),
         ("Completed", _time(order.get("completed_at"))),
@@ -212,7 +223,8 @@ def _api_facts(order: dict[str, Any], total: str) -> list[tuple[str, str]]:
     ]
 
 
-def _exchange(detail: object) -> str:
+def exchange(detail: object) -> str:
+    """Say at what rate and fee Runa converts, where it does."""
     for entry in detail.values() if isinstance(detail, dict) else ():
         rate = entry.get("fx") if isinstance(entry, dict) else None
         if isinstance(rate, dict):
@@ -227,7 +239,7 @@ def _time(value: object) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
 
 
-def write_results(path: Path, ledger: Ledger, batch: Batch) -> None:
+def write_results(path: Path, ledger: Ledger, batch: Batch, became: Money) -> None:
     """Write the results as CSV for the owner alone, whole or not at all. Raises OutputFailed."""
     hint = f"`runa batch export {batch.name} -o csv` writes them again."
     try:
@@ -244,5 +256,5 @@ def write_results(path: Path, ledger: Ledger, batch: Batch) -> None:
             raise
     except OSError as error:
         raise OutputFailed(
-            f"The results could not be written to {path}: {error.strerror}.", hint, money=Money.ISSUED
+            f"The results could not be written to {path}: {error.strerror}.", hint, money=became
         ) from error

@@ -212,10 +212,10 @@ class Plan:
         return sum(1 for _ in self.orders())
 
     def fingerprint(self) -> str:
-        """Return the identity of the whole content: the SHA-256 over its orders."""
+        """Return the identity of the whole content: the SHA-256 over its gifts, however they are grouped and sent."""
         whole = hashlib.sha256()
-        for order in self.orders():
-            whole.update(order.body_sha256.encode())
+        for (identity,) in self._connection.execute("SELECT identity FROM gift ORDER BY id"):
+            whole.update(identity.encode())
         return whole.hexdigest()
 
     def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:

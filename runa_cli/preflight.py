@@ -32,19 +32,20 @@ class Preflight:
         if self._environment != "playground":  # any balance is accepted there
             self._check_balance(plan)
 
-    def _catalogue(self) -> dict[str, replies.Product]:
-        found: dict[str, replies.Product] = {}
+    def _catalogue(self) -> dict[str, replies.Product | None]:
+        found: dict[str, replies.Product | None] = {}
         for page in self._client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=self._seconds):
-            for entry in page:
+            for entry in page.members:
                 try:
                     product = replies.parse(replies.Product, entry)
-                except replies.Unreadable:
-                    continue  # a product that cannot be read is one that cannot be checked
+                except replies.Unreadable:  # a product that cannot be read is one that cannot be checked
+                    found[str(entry.get("code"))] = None
+                    continue
                 found[product.code] = product
                 found.update(dict.fromkeys(replies.plan_codes(product), product))
         return found
 
-    def _check_products(self, plan: Plan, catalogue: dict[str, replies.Product]) -> None:
+    def _check_products(self, plan: Plan, catalogue: dict[str, replies.Product | None]) -> None:
         mistakes = Mistakes()
         for order in plan.orders():
             for gift in order.gifts:
@@ -54,15 +55,22 @@ class Preflight:
         mistakes.check()
 
     def _check_item(
-        self, item: dict[str, Any], row: int, currency: str, catalogue: dict[str, replies.Product], mistakes: Mistakes
+        self,
+        item: dict[str, Any],
+        row: int,
+        currency: str,
+        catalogue: dict[str, replies.Product | None],
+        mistakes: Mistakes,
     ) -> None:
         products = item["products"]
         codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
         known = []
         for code in codes:
-            product = catalogue.get(code)
             place = Place(row=row, column=code)
+            product = catalogue.get(code)
             if product is None:
+                if code in catalogue:
+                    return
                 mistakes.add(place, "is not in the catalogue")
             elif not product.is_orderable:
                 mistakes.add(place, f"cannot be ordered now ({product.state})")

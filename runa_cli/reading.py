@@ -3,12 +3,13 @@
 import time
 from urllib.parse import quote
 
-from runa_cli import output, results
+from runa_cli import output, replies, results, shelves
 from runa_cli.errors import Context, OrderFailed, RequestRefused, Unreachable
 from runa_cli.retry import poll_wait
 from runa_cli.safetext import printable
 from runa_cli.session import Session
-from runa_cli.tables import order_parts
+from runa_cli.shelves import Shelf, text
+from runa_cli.tables import Column, order_parts
 
 
 def show_order(session: Session, order_id: str, *, wait: bool) -> None:
@@ -41,13 +42,16 @@ def show_order(session: Session, order_id: str, *, wait: bool) -> None:
 
 def _order(session: Session, order_id: str, seconds: float) -> dict[str, object]:
     try:
-        return session.client.document(f"/order/{quote(order_id, safe='')}", seconds=seconds)
+        order = session.client.document(f"/order/{quote(order_id, safe='')}", seconds=seconds)
     except RequestRefused as error:
         if error.code == "not_found":
             error.message = f"There is no order {order_id} in this account ({session.environment})."
             error.hint = "Check the id and the environment; `runa config` shows which one is used."
         error.context = Context(order_id=order_id, request_id=error.context.request_id)
         raise
+    if order.get("id") != order_id:
+        raise Unreachable(f"Runa's answer is not about order {order_id}.", context=Context(order_id=order_id))
+    return order
 
 
 def _show(session: Session, order: dict[str, object]) -> None:
@@ -83,3 +87,26 @@ def ping(session: Session) -> None:
             f"{printable(str(answer.get('message')))}: {session.environment} at {where} answered in {took:.2f} s\n"
         )
     out.flush()
+
+
+_BALANCES = Shelf(
+    ("currency", "balance"),
+    lambda entry: [text(entry.get("currency")), text(entry.get("balance"))],
+    (Column("Currency"), Column("Balance", number=True, keep=True)),
+    lambda entry: [text(entry.get("currency")), f"{replies.as_decimal(entry.get('balance')):,}"],
+    "No balance holds any money.",
+)
+
+
+def balance(session: Session, currency: str | None) -> None:
+    """Show the balance of one currency, or all that hold money."""
+    seconds = session.settings.timeout.value
+    if currency is not None:
+        held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
+        if session.output.format == "json":
+            session.output.json(held)
+            session.output.flush()
+        else:
+            shelves.show(session.output, _BALANCES, [held])
+        return
+    shelves.show(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))

@@ -4,6 +4,7 @@ Runa adds fields without a new version (developer.runa.io: best-practices/versio
 here and kept in the recorded bytes. Amounts come as text or as numbers, depending on the page; both are read.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,16 +21,53 @@ class Unreadable(ValueError):
     """The bytes are not the reply they should be."""
 
 
-def _decimal(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return Decimal(value)
-        except InvalidOperation as error:
-            raise ValueError("not a decimal") from error
+_LONGEST_AMOUNT = 30  # digits before the point; more is no money
+
+
+def _decimal(value: object) -> Decimal:
+    amount = maybe_decimal(value)
+    if amount is None:
+        raise ValueError("not an amount")
+    return amount
+
+
+def maybe_decimal(value: object) -> Decimal | None:
+    """Read an amount however Runa writes it; None where it is none."""
+    try:
+        amount = Decimal(value) if isinstance(value, str | Decimal) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and amount.adjusted() < _LONGEST_AMOUNT else None
+
+
+def _some_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _some_steps(value: object) -> list[str]:
+    return [str(step) for step in value] if isinstance(value, list) else []
+
+
+def _some_objects(value: object) -> list[object]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _some_object(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
+def _order_id(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", value):
+        raise ValueError("no order id")
     return value
 
 
 Money = Annotated[Decimal, BeforeValidator(_decimal)]
+# What nothing depends on may be anything: it must not keep a paid answer, or an error's type, from being read.
+SomeMoney = Annotated[Decimal | None, BeforeValidator(maybe_decimal)]
+SomeText = Annotated[str, BeforeValidator(_some_text)]
+SomeTexts = Annotated[list[str], BeforeValidator(_some_steps)]
+SomeObject = Annotated[dict[str, Any] | None, BeforeValidator(_some_object)]
 
 
 class _Tolerant(BaseModel):
@@ -40,8 +78,6 @@ class Payout(_Tolerant):
     """The payout link of an item. The URL is a bearer secret: whoever has it can redeem."""
 
     url: str
-    status: str | None = None
-    expiry_date: str | None = None
 
 
 class Distribution(_Tolerant):
@@ -64,28 +100,21 @@ class Products(_Tolerant):
 class OrderItem(_Tolerant):
     """One item of an order, as Runa echoes it."""
 
-    id: str | None = None
     distribution_method: Distribution
     products: Products
     face_value: Money
-    currency: str | None = None
-    price: Money | None = None
     payout: Payout | None = None
 
 
 class Order(_Tolerant):
     """An order in any of its three states; only a settled one has more than an id and a status."""
 
-    id: Annotated[str, BeforeValidator(lambda value: value or None)]
+    id: Annotated[str, BeforeValidator(_order_id)]
     status: Literal["COMPLETED", "FAILED", "PROCESSING"]
-    created_at: str | None = None
-    completed_at: str | None = None
-    description: str | None = None
-    currency: str | None = None
-    total_price: Money | None = None
-    total_discount: Money | None = None
+    created_at: SomeText = ""
+    total_price: SomeMoney = None
     items: list[OrderItem] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: SomeObject = None
 
     @property
     def created(self) -> datetime | None:
@@ -99,27 +128,11 @@ class Order(_Tolerant):
         return value if isinstance(value, str) else None
 
 
-def _some_text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _some_steps(value: object) -> list[str]:
-    return [str(step) for step in value] if isinstance(value, list) else []
-
-
-def _some_objects(value: object) -> list[object]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-# What stands beside `type` may be anything: it must not keep the one promised field from being read.
-SomeText = Annotated[str, BeforeValidator(_some_text)]
-
-
 class ErrorDetail(_Tolerant):
     """One mistake that Runa found in a request."""
 
     message: SomeText = ""
-    location: Annotated[list[str], BeforeValidator(_some_steps)] = []
+    location: SomeTexts = []
 
     @property
     def path(self) -> str:
@@ -140,16 +153,12 @@ class Product(_Tolerant):
     """One product of the catalogue."""
 
     code: str
-    name: str = ""
-    currency: str = ""
-    state: str = ""
+    currency: SomeText = ""
+    state: SomeText = ""
     is_orderable: bool = True
-    payout_type: str = ""
-    categories: list[str] = []
-    countries_redeemable_in: list[str] = []
-    gift_card: dict[str, Any] | None = None
-    payment: dict[str, Any] | None = None
-    subscription: dict[str, Any] | None = None
+    gift_card: SomeObject = None
+    payment: SomeObject = None
+    subscription: SomeObject = None
 
 
 class Balance(_Tolerant):
@@ -170,6 +179,17 @@ def document(body: bytes) -> dict[str, Any]:
         raise Unreadable(str(error)) from error
     if not isinstance(value, dict):
         raise Unreadable("the reply is not a JSON object")
+    return value
+
+
+def documents(body: bytes) -> list[dict[str, Any]]:
+    """Return the reply's JSON list of objects. Raises Unreadable."""
+    try:
+        value = jsontext.loads(body)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise Unreadable("the reply is not a list of JSON objects")
     return value
 
 
@@ -203,27 +223,25 @@ def parse_time(text: object) -> datetime | None:
         return None
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:  # a time zone beyond the end of the calendar
+    except (OverflowError, ValueError):  # a time zone beyond the end of the calendar
         return None
 
 
 def as_decimal(value: object) -> Decimal:
     """Read an amount however Runa writes it; zero where there is none."""
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return Decimal(0)
+    return maybe_decimal(value) or Decimal(0)
 
 
-def bind(asked: Sequence[Mapping[str, Any]], answered: Order) -> list[int] | None:
+def bind(asked: Sequence[Mapping[str, Any]], answered: Order, *, with_links: bool = True) -> list[int] | None:
     """Return for each item asked for the index of the answer's item that echoes it, or None when they do not match.
 
     Items carry no reference of ours and Runa promises no order, so a link belongs to a row only by recipient, value
     and products. An exact match goes first; then one that differs only in the letter case of the address or in
-    products that Runa calls UNKNOWN. Every answered item must have a link.
+    products that Runa calls UNKNOWN, if it leaves no doubt which. Every answered item must have a link, unless it is
+    a FAILED order's.
     """
     items = answered.items or []
-    if len(items) != len(asked) or any(item.payout is None or not item.payout.url for item in items):
+    if len(items) != len(asked) or (with_links and any(not item.payout or not item.payout.url for item in items)):
         return None
     try:
         wanted = [parse(OrderItem, item) for item in asked]
@@ -243,8 +261,14 @@ def _match(
     for index in reversed(range(len(items))):
         if index not in taken and (likeness is not _without_products or items[index].products.type == "UNKNOWN"):
             free[likeness(items[index])].append(index)
-    for index, item in enumerate(wanted):
-        if index not in bound and (candidates := free.get(likeness(item))):
+    open_ = [index for index in range(len(wanted)) if index not in bound]
+    choices: defaultdict[object, set[object]] = defaultdict(set)
+    for index in open_:
+        choices[likeness(wanted[index])].add(_choice(wanted[index].products))
+    for index in open_:
+        key = likeness(wanted[index])
+        doubt = likeness is _without_products and len(choices[key]) > 1
+        if not doubt and (candidates := free.get(key)):
             bound[index] = candidates.pop()
 
 

@@ -25,7 +25,6 @@ COLUMNS = (
     "price",
     "error",
 )
-_NUMBERS = {"row", "face_value", "price"}
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,7 @@ class Line:
     def cells(self) -> list[str]:
         """Return the cells of the CSV row, the carried ones last."""
         values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
-        known = [value if name in _NUMBERS else defused(value) for name, value in zip(COLUMNS, values, strict=True)]
-        return [*known, *map(defused, self.carried)]
+        return [*map(defused, values), *map(defused, self.carried)]
 
 
 def from_ledger(result: Result) -> Line:
@@ -118,7 +116,7 @@ def _line(
         email=email,
         face_value=_text(item.get("face_value")),
         currency=_text(item.get("currency")) or currency,
-        products=_products(_object(item.get("products"))),
+        products=products_of(item),
         status=status,
         order_id=order_id,
         item_id=_text(item.get("id")),
@@ -130,7 +128,9 @@ def _line(
     )
 
 
-def _products(products: Mapping[str, Any]) -> tuple[str, ...]:
+def products_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the product codes of an item, or its template."""
+    products = _object(item.get("products"))
     if isinstance(products.get("value"), str):
         return (products["value"],)
     if isinstance(products.get("template_id"), str):

@@ -9,7 +9,7 @@ from runa_cli.errors import Context, Interrupted, Money, OrderRefused, OutcomeUn
 from runa_cli.ledger import Batch, Order, State, Tally
 
 MOST_TROUBLES = 50
-UNKNOWN = (State.SENT, State.ACCEPTED)
+UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)
 
 
 def money(sums: Mapping[str, Decimal]) -> str:
@@ -43,7 +43,7 @@ class Run:
 
     def verdict(self) -> RunaError | None:
         """Return the one error that the run stands for; None when everything asked for is done."""
-        if self.interrupted and self.tally.any(State.PREPARED, *UNKNOWN):
+        if self.interrupted and self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED):
             return self._interrupted()
         if not self.troubles:
             return None
@@ -73,8 +73,8 @@ class Run:
     def _nothing_done(self) -> RunaError:
         unknown = self.tally.any(*UNKNOWN)
         first = self.troubles[0][1]
-        alike = all(error.code == first.code for _, error in self.troubles)
-        kind = type(first) if alike else OutcomeUnknown if unknown else OrderRefused
+        alike = all(error.code == first.code for _, error in self.troubles) and not unknown
+        kind = OutcomeUnknown if unknown else type(first) if alike else OrderRefused
         return kind(
             f"Batch {self.batch.name}: {self.counts()}.\n{self._sentences()}",
             first.hint if alike else "Run the same command again.",

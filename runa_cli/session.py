@@ -1,5 +1,6 @@
 """What a command works with: settings, ledger, the way to Runa or the embedded emulator, and the ways to talk."""
 
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -90,14 +91,17 @@ class Session:
         return Endpoint(url, LOCAL_KEY if local or key is None else key.value, self.settings.api_version.value)
 
     def _start_emulator(self) -> str:
-        from runa_cli.emulator.server import Emulator  # only where it is wanted: it costs as much as a command
+        from runa_cli.emulator.server import DEFAULT_PORT, Emulator  # only here, for it costs as much as a command
 
         path = emulator_path()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return self._stack.enter_context(Emulator(path)).url
-        except OSError as error:
-            raise ConfigurationError(f"The emulator cannot keep its data in {path}: {error.strerror}.") from error
+            # It ends with the command; its links open where `runa emulator serve` listens.
+            return self._stack.enter_context(Emulator(path, links=f"http://127.0.0.1:{DEFAULT_PORT}")).url
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(
+                f"The emulator cannot keep its data in {path}: {error}.", "`runa emulator reset` starts it afresh."
+            ) from error
 
     def issuing(self, *, wait: bool = True, progress: Progress | None = None) -> Issuing:
         """Return what issues batches in this session."""

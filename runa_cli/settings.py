@@ -134,7 +134,7 @@ def load(
     Raises UsageMistake for a flag's value and ConfigurationError for an `.env` file that was named and cannot be read.
     """
     environ = os.environ if environ is None else environ
-    path = env_file or (directory or Path.cwd()) / ".env"
+    path = env_file or (directory or Path()) / ".env"
     source = _Source(flags or {}, environ, _dotenv(path, named=env_file is not None), str(env_file or ".env"))
     api_key = _api_key(source)
     return Settings(

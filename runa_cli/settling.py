@@ -5,11 +5,14 @@ of an order leaves, a reply before anything of it is shown. While the outcome of
 out under the same key, or nothing does.
 """
 
+import logging
 import random
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runa_cli import payload, replies
@@ -43,9 +46,12 @@ from runa_cli.retry import (
 # Runa forgets a key after 30 days and would then buy again (developer.runa.io: best-practices/idempotency); the last
 # day is left for clocks that disagree.
 KEY_LIFETIME = timedelta(days=29)
-# Two clocks on one machine agree to the microsecond; the server's Date header only to the second.
-CLOCKS_AGREE = timedelta(seconds=2)
-EARLIER = timedelta(seconds=0.2)
+CLOCK_SLIP = timedelta(days=1)  # a clock set back by less leaves the age of a key known well enough
+# How far apart two honest clocks may be, the server's Date header being whole seconds; and what one clock needs.
+CLOCKS_AGREE = timedelta(seconds=3)
+ONE_CLOCK = timedelta(seconds=0.2)
+
+log = logging.getLogger("runa")
 
 Say = Callable[[str], None]
 
@@ -139,13 +145,19 @@ class Settler:
             settled = self._advance(order)
         except LedgerUnusable as error:
             settled = self._ledger_trouble(order, error)
+        except Exception as error:  # a defect in one order must not take the others along
+            log.exception("order %d", order.position)
+            settled = self._defect(order, error)
         self.progress.settled(settled.order)
         return settled
 
     def _advance(self, order: Order) -> Settled:
         attempts = _Attempts(self.tools.clock(), order.error_text, order.same_errors)
         if order.state is State.ACCEPTED:
-            return self._poll(order, attempts, at_once=True)
+            polled = self._poll(order, attempts, at_once=True)
+            if isinstance(polled, Settled):
+                return polled
+            order = self.ledger.mark_doubted(order)
         if order.state is State.SENT and self._too_old(order):
             return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order")
         if order.state is State.SENT and order.same_errors >= SAME_SERVER_ERRORS:
@@ -161,24 +173,11 @@ class Settler:
     # --- sending -------------------------------------------------------------------------------------------------
 
     def _send(self, order: Order, attempts: _Attempts) -> Settled:
-        mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         while True:
-            self.governor.acquire()
-            if not attempts.count:
-                attempts.started = self.tools.clock()  # standing in line for the rate is not Runa's time
-            doubtful = order.state is State.SENT
-            order = self.ledger.mark_sent(order, self.tools.now())
-            attempts.count += 1
-            answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._left(attempts))
-            if isinstance(answer, Refused):
-                return self._refused(order, answer, doubtful=doubtful)
-            if isinstance(answer, Answered):
-                verdict = self._take(order, answer)
-                if not isinstance(verdict, Uncertain):
-                    return self._poll(verdict, attempts) if verdict.state is State.ACCEPTED else self._done(verdict)
-                answer = verdict
-            attempts.see(answer)
-            order = self._unsettled(order, answer, attempts, doubtful=doubtful)
+            tried = self._try(order, attempts)
+            if isinstance(tried, Settled):
+                return tried
+            order, answer = tried
             match self._decide(answer, attempts):
                 case Wait(seconds):
                     if answer.outcome is Outcome.RATE_LIMITED:
@@ -189,6 +188,47 @@ class Settler:
                     return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
                 case GiveUp():
                     return Settled(order, self._out_of_time(order, attempts))
+
+    def _try(self, order: Order, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
+        """Send the order's bytes once, and take the answer as far as it goes."""
+        self.governor.acquire()
+        if not attempts.count:
+            attempts.started = self.tools.clock()  # standing in line for the rate is not Runa's time
+        doubtful = order.state is State.SENT
+        try:
+            order = self.ledger.mark_sent(order, self.tools.now())
+        except LedgerUnusable as error:
+            # Nothing of this sending has left. What an earlier one came to is another question.
+            return self._ledger_trouble(order, error) if doubtful else Settled(order, error)
+        attempts.count += 1
+        mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
+        answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._left(attempts))
+        match answer:
+            case Refused() if answer.judged or answer.shut or not doubtful:
+                return self._refused(order, answer, doubtful=doubtful)
+            case Refused():
+                # A no that is not Runa's own says nothing about what was sent before it.
+                said = f"a no of unknown origin ({answer.error.type})"
+                return self._unsettled(
+                    order, Uncertain(Outcome.UNCLEAR, said, answer.reply), attempts, doubtful=doubtful
+                )
+            case Answered():
+                settled = self._follow(order, answer, attempts)
+                if isinstance(settled, Settled):
+                    return settled
+                return self._unsettled(*settled, attempts, doubtful=doubtful)
+            case Uncertain():
+                return self._unsettled(order, answer, attempts, doubtful=doubtful)
+
+    def _follow(self, order: Order, answer: Answered, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
+        """Take an answer to where it settles the order, or say why it does not."""
+        taken = self._take(order, answer)
+        if isinstance(taken, Uncertain):
+            return order, taken
+        if taken.state is not State.ACCEPTED:
+            return self._done(taken)
+        polled = self._poll(taken, attempts)
+        return polled if isinstance(polled, Settled) else (self.ledger.mark_doubted(taken), polled)
 
     def _decide(self, answer: Uncertain, attempts: _Attempts) -> Decision:
         return decide(
@@ -202,39 +242,51 @@ class Settler:
             same_errors=attempts.same_errors,
         )
 
-    def _unsettled(self, order: Order, answer: Uncertain, attempts: _Attempts, *, doubtful: bool) -> Order:
+    def _unsettled(
+        self, order: Order, answer: Uncertain, attempts: _Attempts, *, doubtful: bool
+    ) -> tuple[Order, Uncertain]:
+        """Record an answer that settles nothing."""
+        attempts.see(answer)
         if answer.outcome is Outcome.NOT_CONNECTED and not doubtful:
-            return self.ledger.mark_unsent(order, Exchange(error_text=answer.said))
+            return self.ledger.mark_unsent(order, Exchange(error_text=answer.said)), answer
         exchange = answer.reply.exchange if answer.reply else NOTHING
         noted = replace(exchange, error_text=answer.said, same_errors=attempts.same_errors)
-        return self.ledger.note(order, noted)
+        return self.ledger.note(order, noted), answer
 
     def _left(self, attempts: _Attempts) -> float:
         return max(0.1, self.terms.timeout - (self.tools.clock() - attempts.started))
 
     def _too_old(self, order: Order) -> bool:
-        return order.first_sent_at is not None and self.tools.now() - order.first_sent_at >= KEY_LIFETIME
+        """Tell whether Runa may have forgotten the key. Sent in the future, its age is anybody's guess."""
+        age = self.tools.now() - order.first_sent_at if order.first_sent_at is not None else timedelta(0)
+        return not -CLOCK_SLIP < age < KEY_LIFETIME
 
     # --- what an answer proves -----------------------------------------------------------------------------------
 
     def _take(self, order: Order, answer: Answered) -> Order | Uncertain:
         """Record an answer, unless it is about another order."""
         answered, reply = answer.order, answer.reply
-        if answered.stamp not in {None, order.idempotency_key}:
+        if answered.stamp not in {None, order.idempotency_key} or self.ledger.is_anothers(order, answered.id):
             return Uncertain(Outcome.UNCLEAR, f"the answer is about another order ({answered.id})", reply)
         if answered.status == "PROCESSING":
             return self.ledger.mark_accepted(order, answered.id, reply.body, reply.exchange)
-        if answered.status == "FAILED":
-            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.tools.now())
-        bound = replies.bind(order.items, answered)
-        if bound is None:
+        failed = answered.status == "FAILED"
+        bound = replies.bind(order.items, answered, with_links=not failed)
+        if bound is None and not (failed and not answered.items):
             return Uncertain(Outcome.UNCLEAR, f"the answer's items are not the ones asked for ({answered.id})", reply)
-        self._notice_replay(order, answer)
+        if failed:
+            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.tools.now())
         items: Sequence[Any] = replies.document(reply.body)["items"]
-        issued = [items[index] for index in bound]
-        return self.ledger.mark_completed(
-            order, answered.id, reply.body, issued, exchange=reply.exchange, now=self.tools.now()
+        completed = self.ledger.mark_completed(
+            order,
+            answered.id,
+            reply.body,
+            [items[index] for index in bound or ()],
+            exchange=reply.exchange,
+            now=self.tools.now(),
         )
+        self._notice_replay(order, answer)
+        return completed
 
     def _notice_replay(self, order: Order, answer: Answered) -> None:
         """Say so when the order was made before this ledger first sent its key: another machine issued it."""
@@ -242,14 +294,11 @@ class Settler:
         if created is None or first_sent is None:
             return
         served, received = answer.reply.date, answer.reply.received
-        skew = served - received if served else timedelta(0)
-        if abs(skew) > CLOCKS_AGREE:
-            created += CLOCKS_AGREE
-        else:
-            skew = timedelta(0)
-        if created < first_sent + skew - EARLIER:
+        skew = served - received if served and abs(served - received) > CLOCKS_AGREE else timedelta(0)
+        tolerance = ONE_CLOCK if self.client.is_direct else CLOCKS_AGREE
+        if created < first_sent + skew - tolerance:
             self.say(
-                f"Order {answer.order.id} was issued elsewhere on {answer.order.created:%Y-%m-%d %H:%M:%S} UTC, before"
+                f"Order {answer.order.id} was issued elsewhere on {created:%Y-%m-%d %H:%M:%S} UTC, before"
                 " this ledger first sent it. It is adopted; nothing was paid again."
             )
 
@@ -258,7 +307,7 @@ class Settler:
         if refused.error.type == "idempotency_validation_error":
             order = self.ledger.note(order, exchange)
             return Settled(order, self._key_misused(order))
-        if refused.judged:
+        if not refused.shut:
             return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.tools.now()))
         # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
         # stays: were it given up, the same batch on another machine would still use it and pay again.
@@ -271,8 +320,8 @@ class Settler:
 
     # --- polling -------------------------------------------------------------------------------------------------
 
-    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> Settled:
-        """Ask for an accepted order until it settles. It is never posted again."""
+    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> Settled | Uncertain:
+        """Ask for an accepted order until it settles, or shows that it is another one. While it is ours, never post."""
         if not self.terms.wait and not at_once:
             return Settled(order)
         number, said = 0, "Runa is still processing it"
@@ -288,13 +337,17 @@ class Settler:
             if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
                 return Settled(order, self._shut_out(order, answer))
             heard = self._hear(order, answer)
+            if isinstance(heard, Uncertain):
+                return heard
             if isinstance(heard, str):
                 said = heard
-            elif heard.state is not State.ACCEPTED or not self.terms.wait:
+            elif heard.state is not State.ACCEPTED:
                 return self._done(heard)
+            if not self.terms.wait:
+                return Settled(order)
 
-    def _hear(self, order: Order, answer: Answered | Refused | Uncertain) -> Order | str:
-        """Record what a poll brought, or say why it brought nothing."""
+    def _hear(self, order: Order, answer: Answered | Refused | Uncertain) -> Order | str | Uncertain:
+        """Record what a poll brought, or say why it brought nothing; uncertain is an order that is not ours."""
         match answer:
             case Refused():
                 return f"Runa said {describe(answer.error)}"
@@ -303,8 +356,7 @@ class Settler:
             case Answered() if answer.order.id != order.order_id:
                 return f"Runa answered with another order ({answer.order.id})"
             case Answered():
-                taken = self._take(order, answer)
-                return taken.said if isinstance(taken, Uncertain) else taken
+                return self._take(order, answer)
 
     # --- at Runa's edge ------------------------------------------------------------------------------------------
 
@@ -312,16 +364,19 @@ class Settler:
         """Search Runa for an order whose fate its answers do not tell, and adopt it if it is there."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
         try:
-            answer = Lookup(self.client, self.terms.timeout).find(order)
+            answer = Lookup(self.client, self.terms.timeout, named=self.batch.named).find(order)
         except RunaError as error:
             return Settled(order, self._lost_sight(order, reason, f"It could not be looked up: {error.message}"))
-        taken = self._take(order, answer) if answer is not None else None
-        if answer is None or taken is None or isinstance(taken, Uncertain):
+        if answer is None:
             return Settled(order, self._lost_sight(order, reason, "No order at Runa bears its stamp."))
+        taken = self._take(order, answer)
+        if isinstance(taken, Uncertain):
+            return Settled(order, self._lost_sight(order, reason, f"An order bears its stamp, but {taken.said}."))
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
-        if taken.state is State.ACCEPTED:
-            return self._poll(taken, _Attempts(self.tools.clock(), None, 0), at_once=True)
-        return self._done(taken)
+        if taken.state is not State.ACCEPTED:
+            return self._done(taken)
+        polled = self._poll(taken, _Attempts(self.tools.clock(), None, 0), at_once=True)
+        return polled if isinstance(polled, Settled) else Settled(taken, self._still_processing(taken, polled.said))
 
     # --- troubles ------------------------------------------------------------------------------------------------
 
@@ -395,6 +450,17 @@ class Settler:
             code=refused.error.type,
         )
 
+    def _defect(self, order: Order, error: Exception) -> Settled:
+        return Settled(
+            order,
+            RunaError(
+                f"This is a defect in runa: {_where(error)}. The order may have been issued.",
+                "Running the same command again is safe; please report this.",
+                context(self.batch, order),
+                money=Money.UNKNOWN,
+            ),
+        )
+
     def _ledger_trouble(self, order: Order, error: LedgerUnusable) -> Settled:
         return Settled(
             order,
@@ -405,6 +471,11 @@ class Settler:
                 code="ledger_unusable",
             ),
         )
+
+
+def _where(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
 def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
@@ -450,16 +521,20 @@ def recorded_trouble(order: Order, about: Context) -> RunaError | None:
             "To issue it again, use another batch.",
             about,
             code="abandoned",
+            money=Money.UNKNOWN,
         )
     if order.state is not State.REJECTED:
         return None
     error_type, text = order.error_type or "order_refused", order.error_text or "no reason"
     return OrderRefused(
         f"Runa rejected the order: {text} ({error_type}). Nothing was issued.",
-        advice(error_type),
+        OWN_KEY_ADVICE if order.own_key else advice(error_type),
         about,
         code=error_type,
     )
+
+
+OWN_KEY_ADVICE = "Mend the cause, then use another --idempotency-key: Runa repeats this answer for this one."
 
 
 def advice(error_type: str) -> str:

@@ -14,19 +14,19 @@ ROOT = Path(runa_cli.__file__).parent
 
 # The table is part of the design: a new module gets its line here, and a rank above all that it imports.
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "jsontext"),
+    ("errors", "jsontext", "examples"),
     ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes"),
     ("ledger", "replies", "sheets", "documents"),
     ("client", "plan", "runs", "results"),
     ("intake", "lookup", "preflight", "tables", "talk"),
     ("settling", "output"),
-    ("issuing",),
+    ("issuing", "shelves"),
     ("session",),
-    ("rehearsal", "reading", "configured"),
+    ("rehearsal", "reading", "configured", "listing", "products"),
     ("creating",),
-    ("batches",),
+    ("batches", "estimating"),
     ("commands.options",),
-    ("commands.account", "commands.batch", "commands.emulator", "commands.order"),
+    ("commands.account", "commands.batch", "commands.emulator", "commands.order", "commands.product"),
     ("cli",),
     ("__main__",),
 )

@@ -1,6 +1,25 @@
-"""`runa ping` and `runa config`."""
+"""`runa balance`, `runa ping` and `runa config`."""
+
+from typing import Annotated
+
+import typer
 
 from runa_cli.commands.options import Common, TimeoutOption, session_of, with_common
+
+
+@with_common
+def balance(
+    *,
+    common: Common,
+    currency: Annotated[
+        str | None, typer.Argument(metavar="[CURRENCY]", help="One currency.", show_default=False)
+    ] = None,
+) -> None:
+    """Show the account's balance in one currency, or all that hold money."""
+    from runa_cli import reading
+
+    with session_of(common) as session:
+        reading.balance(session, currency)
 
 
 @with_common

@@ -9,18 +9,22 @@ app = typer.Typer(help="The local API: orders that cost nothing.", no_args_is_he
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.", show_default="8642")
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     fault: Annotated[list[str] | None, typer.Option("--fault", metavar="NAME@N", help="Misbehave; repeat.")] = None,
 ) -> None:
-    """Serve the emulator until Ctrl-C. Prints its base URL, for RUNA_BASE_URL."""
+    """Serve the emulator until Ctrl-C, so that its payout links open. Prints its base URL, for RUNA_BASE_URL."""
     from runa_cli.emulator import __main__ as foreground
+    from runa_cli.emulator.server import DEFAULT_PORT
     from runa_cli.session import emulator_path
 
     path = emulator_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     faults = [part for name in fault or () for part in ("--fault", name)]
-    raise typer.Exit(foreground.main(["--db", str(path), "--host", host, "--port", str(port), *faults]))
+    chosen = str(DEFAULT_PORT if port is None else port)
+    raise typer.Exit(foreground.main(["--db", str(path), "--host", host, "--port", chosen, *faults]))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`runa order`: create, get."""
+"""`runa order`: create, estimate, get, list, example."""
 
 from pathlib import Path
 from typing import Annotated
@@ -235,3 +235,111 @@ def get(
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
         reading.show_order(session, order_id, wait=wait)
+
+
+@app.command()
+@with_common
+def estimate(
+    *,
+    common: Common,
+    face_value: FaceValue = None,
+    email: Email = None,
+    quantity: Quantity = None,
+    product: ProductCodes = None,
+    product_template: ProductTemplate = None,
+    template_id: TemplateId = None,
+    recipient: Recipient = None,
+    currency: CurrencyOption = None,
+    fx: Fx = False,
+    description: Description = None,
+    metadata: Metadata = None,
+    file: FileOption = None,
+    file_format: FormatOption = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Show what the same input would cost, item by item. Nothing is sent that moves money."""
+    from runa_cli import creating, estimating
+
+    estimating.estimate(
+        creating.Wish(
+            voice=voice(common),
+            env_file=common.env_file,
+            flags={
+                "RUNA_ENV": common.env,
+                "RUNA_CURRENCY": currency,
+                "RUNA_TEMPLATE_ID": template_id,
+                "RUNA_TIMEOUT": timeout,
+            },
+            face_value=face_value,
+            emails=tuple(email or ()),
+            quantity=quantity,
+            products=tuple(product or ()),
+            product_template=product_template,
+            recipient=recipient,
+            fx=fx,
+            description=description,
+            metadata=tuple(metadata or ()),
+            file=file,
+            file_format=file_format,
+        )
+    )
+
+
+@app.command("list")
+@with_common
+def list_(
+    *,
+    common: Common,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="That many at most.")] = 20,
+    every: Annotated[bool, typer.Option("--all", metavar="", help="All there are, without a limit.")] = False,
+    after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="From a cursor of Runa's on.")] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page before a cursor.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="STATUS", help="COMPLETED, FAILED or PROCESSING (sorted out here)."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DAY", help="Created on that day or later (sorted out here).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", help="Created on that day or earlier (sorted out here).")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="In the description (sorted out here).")
+    ] = None,
+) -> None:
+    """Show the orders at Runa, newest first as Runa gives them.
+
+    Runa's list has no filters: what is sorted out here is fetched first, page by page.
+    """
+    from runa_cli import listing
+
+    with session_of(common) as session:
+        listing.show(
+            session,
+            listing.Wanted(
+                limit=None if every else limit,
+                after=after,
+                before=before,
+                status=status,
+                since=listing.moment("--since", since),
+                until=listing.moment("--until", until, end=True),
+                search=search,
+            ),
+        )
+
+
+@app.command()
+def example(
+    kind: Annotated[str, typer.Argument(metavar="csv|json", help="Which kind of file.")] = "csv",
+) -> None:
+    """Print a file to start from."""
+    from runa_cli import examples
+    from runa_cli.errors import UsageMistake
+    from runa_cli.output import Output
+
+    if kind not in {"csv", "json"}:
+        raise UsageMistake(f"The example is csv or json, found {kind!r}.")
+    out = Output("table")
+    out.text(examples.CSV if kind == "csv" else examples.JSON)
+    out.flush()

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import signal
 import sqlite3
 import sys
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         emulator.start()
     except (OSError, ValueError, sqlite3.Error) as unusable:
-        sys.stderr.write(f"The emulator cannot start: {unusable}\n")
+        sys.stderr.write(f"The emulator cannot start: {_reason(unusable, wanted.port)}\n")
         return 1
     with contextlib.closing(emulator):
         sys.stdout.write(f"{emulator.url}\n")
@@ -39,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for fault in emulator.unhit_faults:
         sys.stderr.write(f"The fault {fault} was scripted but never met.\n")
     return 1 if emulator.unhit_faults else 0
+
+
+def _reason(unusable: Exception, port: int) -> str:
+    if isinstance(unusable, OSError) and unusable.errno == errno.EADDRINUSE:
+        return f"port {port} is taken; --port 0 takes a free one."
+    return str(unusable)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from runa_cli.emulator import listings, orders, paging, validation
+from runa_cli.emulator import gifts, listings, orders, paging, validation
 from runa_cli.emulator.answers import (
     API_VERSION,
     Answer,
@@ -50,17 +50,23 @@ AS_DOCUMENTED = Script()
 
 
 class Account:
-    """One account, whose keys all see the same orders and balances; `processing` is how long an order takes."""
+    """One account, whose keys all see the same orders and balances.
 
-    def __init__(self, store: Store, processing: timedelta = timedelta(seconds=1)) -> None:
+    `processing` is how long an order takes, and `links` is what the payout links of new orders begin with.
+    """
+
+    def __init__(
+        self, store: Store, processing: timedelta = timedelta(seconds=1), links: str = "http://localhost"
+    ) -> None:
         self._store = store
         self._processing = processing
+        self._links = links
 
     def answer(self, request: Request, script: Script = AS_DOCUMENTED) -> Answer:
         """Return what the API answers. Errors are answers too; sqlite3.Error if the store fails."""
-        refused = _gateway(request)
-        if refused is not None:
-            return refused
+        early = gifts.answer(self._store, request) or _gateway(request)
+        if early is not None:
+            return early
         try:
             _check_version(request)
             return from_application(self._routed(request, script))
@@ -161,7 +167,7 @@ class Account:
             raise RefusedError(error("insufficient_funds", currency=priced.order.currency))
         if not script.makes_order:
             return error("internal_server_error")
-        made = orders.complete(priced, now, self._processing)
+        made = orders.complete(priced, now, self._processing, self._links)
         if script.outcome == "FAILED":
             made = orders.failed(made, bare=script.bare)
         else:
@@ -172,14 +178,15 @@ class Account:
         ready_at = now if sync else now + self._processing
         shown = self._add(made, ready_at)
         if script.foreign:
-            shown = self._add(orders.foreign(made, now), ready_at, listed=False)
+            shown = self._add(orders.foreign(made, now, self._links), ready_at, listed=False)
         if sync:
             return json_answer(200, shown)
         return json_answer(202, {"id": shown["id"], "status": "PROCESSING"})
 
     def _add(self, order: dict[str, Any], ready_at: datetime, *, listed: bool = True) -> dict[str, Any]:
         basic = {name: value for name, value in order.items() if name not in orders.DETAILS_ONLY}
-        self._store.add_order(StoredOrder(order["id"], ready_at, encode(basic), encode(order), listed))
+        stored = StoredOrder(order["id"], ready_at, encode(basic), encode(order), listed)
+        self._store.add_order(stored, orders.gift_ids(order))
         return order
 
 

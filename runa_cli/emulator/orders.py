@@ -59,11 +59,17 @@ def exchanged(order: NewOrder, currency: str, value: Decimal, *, may_exchange: b
     return exchange
 
 
-def complete(priced: Priced, now: datetime, delay: timedelta) -> dict[str, Any]:
-    """Return the order as it is when completed, with keys in the order the playground writes them."""
+def complete(priced: Priced, now: datetime, delay: timedelta, links: str) -> dict[str, Any]:
+    """Return the order as it is when completed, with keys in the order the playground writes them.
+
+    Its payout links begin with `links`.
+    """
     completed_at = timestamp(now + delay)
     order = priced.order
-    items = zip(order.items, priced.choices, strict=True)
+    items = [
+        _item(item, choice, priced.currency, now, completed_at=completed_at, url=_link(links))
+        for item, choice in zip(order.items, priced.choices, strict=True)
+    ]
     return {
         "id": f"O-{ulid(now)}",
         "status": "COMPLETED",
@@ -74,7 +80,7 @@ def complete(priced: Priced, now: datetime, delay: timedelta) -> dict[str, Any]:
         "currency": order.currency,
         "total_discount": "0.00",
         "total_price": money.amount(priced.total),
-        "items": [_item(item, choice, priced.currency, now, completed_at) for item, choice in items],
+        "items": items,
         "transaction_detail": priced.transaction_detail(),
         "metadata": order.metadata,
     }
@@ -85,8 +91,18 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def _item(item: NewItem, choice: Sequence[Product], currency: str, now: datetime, completed_at: str) -> dict[str, Any]:
-    url = f"https://spend.playground.runa.io/{uuid4()}"
+def gift_ids(order: dict[str, Any]) -> list[str]:
+    """Return what the payout links of an order end with; an order that shows no items has none."""
+    return [item["payout"]["url"].rpartition("/")[2] for item in order.get("items", [])]
+
+
+def _link(links: str) -> str:
+    return f"{links}/gift/{uuid4()}"
+
+
+def _item(
+    item: NewItem, choice: Sequence[Product], currency: str, now: datetime, *, completed_at: str, url: str
+) -> dict[str, Any]:
     products = dict(item.products)
     if products["type"] == "TEMPLATE":
         products["values"] = [product.code for product in choice]
@@ -170,9 +186,9 @@ def failed(order: dict[str, Any], *, bare: bool) -> dict[str, Any]:
     return {**order, "status": "FAILED", "items": cancelled}
 
 
-def foreign(order: dict[str, Any], now: datetime) -> dict[str, Any]:
+def foreign(order: dict[str, Any], now: datetime, links: str) -> dict[str, Any]:
     """Return somebody else's order of the same products and as many items."""
-    items = [_foreign_item(item, now) for item in order["items"]]
+    items = [_foreign_item(item, now, _link(links)) for item in order["items"]]
     total = money.amount(sum((Decimal(item["price"]) for item in items), Decimal(0)))
     return {
         **order,
@@ -185,8 +201,7 @@ def foreign(order: dict[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _foreign_item(item: dict[str, Any], now: datetime) -> dict[str, Any]:
-    url = f"https://spend.playground.runa.io/{uuid4()}"
+def _foreign_item(item: dict[str, Any], now: datetime, url: str) -> dict[str, Any]:
     value = money.amount(Decimal(item["face_value"]) + 1)
     return {
         **item,

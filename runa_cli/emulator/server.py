@@ -24,6 +24,8 @@ from runa_cli.emulator.faults import NORMAL, Behaviour, Faults
 from runa_cli.emulator.request import Request
 from runa_cli.emulator.store import Store
 
+# Where links lead whose emulator ended with the command that printed them: `runa emulator serve` listens there.
+DEFAULT_PORT = 8642
 MOST_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK = 64 * 1024
 _REMEMBERED = 10_000
@@ -35,8 +37,8 @@ class Emulator:
     """The emulated API, with its data in the file at `path`; a context manager that serves while it is open.
 
     `port` 0 takes a free one. `faults` are scripted as `Faults` says. An asynchronous order is PROCESSING for
-    `processing_seconds`. ValueError for an unknown fault; OSError or sqlite3.Error from `start` if the port or the file
-    cannot be used.
+    `processing_seconds`. Payout links begin with `links`, by default the server's own address. ValueError for an
+    unknown fault; OSError or sqlite3.Error from `start` if the port or the file cannot be used.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Emulator:
         port: int = 0,
         faults: Sequence[str] = (),
         processing_seconds: float = 1.0,
+        links: str | None = None,
     ) -> None:
         self._path = path
         self._address = (host, port)
         self._faults = Faults(faults)
         self._processing = timedelta(seconds=processing_seconds)
+        self._links = links
         self._requests: deque[tuple[str, str, str | None]] = deque(maxlen=_REMEMBERED)
         self._stopping = threading.Event()
         self._server: _Server | None = None
@@ -72,8 +76,7 @@ class Emulator:
         """The base URL for clients, with /v2; RuntimeError before `start`."""
         if self._server is None:
             raise RuntimeError("the emulator is not started")
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}/v2"
+        return f"{self._server.root}/v2"
 
     @property
     def unhit_faults(self) -> list[str]:
@@ -93,7 +96,7 @@ class Emulator:
         except BaseException:
             self._store.close()
             raise
-        self._account = Account(self._store, self._processing)
+        self._account = Account(self._store, self._processing, self._links or self._server.root)
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
 
     def serve_forever(self) -> None:
@@ -150,12 +153,20 @@ class _Server(ThreadingHTTPServer):
     """Knows its open connections, to close them when it stops."""
 
     request_queue_size = 128
+    # Two servers on one port would take turns answering; not every version of Python forbids it by itself.
+    allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], emulator: Emulator) -> None:
         self.emulator = emulator
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()
         super().__init__(address, _Handler)
+
+    @property
+    def root(self) -> str:
+        """The server's own address as a URL without a path."""
+        host, port = self.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     def server_bind(self) -> None:
         # The base class would look up the name of the host, which can take seconds.

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +29,15 @@ class StoredOrder:
     full: bytes
     listed: bool = True
     position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGift:
+    """Which item of which order a payout link leads to; the link ends with the id."""
+
+    gift_id: str
+    number: int
+    order: StoredOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +120,8 @@ class Store:
             *moments,
         )
 
-    def add_order(self, order: StoredOrder) -> None:
-        """Add an order as the newest."""
+    def add_order(self, order: StoredOrder, gift_ids: Sequence[str]) -> None:
+        """Add an order as the newest, with the ids of the gifts that are its items."""
         self._run(
             "INSERT INTO orders (id, ready_at, basic, full, listed) VALUES (?, ?, ?, ?, ?)",
             order.order_id,
@@ -121,6 +130,8 @@ class Store:
             order.full,
             order.listed,
         )
+        for number, gift_id in enumerate(gift_ids):
+            self._run("INSERT INTO gifts (id, order_id, number) VALUES (?, ?, ?)", gift_id, order.order_id, number)
 
     def order(self, order_id: str) -> StoredOrder | None:
         """Return one order."""
@@ -134,6 +145,16 @@ class Store:
             return [_order(row) for row in reversed(self._all(newer, before, limit))]
         older = "SELECT * FROM orders WHERE listed AND position < ? ORDER BY position DESC LIMIT ?"
         return [_order(row) for row in self._all(older, _NEWEST if after is None else after, limit)]
+
+    def gift(self, gift_id: str) -> StoredGift | None:
+        """Return the gift of a payout link."""
+        row = self._one(f"{_GIFTS} WHERE gifts.id = ?", gift_id)
+        return None if row is None else _gift(row)
+
+    def gifts(self, limit: int) -> list[StoredGift]:
+        """Return up to `limit` gifts of listed orders, newest first."""
+        newest = f"{_GIFTS} WHERE orders.listed ORDER BY gifts.position DESC LIMIT ?"
+        return [_gift(row) for row in self._all(newest, limit)]
 
     def balance(self, currency: str) -> Decimal:
         """Return a balance; 0 for a currency never held."""
@@ -171,11 +192,17 @@ class Store:
 
 
 _NEWEST = 2**63 - 1
+_GIFTS = "SELECT gifts.id, gifts.number, orders.* FROM gifts JOIN orders ON orders.id = gifts.order_id"
 
 
 def _order(row: _Row) -> StoredOrder:
     position, order_id, ready_at, basic, full, listed = row
     return StoredOrder(order_id, datetime.fromisoformat(ready_at), basic, full, bool(listed), position)
+
+
+def _gift(row: _Row) -> StoredGift:
+    gift_id, number, *order = row
+    return StoredGift(gift_id, number, _order(tuple(order)))
 
 
 def _create_private(path: Path) -> None:
@@ -223,4 +250,16 @@ def _first_tables(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO balances VALUES (?, ?)", OPENING_BALANCES.items())
 
 
-_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables,)
+def _table_of_gifts(connection: sqlite3.Connection) -> None:
+    # The links of orders made before it led elsewhere, so it begins empty.
+    connection.execute(
+        """CREATE TABLE gifts (
+               position INTEGER PRIMARY KEY AUTOINCREMENT,
+               id TEXT NOT NULL UNIQUE,
+               order_id TEXT NOT NULL,
+               number INTEGER NOT NULL
+           )"""
+    )
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _table_of_gifts)

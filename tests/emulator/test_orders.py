@@ -13,7 +13,7 @@ from runa_cli.emulator.store import Store
 from tests.emulator.calls import Caller, item, kind, order, parsed
 
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
-LINK = r"https://spend\.playground\.runa\.io/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+LINK = r"http://localhost/gift/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
 def with_products(products: dict[str, Any], value: object = 10) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""`runa product`: the catalogue."""
+
+from typing import Annotated
+
+import typer
+
+from runa_cli.commands.options import Common, session_of, with_common
+
+app = typer.Typer(help="What can be ordered.", no_args_is_help=True)
+
+
+@app.command("list")
+@with_common
+def list_(
+    *,
+    common: Common,
+    country: Annotated[str | None, typer.Option("--country", metavar="US", help="Redeemable there.")] = None,
+    category: Annotated[str | None, typer.Option("--category", metavar="NAME", help="Of this category.")] = None,
+    currency: Annotated[str | None, typer.Option("--currency", metavar="USD", help="In this currency.")] = None,
+    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="In name or code.")] = None,
+    orderable: Annotated[bool, typer.Option("--orderable", metavar="", help="Only what can be ordered.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", metavar="", help="Fetch the catalogue anew.")] = False,
+) -> None:
+    """Show products. The catalogue is kept on this machine for a day; all filters are applied here."""
+    from runa_cli import products
+
+    with session_of(common) as session:
+        wanted = products.Wanted(country, category, currency, search, orderable)
+        products.show_list(session, wanted, refresh=refresh)
+
+
+@app.command()
+@with_common
+def get(*, common: Common, code: Annotated[str, typer.Argument(metavar="CODE", help="The product's code.")]) -> None:
+    """Show one product."""
+    from runa_cli import products
+
+    with session_of(common) as session:
+        products.show_one(session, code)
+
+
+@app.command()
+@with_common
+def countries(*, common: Common) -> None:
+    """Show the countries that have products."""
+    from runa_cli import products
+
+    with session_of(common) as session:
+        products.show_names(session, "/product/countries", "countries")
+
+
+@app.command()
+@with_common
+def categories(*, common: Common) -> None:
+    """Show the categories of products."""
+    from runa_cli import products
+
+    with session_of(common) as session:
+        products.show_names(session, "/product/categories", "categories")

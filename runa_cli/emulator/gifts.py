@@ -1,0 +1,111 @@
+"""Where a payout link leads: the gift for a person, for a program, and the newest gifts at the root.
+
+None of it needs a key, for whoever has the link has the gift (developer.runa.io: features/redemption-api).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runa_cli.emulator import catalogue, pages
+from runa_cli.emulator.answers import Answer, json_answer
+from runa_cli.emulator.pages import Gift
+from runa_cli.emulator.request import Request
+from runa_cli.emulator.store import Store, StoredGift
+
+NEWEST = 20
+
+_NO_SURPRISES = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """Reads gifts as they are at a moment."""
+
+    store: Store
+    now: datetime
+
+    def gift(self, gift_id: str) -> Gift | None:
+        stored = self.store.gift(gift_id)
+        return None if stored is None else self._shown(stored)
+
+    def newest(self) -> list[Gift]:
+        return [self._shown(stored) for stored in self.store.gifts(NEWEST)]
+
+    def _shown(self, stored: StoredGift) -> Gift:
+        order = json.loads(stored.order.full)
+        item = order["items"][stored.number]
+        return Gift(
+            gift_id=stored.gift_id,
+            value=item["face_value"],
+            currency=item["currency"],
+            products=_products(item["products"]),
+            address=item["distribution_method"].get("email_address"),
+            order_id=order["id"],
+            item_id=item["id"],
+            status=item["payout"]["status"] if self.now >= stored.order.ready_at else pages.PROCESSING,
+            created_at=datetime.fromisoformat(order["created_at"]),
+        )
+
+
+def answer(store: Store, request: Request) -> Answer | None:
+    """Answer for a payout link or the root; None for what is none of them."""
+    if request.method not in {"GET", "HEAD"}:
+        return None
+    shop = _Shop(store, request.now)
+    match request.path.split("/"):
+        case "", "":
+            return _page(200, pages.index(shop.newest()))
+        case "", "gift", gift_id if request.parameter("format") == "json":
+            return _guarded(json_answer(200, _redemption(shop.gift(gift_id))))
+        case "", "gift", gift_id:
+            gift = shop.gift(gift_id)
+            return _page(404, pages.missing()) if gift is None else _page(200, pages.gift(gift))
+    return None
+
+
+def _page(status: int, text: str) -> Answer:
+    return _guarded(Answer(status, text.encode(), {"Content-Type": "text/html; charset=utf-8"}))
+
+
+def _guarded(unguarded: Answer) -> Answer:
+    return Answer(unguarded.status, unguarded.body, {**unguarded.headers, **_NO_SURPRISES})
+
+
+def _products(selection: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return code and name of every product of an item; one that left the catalogue is named by its code."""
+    codes = [selection["value"]] if selection["type"] == "SINGLE" else selection["values"]
+    known = catalogue.orderable()
+    return tuple((code, known[code].name if code in known else code) for code in codes)
+
+
+def _redemption(gift: Gift | None) -> dict[str, Any]:
+    """Return what the redemption API tells, always with status 200."""
+    if gift is None:
+        return _error("There is no gift at this link.")
+    if gift.status == pages.PROCESSING:
+        return _error("The order of this gift is still being processed.")
+    if gift.status == pages.CANCELLED:
+        return _error("The order of this gift failed, so it was cancelled.")
+    code = {
+        "type": "code",
+        "amount": gift.value,
+        "code": f"EMULATOR-{gift.gift_id[:8].upper()}",
+        "pin": None,
+        "barcode_format": None,
+        "barcode_string": None,
+        "expiry_date": "3000-01-01",  # It never expires.
+        "url": None,
+    }
+    return {"status": "SUCCESS", "e_code": code}
+
+
+def _error(sentence: str) -> dict[str, Any]:
+    # Which of RE001 to RE013 stands for what is not told, and how an error looks neither; RE999 is any other.
+    return {"status": "ERROR", "error_code": "RE999", "error_string": sentence}
