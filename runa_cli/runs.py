@@ -64,7 +64,9 @@ class Run:
     def _partly_done(self) -> RunaError:
         return PartlyDone(
             f"Batch {self.batch.name} is partly done: {self.counts()}.\n{self._sentences()}",
-            "Run the same command again to finish it; what is issued stays issued.",
+            "Run the same command again to finish it; what is issued stays issued."
+            if self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
+            else "What FAILED or was given up is not issued again by itself: ask Runa about it first.",
             Context(batch=self.batch.name),
             self._details(),
             money=Money.PARTIAL,

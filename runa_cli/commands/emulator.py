@@ -4,11 +4,16 @@ from typing import Annotated
 
 import typer
 
+from runa_cli.commands.options import Common, session_of, with_common
+
 app = typer.Typer(help="The local API: orders that cost nothing.", no_args_is_help=True)
 
 
 @app.command()
+@with_common
 def serve(
+    *,
+    common: Common,  # noqa: ARG001 - every command takes them; a server has nothing to show in a format
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.", show_default="8642")
     ] = None,
@@ -28,9 +33,12 @@ def serve(
 
 
 @app.command()
-def reset() -> None:
+@with_common
+def reset(*, common: Common) -> None:
     """Forget the emulator's orders and balances."""
     from runa_cli.emulator import store
     from runa_cli.session import emulator_path
 
     store.reset(emulator_path())
+    with session_of(common) as session:
+        session.talk.say(f"The emulator starts afresh: {emulator_path()} is gone.")

@@ -330,16 +330,18 @@ def list_(
 
 
 @app.command()
+@with_common
 def example(
+    *,
+    common: Common,
     kind: Annotated[str, typer.Argument(metavar="csv|json", help="Which kind of file.")] = "csv",
 ) -> None:
     """Print a file to start from."""
     from runa_cli import examples
     from runa_cli.errors import UsageMistake
-    from runa_cli.output import Output
 
     if kind not in {"csv", "json"}:
         raise UsageMistake(f"The example is csv or json, found {kind!r}.")
-    out = Output("table")
-    out.text(examples.CSV if kind == "csv" else examples.JSON)
-    out.flush()
+    with session_of(common) as session:
+        session.output.text(examples.CSV if kind == "csv" else examples.JSON)
+        session.output.flush()
