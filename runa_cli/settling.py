@@ -201,6 +201,7 @@ class Settler:
             # Nothing of this sending has left. What an earlier one came to is another question.
             return self._ledger_trouble(order, error) if doubtful else Settled(order, error)
         attempts.count += 1
+        log.info("order %d: attempt %d", order.position, attempts.count)
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._left(attempts))
         match answer:
