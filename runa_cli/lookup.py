@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from runa_cli import replies
-from runa_cli.client import LIST_PAGE, Answered, Client
+from runa_cli.answers import Answered
+from runa_cli.client import LIST_PAGE, Client
 from runa_cli.errors import Unreachable
 from runa_cli.ledger import Order
 

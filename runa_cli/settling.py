@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runa_cli import payload, replies
-from runa_cli.client import Answered, Client, Refused, Uncertain, credential_hint, describe
+from runa_cli.answers import Answered, Refused, Uncertain, credential_hint, describe
+from runa_cli.client import Client
 from runa_cli.errors import (
     Context,
     CredentialRefused,
