@@ -142,6 +142,7 @@ def _accepted(reply: Reply) -> Answered | Uncertain:
 
 
 def said(reply: Reply) -> str:
+    """Say what an answer was, in words."""
     error = replies.error_body(reply.body)
     return f"HTTP {reply.status}" + (f", {error.type}: {describe(error)}" if error else "")
 
