@@ -358,7 +358,16 @@ class Settler:
             case Answered() if answer.order.id != order.order_id:
                 return f"Runa answered with another order ({answer.order.id})"
             case Answered():
-                return self._take(order, answer)
+                taken = self._take(order, answer)
+                # Ours without its links yet is still ours: only an order that is another one is doubted.
+                return taken.said if isinstance(taken, Uncertain) and self._is_ours(order, answer.order) else taken
+
+    def _is_ours(self, order: Order, answered: replies.Order) -> bool:
+        return (
+            answered.stamp in {None, order.idempotency_key}
+            and not self.ledger.is_anothers(order, answered.id)
+            and replies.bind(order.items, answered, with_links=False) is not None
+        )
 
     # --- at Runa's edge ------------------------------------------------------------------------------------------
 

@@ -248,3 +248,20 @@ def sys_path() -> list[str]:
 def test_a_help_text_that_cannot_be_written_ends_quietly(program: Program) -> None:
     ran = program.execute(["bash", "-c", " ".join([*program.command("--help"), ">/dev/full"])])
     assert (1, "") == (ran.code, ran.err)
+
+
+def test_an_accepted_order_whose_links_come_late_is_polled_on_and_not_posted_again(program: Program) -> None:
+    polls: list[str] = []
+
+    def script(method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
+        if method == "POST":
+            script.made = completed(headers["X-Idempotency-Key"], body, id="O-1")  # type: ignore[attr-defined]
+            return as_json(202, {"id": "O-1", "status": "PROCESSING"})
+        polls.append(path)
+        made = script.made  # type: ignore[attr-defined]
+        bare = [{**item, "payout": None} for item in made["items"]]
+        return as_json(200, {**made, "items": bare} if len(polls) < 3 else made)
+
+    ran, fake = run(program, script, *TWO, "-o", "links")
+    assert (0, 1, 3) == (ran.code, len(fake.posted), len(polls)), ran.err
+    assert 2 == len(ran.out.split())
