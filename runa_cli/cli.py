@@ -134,12 +134,10 @@ def _interrupted() -> RunaError:
 
 
 def _defect(error: Exception) -> RunaError:
-    import traceback
+    from runa_cli.troubles import where
 
-    where = traceback.extract_tb(error.__traceback__)[-1]
     return RunaError(
-        f"This is a defect in runa {__version__}: {type(error).__name__} in {os.path.basename(where.filename)},"  # noqa: PTH119 - a string of the traceback
-        f" line {where.lineno}.",
+        f"This is a defect in runa {__version__}: {where(error)}.",
         "What was recorded is saved. Running the same command again is safe; please report this.",
         money=Money.UNKNOWN,
     )

@@ -20,7 +20,8 @@ from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, Recorded
 from runa_cli.mistakes import MOST_LISTED
 from runa_cli.plan import Plan
 from runa_cli.runs import Run, money
-from runa_cli.settling import Progress, Say, Settler, Terms, Tools, context, recorded_trouble, renew
+from runa_cli.settling import Progress, Say, Settler, Terms, Tools, renew
+from runa_cli.troubles import context, recorded_trouble
 
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
 STILL_AWAITED = timedelta(

@@ -8,24 +8,16 @@ out under the same key, or nothing does.
 import logging
 import random
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from runa_cli import payload, replies
-from runa_cli.answers import Answered, Refused, Uncertain, credential_hint, describe
+from runa_cli import payload, replies, troubles
+from runa_cli.answers import Answered, Refused, Uncertain, describe
 from runa_cli.client import Client
 from runa_cli.errors import (
-    Context,
-    CredentialRefused,
     LedgerUnusable,
-    Money,
-    OrderFailed,
-    OrderRefused,
-    OutcomeUnknown,
     RunaError,
 )
 from runa_cli.governor import Governor
@@ -145,10 +137,10 @@ class Settler:
         try:
             settled = self._advance(order)
         except LedgerUnusable as error:
-            settled = self._ledger_trouble(order, error)
+            settled = Settled(order, troubles.reply_not_recorded(self.batch, order, error))
         except Exception as error:  # a defect in one order must not take the others along
             log.exception("order %d", order.position)
-            settled = self._defect(order, error)
+            settled = Settled(order, troubles.defect(self.batch, order, error))
         self.progress.settled(settled.order)
         return settled
 
@@ -188,7 +180,17 @@ class Settler:
                 case LookUp():
                     return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
                 case GiveUp():
-                    return Settled(order, self._out_of_time(order, attempts))
+                    return Settled(
+                        order,
+                        troubles.out_of_time(
+                            self.batch,
+                            order,
+                            attempts=attempts.count,
+                            said=attempts.said,
+                            url=self.client.endpoint.base_url,
+                            seconds=self.terms.timeout,
+                        ),
+                    )
 
     def _try(self, order: Order, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
         """Send the order's bytes once, and take the answer as far as it goes."""
@@ -200,7 +202,11 @@ class Settler:
             order = self.ledger.mark_sent(order, self.tools.now())
         except LedgerUnusable as error:
             # Nothing of this sending has left. What an earlier one came to is another question.
-            return self._ledger_trouble(order, error) if doubtful else Settled(order, error)
+            return (
+                Settled(order, troubles.reply_not_recorded(self.batch, order, error))
+                if doubtful
+                else Settled(order, error)
+            )
         attempts.count += 1
         log.info("order %d: attempt %d", order.position, attempts.count)
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
@@ -308,17 +314,17 @@ class Settler:
         exchange = refused.reply.exchange
         if refused.error.type == "idempotency_validation_error":
             order = self.ledger.note(order, exchange)
-            return Settled(order, self._key_misused(order))
+            return Settled(order, troubles.key_misused(self.batch, order))
         if not refused.shut:
             return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.tools.now()))
         # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
         # stays: were it given up, the same batch on another machine would still use it and pay again.
         if doubtful:
-            return Settled(self.ledger.note(order, exchange), self._shut_out(order, refused))
-        return Settled(self.ledger.mark_unsent(order, exchange), self._not_let_in(order, refused))
+            return Settled(self.ledger.note(order, exchange), troubles.shut_out(self.batch, order, refused))
+        return Settled(self.ledger.mark_unsent(order, exchange), troubles.not_let_in(self.batch, order, refused))
 
     def _done(self, order: Order) -> Settled:
-        return Settled(order, recorded_trouble(order, context(self.batch, order)))
+        return Settled(order, troubles.recorded_trouble(order, troubles.context(self.batch, order)))
 
     # --- polling -------------------------------------------------------------------------------------------------
 
@@ -331,13 +337,15 @@ class Settler:
             if number or not at_once:
                 seconds = poll_wait(max(number, 1), self.terms.pace)
                 if self.tools.clock() - attempts.started + seconds >= self.terms.timeout:
-                    return Settled(order, self._still_processing(order, said))
+                    return Settled(
+                        order, troubles.still_processing(self.batch, order, said=said, seconds=self.terms.timeout)
+                    )
                 self.progress.waiting(order, said, seconds)
                 self.tools.sleep(seconds)
             number += 1
             answer = self.client.fetch_order(order.order_id or "", seconds=self._left(attempts))
             if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
-                return Settled(order, self._shut_out(order, answer))
+                return Settled(order, troubles.shut_out(self.batch, order, answer))
             heard = self._hear(order, answer)
             if isinstance(heard, Uncertain):
                 return heard
@@ -377,116 +385,27 @@ class Settler:
         try:
             answer = Lookup(self.client, self.terms.timeout, named=self.batch.named).find(order)
         except RunaError as error:
-            return Settled(order, self._lost_sight(order, reason, f"It could not be looked up: {error.message}"))
+            return Settled(
+                order, troubles.lost_sight(self.batch, order, reason, f"It could not be looked up: {error.message}")
+            )
         if answer is None:
-            return Settled(order, self._lost_sight(order, reason, "No order at Runa bears its stamp."))
+            return Settled(order, troubles.lost_sight(self.batch, order, reason, "No order at Runa bears its stamp."))
         taken = self._take(order, answer)
         if isinstance(taken, Uncertain):
-            return Settled(order, self._lost_sight(order, reason, f"An order bears its stamp, but {taken.said}."))
+            return Settled(
+                order, troubles.lost_sight(self.batch, order, reason, f"An order bears its stamp, but {taken.said}.")
+            )
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
         if taken.state is not State.ACCEPTED:
             return self._done(taken)
         polled = self._poll(taken, _Attempts(self.tools.clock(), None, 0), at_once=True)
-        return polled if isinstance(polled, Settled) else Settled(taken, self._still_processing(taken, polled.said))
-
-    # --- troubles ------------------------------------------------------------------------------------------------
-
-    def _unfinished(
-        self, order: Order, message: str, hint: str | None = None, *, code: str = "", money: Money = Money.UNKNOWN
-    ) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            message,
-            hint or "Run the same command again: it sends the same order under the same key, so it cannot pay twice.",
-            context(self.batch, order),
-            code=code,
-            money=money,
-        )
-
-    def _out_of_time(self, order: Order, attempts: _Attempts) -> RunaError:
-        if order.state is State.PREPARED:
-            return self._unfinished(
-                order,
-                f"Runa was not reached at {self.client.endpoint.base_url}: {attempts.said}. Nothing was sent.",
-                "Check the connection, then run the same command again.",
-                code="not_connected",
-                money=Money.NOT_ISSUED,
+        return (
+            polled
+            if isinstance(polled, Settled)
+            else Settled(
+                taken, troubles.still_processing(self.batch, taken, said=polled.said, seconds=self.terms.timeout)
             )
-        return self._unfinished(
-            order,
-            f"The outcome of the order is unknown after {attempts.count} attempt(s) in {self.terms.timeout:g} s:"
-            f" {attempts.said}. It may have been issued.",
         )
-
-    def _still_processing(self, order: Order, said: str) -> RunaError:
-        return self._unfinished(
-            order,
-            f"Runa accepted the order as {order.order_id}, but it did not settle within {self.terms.timeout:g} s:"
-            f" {said}.",
-            "Run the same command again, or `runa batch resume`: it asks for this order and never sends it again.",
-            code="still_processing",
-        )
-
-    def _key_misused(self, order: Order) -> RunaError:
-        return self._unfinished(
-            order,
-            f"Runa holds another order under the key {order.idempotency_key}, so this one was not taken.",
-            "Somebody used this key for other content. Look for the order at Runa before anything is sent under another"
-            " key; `runa batch abandon` gives this one up.",
-            code="idempotency_validation_error",
-        )
-
-    def _shut_out(self, order: Order, refused: Refused) -> RunaError:
-        return self._unfinished(
-            order,
-            f"Runa does not accept the key now ({describe(refused.error)}), and what became of the order sent earlier"
-            " is unknown.",
-            credential_hint(refused.error.type) + " Then run the same command again.",
-            code=refused.error.type,
-        )
-
-    def _lost_sight(self, order: Order, reason: str, looked: str) -> RunaError:
-        return self._unfinished(
-            order,
-            f"The outcome of the order is unknown: {reason}. {looked}",
-            f"Look in Runa's portal whether it was issued. If it was not, `runa batch abandon {self.batch.name}`"
-            " gives it up, and only then may it be issued again.",
-            code="outcome_unknown",
-        )
-
-    def _not_let_in(self, order: Order, refused: Refused) -> RunaError:
-        return CredentialRefused(
-            f"Runa did not take the order: {describe(refused.error)} ({refused.error.type}). Nothing was issued.",
-            credential_hint(refused.error.type),
-            context(self.batch, order),
-            code=refused.error.type,
-        )
-
-    def _defect(self, order: Order, error: Exception) -> Settled:
-        return Settled(
-            order,
-            RunaError(
-                f"This is a defect in runa: {_where(error)}. The order may have been issued.",
-                "Running the same command again is safe; please report this.",
-                context(self.batch, order),
-                money=Money.UNKNOWN,
-            ),
-        )
-
-    def _ledger_trouble(self, order: Order, error: LedgerUnusable) -> Settled:
-        return Settled(
-            order,
-            self._unfinished(
-                order,
-                f"{error.message} The order may have been issued, and its reply could not be recorded.",
-                "Make room or mend the ledger, then run the same command again: Runa repeats its answer for this key.",
-                code="ledger_unusable",
-            ),
-        )
-
-
-def _where(error: Exception) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
 def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
@@ -511,49 +430,3 @@ def renewed(batch: Batch, order: Order) -> NewOrder:
         gifts=(),
         item_count=order.item_count,
     )
-
-
-def context(batch: Batch, order: Order) -> Context:
-    """Return what an error about this order names."""
-    return Context(batch.name, order.idempotency_key, order.order_id, order.request_id)
-
-
-def recorded_trouble(order: Order, about: Context) -> RunaError | None:
-    """Return the error that a settled order stands for; None where it is completed."""
-    if order.state is State.FAILED:
-        return OrderFailed(
-            f"Runa reports order {order.order_id} as FAILED, without a reason.",
-            "Ask ordersupport@runa.io with this order id before issuing it again.",
-            about,
-        )
-    if order.state is State.ABANDONED:
-        return OutcomeUnknown(
-            "The order was given up by a person while its outcome was unknown.",
-            "To issue it again, use another batch.",
-            about,
-            code="abandoned",
-            money=Money.UNKNOWN,
-        )
-    if order.state is not State.REJECTED:
-        return None
-    error_type, text = order.error_type or "order_refused", order.error_text or "no reason"
-    return OrderRefused(
-        f"Runa rejected the order: {text} ({error_type}). Nothing was issued.",
-        OWN_KEY_ADVICE if order.own_key else advice(error_type),
-        about,
-        code=error_type,
-    )
-
-
-OWN_KEY_ADVICE = "Mend the cause, then use another --idempotency-key: Runa repeats this answer for this one."
-
-
-def advice(error_type: str) -> str:
-    """Return what to change after a rejection (developer.runa.io: reference/2024-02-05/errors)."""
-    return {
-        "insufficient_funds": "Add funds to the balance (`runa balance`), then run the same command again.",
-        "product_validation_error": "Choose products that can be ordered for this amount (`runa product get CODE`).",
-        "currency_mismatch": "Pay in the products' currency, or add --fx for a single item.",
-        "ordering_restricted": "The account's spending limit is reached: Runa has mailed how to go on.",
-        "validation_error": "Mend what Runa names, then run the command again.",
-    }.get(error_type, "Mend the cause, then run the same command again; it takes a new key.")

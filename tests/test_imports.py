@@ -18,7 +18,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes"),
     ("ledger", "replies", "sheets", "documents"),
     ("answers", "plan", "runs", "results"),
-    ("wire",),
+    ("wire", "troubles"),
     ("client",),
     ("intake", "lookup", "preflight", "tables", "talk"),
     ("settling", "output"),
