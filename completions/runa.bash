@@ -1,0 +1,133 @@
+# Completes runa in bash without starting it; written by completions/generate.py.
+
+# Tell what follows a command. words: what is no option, as =a,b. options: NAMES for a flag, NAMES= with a value,
+# NAMES=a,b with one of these, NAMES=/ with a file; NAMES+ may be repeated.
+_runa_follows() {
+    case $1 in
+        '')
+            words='=balance,ping,config,order,batch,product,emulator'
+            options=' --version --help ' ;;
+        balance)
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        ping)
+            words=''
+            options=' --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        config)
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        order)
+            words='=create,get,estimate,list,example'
+            options=' --help ' ;;
+        'order create')
+            words=''
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --results=/ --batch= --again --idempotency-key= --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'order get')
+            words=''
+            options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'order estimate')
+            words=''
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'order list')
+            words=''
+            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'order example')
+            words='=csv,json'
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        batch)
+            words='=list,show,resume,export,abandon,prune'
+            options=' --help ' ;;
+        'batch list')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch show')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch resume')
+            words=''
+            options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch export')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch abandon')
+            words=''
+            options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch prune')
+            words=''
+            options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        product)
+            words='=list,get,countries,categories'
+            options=' --help ' ;;
+        'product list')
+            words=''
+            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'product get')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'product countries')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'product categories')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        emulator)
+            words='=serve,reset'
+            options=' --help ' ;;
+        'emulator serve')
+            words=''
+            options=' --port= --host= --fault+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'emulator reset')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        *) words='' ;;
+    esac
+}
+
+_runa() {
+    local IFS=$' \n' current=${COMP_WORDS[COMP_CWORD]} command='' words options awaited='' word option names i
+    _runa_follows ''
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $word == [=:]* ]]; then # bash takes --env=live for three words, and a:b too
+            [[ $awaited ]] || ((i++))
+        elif [[ $awaited ]]; then
+            awaited=''
+        elif [[ $word == -- ]]; then
+            options=' '
+        elif [[ $word == -?* ]]; then
+            for option in $options; do
+                names=${option%%=*}
+                if [[ ,${names%+}, == *,"$word",* ]]; then
+                    [[ $option == *=* ]] && awaited="=${option#*=}"
+                    [[ $names == *+ ]] || options=${options/" $option "/ }
+                fi
+            done
+        else
+            command+="${command:+ }$word"
+            _runa_follows "$command"
+        fi
+    done
+    ((i > COMP_CWORD)) && return
+    if [[ $current == [=:]* ]]; then
+        [[ $awaited ]] || return
+        current=''
+    fi
+    names=''
+    if [[ $awaited || ($words && $current != -*) ]]; then
+        names=${awaited:-$words}
+    else
+        for option in $options; do
+            option=${option%%=*}
+            names+=,${option%+}
+        done
+    fi
+    if [[ $names == =/ ]]; then
+        # shellcheck disable=SC2207
+        compopt -o default 2>/dev/null || IFS=$'\n' COMPREPLY=($(compgen -f -- "$current"))
+    else
+        # shellcheck disable=SC2207
+        COMPREPLY=($(compgen -W "${names//[=,]/ }" -- "$current"))
+    fi
+}
+
+complete -F _runa runa
