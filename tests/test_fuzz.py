@@ -1,6 +1,6 @@
 """Files that nobody would write and answers that nobody would give: read or refused, and never a defect.
 
-CI tries a fixed set; `HYPOTHESIS_PROFILE=long` tries new ones for as long as half an hour or so holds.
+CI tries a fixed set; `HYPOTHESIS_PROFILE=long` tries many more, and new ones each time.
 """
 
 import io

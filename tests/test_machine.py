@@ -1,8 +1,8 @@
 """Whatever is asked for, goes wrong and is asked for again, in any order: never twice, never lost, and the truth told.
 
 Hypothesis invents a story of commands, faults, crashes and days that pass, and holds the ledger and what each run said
-against the emulator's books after every step. CI tells a fixed set of stories; `HYPOTHESIS_PROFILE=long` as many new
-ones as an hour or so holds.
+against the emulator's books after every step. CI tells a fixed set of stories; `HYPOTHESIS_PROFILE=long` many
+more, and new ones each time.
 """
 
 # ruff: noqa: D102 - the name of a rule says what it does

@@ -1,0 +1,89 @@
+"""One error stands for a whole run: its kind, its exit code and what it says of the money."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from runa_cli.errors import Context, CredentialRefused, Money, OrderFailed, OrderRefused, OutcomeUnknown, RunaError
+from runa_cli.ledger import Batch, Order, State, Tally
+from runa_cli.runs import Run
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+TROUBLES: dict[State, RunaError | None] = {
+    State.COMPLETED: None,
+    State.PREPARED: CredentialRefused("no", code="forbidden"),
+    State.SENT: OutcomeUnknown("unknown", money=Money.UNKNOWN),
+    State.ACCEPTED: OutcomeUnknown("slow", code="still_processing", money=Money.UNKNOWN),
+    State.REJECTED: OrderRefused("no funds", code="insufficient_funds"),
+    State.FAILED: OrderFailed("failed"),
+}
+
+
+def run_of(*states: State, interrupted: bool = False) -> Run:
+    """Return the run of a batch whose orders ended in these states."""
+    batch = Batch(1, "live", "bonus", True, "file", "list", "f", "wg", (), NOW, None, None)
+    tally = Tally(Counter(), Counter(), {})
+    run = Run(batch, tally, interrupted=interrupted)
+    for position, state in enumerate(states, 1):
+        tally.count(state, Decimal(10), "USD", 1)
+        run.note(order(position, state), TROUBLES[state])
+    return run
+
+
+def order(position: int, state: State) -> Order:
+    return Order(
+        id=position, batch_id=1, position=position, generation=0, idempotency_key=f"key {position}", own_key=False,
+        body=b"{}", body_sha256="", mode="sync", currency="USD", total="10", item_count=1, state=state,
+        prepared_at=NOW, first_sent_at=None, settled_at=None, order_id=None, http_status=None, request_id=None,
+        error_type=None, error_text=None, same_errors=0, reply=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("states", "exit_code", "money"),
+    [
+        ("rejected", 5, "not_issued"),
+        ("sent", 7, "unknown"),
+        ("prepared", 4, "not_issued"),
+        ("failed", 5, "not_issued"),
+        ("completed rejected", 8, "partial"),
+        ("completed sent", 8, "partial"),
+        ("completed failed", 8, "partial"),
+        ("rejected rejected", 5, "not_issued"),
+        ("prepared prepared", 4, "not_issued"),
+        ("rejected failed", 5, "not_issued"),
+        ("prepared sent", 7, "unknown"),
+        ("rejected sent", 7, "unknown"),
+        ("rejected accepted", 7, "unknown"),
+        ("sent accepted", 7, "unknown"),
+    ],
+)
+def test_the_exit_code_and_the_money_of_a_run(states: str, exit_code: int, money: str) -> None:
+    verdict = run_of(*map(State, states.split())).verdict()
+    assert verdict is not None
+    assert (exit_code, money) == (verdict.exit_code, str(verdict.money))
+
+
+def test_a_run_in_which_everything_is_done_has_no_error() -> None:
+    assert run_of(State.COMPLETED, State.COMPLETED).verdict() is None
+    assert run_of(State.COMPLETED, interrupted=True).verdict() is None
+
+
+@pytest.mark.parametrize(
+    ("states", "money"),
+    [("prepared prepared", "not_issued"), ("completed prepared", "partial"), ("completed sent prepared", "unknown")],
+)
+def test_an_interrupted_run_says_what_became_of_the_money(states: str, money: str) -> None:
+    verdict = run_of(*map(State, states.split()), interrupted=True).verdict()
+    assert verdict is not None
+    assert (130, money, Context(batch="bonus")) == (verdict.exit_code, str(verdict.money), verdict.context)
+
+
+def test_only_the_first_fifty_troubles_are_kept_and_all_are_counted() -> None:
+    run = run_of(*[State.REJECTED] * 60)
+    assert (50, 60) == (len(run.troubles), run.trouble_count)
+    verdict = run.verdict()
+    assert verdict is not None
+    assert "and 55 more" in verdict.message
