@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from runa_cli import replies
 from runa_cli.errors import Context, CredentialRefused, RequestRefused, RunaError
-from runa_cli.ledger import Exchange
+from runa_cli.records import Exchange
 from runa_cli.retry import Outcome
 
 LONGEST_WAIT = 1e9  # seconds; longer than any time limit

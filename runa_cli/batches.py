@@ -19,7 +19,8 @@ from runa_cli.errors import (
     UsageMistake,
 )
 from runa_cli.issuing import UNFINISHED, Issuing
-from runa_cli.ledger import Batch, Ledger, Order, State, Tally
+from runa_cli.ledger import Ledger
+from runa_cli.records import Batch, Order, State, Tally
 from runa_cli.results import csv_lines
 from runa_cli.runs import Run, money
 from runa_cli.safetext import defused

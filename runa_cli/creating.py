@@ -14,10 +14,10 @@ from runa_cli import intake, output, payload, products, settings
 from runa_cli.errors import ConfigurationError, InputError, LedgerUnusable, Money, OutputFailed, RunaError, UsageMistake
 from runa_cli.intake import Format, Given
 from runa_cli.issuing import Asked, Issuing
-from runa_cli.ledger import Order, State
 from runa_cli.output import Output
 from runa_cli.plan import Plan
 from runa_cli.preflight import Preflight
+from runa_cli.records import Order, State
 from runa_cli.runs import Run
 from runa_cli.session import Session, Voice
 from runa_cli.settling import Progress

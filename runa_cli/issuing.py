@@ -16,9 +16,10 @@ from runa_cli.client import Client
 from runa_cli.crew import Crew
 from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused, LedgerUnusable
 from runa_cli.governor import Governor
-from runa_cli.ledger import SETTLED, Batch, Ledger, NewBatch, NewOrder, Recorded, State, Tally
+from runa_cli.ledger import Ledger
 from runa_cli.mistakes import MOST_LISTED
 from runa_cli.plan import Plan
+from runa_cli.records import SETTLED, Batch, NewBatch, NewOrder, Recorded, State, Tally
 from runa_cli.runs import Run, money
 from runa_cli.settling import Progress, Say, Settler, Terms, Tools, renew
 from runa_cli.troubles import context, recorded_trouble

@@ -7,19 +7,32 @@ the machine. No transaction is held while a socket is open. The API key never co
 import os
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from runa_cli import jsontext
 from runa_cli.claims import Claims
 from runa_cli.errors import LedgerUnusable
+from runa_cli.records import (
+    Batch,
+    Exchange,
+    NewBatch,
+    NewOrder,
+    Order,
+    Recorded,
+    Result,
+    State,
+    Tally,
+    batch_of,
+    moment_of,
+    order_of,
+    result_of,
+    text_of,
+)
 
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
 
@@ -88,193 +101,6 @@ MIGRATIONS = (
     CREATE INDEX gift_by_identity ON gift (identity);
     """,
 )
-
-
-class State(StrEnum):
-    """What is already true of an order."""
-
-    PREPARED = "prepared"  # recorded, not sent
-    SENT = "sent"  # may have reached Runa, outcome unknown
-    ACCEPTED = "accepted"  # Runa gave an id, still processing
-    COMPLETED = "completed"
-    FAILED = "failed"  # Runa says FAILED
-    REJECTED = "rejected"  # Runa's final answer was no
-    ABANDONED = "abandoned"  # a person gave it up
-
-
-SETTLED = frozenset({State.COMPLETED, State.FAILED, State.REJECTED, State.ABANDONED})
-# States in which money has moved or may have: what is in one of them is never issued anew by itself.
-HELD = frozenset({State.SENT, State.ACCEPTED, State.COMPLETED, State.FAILED, State.ABANDONED})
-
-
-@dataclass(frozen=True)
-class Gift:
-    """One item on its way into the ledger: its input row, what the row carried, and the item as it is sent."""
-
-    row: int
-    reference: str | None
-    carried: Sequence[str]
-    identity: str
-    item: str
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A gift whose money has moved or may have: where it is recorded and what became of its order."""
-
-    id: int
-    identity: str
-    row: int
-    item: str
-    state: State
-    order_id: str | None
-
-
-@dataclass(frozen=True)
-class NewOrder:
-    """An order to record. The body is final: these bytes are what is sent, each time."""
-
-    position: int
-    generation: int
-    idempotency_key: str
-    own_key: bool
-    body: bytes
-    body_sha256: str
-    mode: str
-    currency: str
-    total: str
-    item_count: int
-    gifts: Sequence[Gift]
-
-
-@dataclass(frozen=True)
-class NewBatch:
-    """A batch to record."""
-
-    environment: str
-    name: str
-    named: bool
-    source: str
-    shape: str
-    fingerprint: str
-    account: str
-    columns: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A recorded batch."""
-
-    id: int
-    environment: str
-    name: str
-    named: bool
-    source: str
-    shape: str
-    fingerprint: str
-    account: str
-    columns: tuple[str, ...]
-    created_at: datetime
-    shown_at: datetime | None
-    pruned_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Order:
-    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None."""
-
-    id: int
-    batch_id: int
-    position: int
-    generation: int
-    idempotency_key: str
-    own_key: bool
-    body: bytes
-    body_sha256: str
-    mode: str
-    currency: str
-    total: str
-    item_count: int
-    state: State
-    prepared_at: datetime
-    first_sent_at: datetime | None
-    settled_at: datetime | None
-    order_id: str | None
-    http_status: int | None
-    request_id: str | None
-    error_type: str | None
-    error_text: str | None
-    same_errors: int
-    reply: bytes | None
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The order as it is sent."""
-        document = jsontext.loads(self.body)
-        return document if isinstance(document, dict) else {}
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """The items as they are sent."""
-        return list(self.document["items"])
-
-
-@dataclass(frozen=True)
-class Result:
-    """One row of the results: a gift and the order it is part of."""
-
-    row: int
-    reference: str | None
-    carried: tuple[str, ...]
-    item: dict[str, Any]
-    issued: dict[str, Any] | None
-    state: State
-    order_id: str | None
-    currency: str
-    error_text: str | None
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What is worth keeping of one answer."""
-
-    http_status: int | None = None
-    request_id: str | None = None
-    error_type: str | None = None
-    error_text: str | None = None
-    same_errors: int = 0
-
-
-NOTHING = Exchange()
-
-
-@dataclass
-class Tally:
-    """Orders, items and money (by currency of the face values) in each state, and when the last order settled."""
-
-    orders: Counter[State] = field(default_factory=Counter)
-    items: Counter[State] = field(default_factory=Counter)
-    money: dict[State, dict[str, Decimal]] = field(default_factory=dict)
-    settled_at: datetime | None = None
-
-    def count(self, state: State, total: Decimal, currency: str, items: int) -> None:
-        """Count one order."""
-        self.orders[state] += 1
-        self.items[state] += items
-        sums = self.money.setdefault(state, {})
-        sums[currency] = sums.get(currency, Decimal(0)) + total
-
-    def any(self, *states: State) -> bool:
-        """Tell whether an order is in one of these states."""
-        return any(self.orders[state] for state in states)
-
-    def sums(self, states: Iterable[State] = tuple(State)) -> dict[str, Decimal]:
-        """Return the money in these states by currency."""
-        total: dict[str, Decimal] = {}
-        for state in states:
-            for currency, amount in self.money.get(state, {}).items():
-                total[currency] = total.get(currency, Decimal(0)) + amount
-        return total
 
 
 class Ledger:
@@ -347,14 +173,14 @@ class Ledger:
                         batch.fingerprint,
                         batch.account,
                         jsontext.dumps(list(batch.columns)),
-                        _text(now),
+                        text_of(now),
                     ),
                 ).lastrowid
                 or 0
             )
             self._insert_orders(sql, batch_id, batch.environment, orders, now)
             row = sql.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
-        return _batch(row)
+        return batch_of(row)
 
     def amend(
         self,
@@ -402,7 +228,7 @@ class Ledger:
                 " (SELECT id FROM purchase WHERE batch_id = ?)",
                 (batch.id,),
             )
-            sql.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", (_text(now), batch.id))
+            sql.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", (text_of(now), batch.id))
 
     def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
         """Record the next generation of a rejected order; its gifts move along."""
@@ -454,7 +280,7 @@ class Ledger:
                 order.currency,
                 order.total,
                 order.item_count,
-                _text(now),
+                text_of(now),
             ),
         )
         return int(cursor.lastrowid or 0)
@@ -463,7 +289,7 @@ class Ledger:
 
     def mark_sent(self, order: Order, now: datetime) -> Order:
         """Record that the order may reach Runa from now on. Called before its first byte leaves."""
-        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", _text(now))
+        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", text_of(now))
 
     def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
         """Record that nothing of this order ever reached Runa's orders, and why."""
@@ -506,12 +332,12 @@ class Ledger:
 
     def mark_abandoned(self, order: Order, now: datetime) -> Order:
         """Record that a person gave the order up."""
-        return self._update(order, "state = 'abandoned', settled_at = ?", _text(now))
+        return self._update(order, "state = 'abandoned', settled_at = ?", text_of(now))
 
     def mark_shown(self, batch: Batch, now: datetime) -> None:
         """Record that the batch's result was written where it was asked for."""
         with self._transaction() as sql:
-            sql.execute("UPDATE batch SET shown_at = ? WHERE id = ?", (_text(now), batch.id))
+            sql.execute("UPDATE batch SET shown_at = ? WHERE id = ?", (text_of(now), batch.id))
 
     def _settle(
         self,
@@ -529,7 +355,7 @@ class Ledger:
             sql.execute(
                 "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
                 f" {columns} WHERE id = ?",
-                (state, order_id, reply, _text(now), *values, order.id),
+                (state, order_id, reply, text_of(now), *values, order.id),
             )
             sql.executemany(
                 "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
@@ -547,13 +373,13 @@ class Ledger:
     def batch(self, environment: str, name: str) -> Batch | None:
         """Return a batch by its name."""
         rows = self._select("SELECT * FROM batch WHERE environment = ? AND name = ?", environment, name)
-        return _batch(rows[0]) if rows else None
+        return batch_of(rows[0]) if rows else None
 
     def batches(self, environment: str | None = None, *, oldest_first: bool = False) -> Iterator[Batch]:
         """Yield the batches of one environment or of all, newest first unless asked otherwise."""
         direction = "ASC" if oldest_first else "DESC"
         yield from map(
-            _batch,
+            batch_of,
             self._select(
                 f"SELECT * FROM batch WHERE ? IS NULL OR environment = ? ORDER BY id {direction}",  # noqa: S608 - own text
                 environment,
@@ -566,16 +392,16 @@ class Ledger:
         rows = self._select(
             "SELECT * FROM batch WHERE environment = ? AND fingerprint = ? ORDER BY id DESC", environment, fingerprint
         )
-        return [_batch(row) for row in rows]
+        return [batch_of(row) for row in rows]
 
     def order(self, order_row: int) -> Order:
         """Return an order by its row in the ledger."""
         (row,) = self._select("SELECT * FROM purchase WHERE id = ?", order_row)
-        return _order(row)
+        return order_of(row)
 
     def batch_by_id(self, batch_id: int) -> Batch:
         """Return a batch by its row in the ledger."""
-        return _batch(self._select("SELECT * FROM batch WHERE id = ?", batch_id)[0])
+        return batch_of(self._select("SELECT * FROM batch WHERE id = ?", batch_id)[0])
 
     def held(self, batch: Batch) -> Iterator[Recorded]:
         """Yield the gifts of a batch whose money has moved or may have, sorted by identity."""
@@ -608,7 +434,7 @@ class Ledger:
     def order_by_key(self, environment: str, key: str) -> Order | None:
         """Return the order that was recorded under an idempotency key."""
         rows = self._select("SELECT * FROM purchase WHERE environment = ? AND idempotency_key = ?", environment, key)
-        return _order(rows[0]) if rows else None
+        return order_of(rows[0]) if rows else None
 
     def is_anothers(self, order: Order, order_id: str) -> bool:
         """Tell whether one of Runa's order ids is bound to another order here."""
@@ -641,7 +467,7 @@ class Ledger:
             batch.id,
         ):
             tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
-            tally.settled_at = max(filter(None, (tally.settled_at, _moment(row["settled_at"]))), default=None)
+            tally.settled_at = max(filter(None, (tally.settled_at, moment_of(row["settled_at"]))), default=None)
         return tally
 
     def results(self, batch: Batch) -> Iterator[Result]:
@@ -652,7 +478,7 @@ class Ledger:
             " ORDER BY gift.row, gift.id",
             batch.id,
         ):
-            yield _result(row)
+            yield result_of(row)
 
     def order_results(self, order: Order) -> list[Result]:
         """Return the gifts of one order in the order they were sent."""
@@ -661,7 +487,7 @@ class Ledger:
             " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.id = ? ORDER BY gift.slot",
             order.id,
         )
-        return [_result(row) for row in rows]
+        return [result_of(row) for row in rows]
 
     def _select(self, statement: str, *values: object) -> list[sqlite3.Row]:
         with self._lock, _explained(self.path):
@@ -744,74 +570,3 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
 def _storable(text: str | None) -> str | None:
     """Return text that SQLite takes: a lone surrogate from a reply becomes an escape."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _batch(row: sqlite3.Row) -> Batch:
-    columns = jsontext.loads(row["columns"])
-    return Batch(
-        id=row["id"],
-        environment=row["environment"],
-        name=row["name"],
-        named=bool(row["named"]),
-        source=row["source"],
-        shape=row["shape"],
-        fingerprint=row["fingerprint"],
-        account=row["account"],
-        columns=tuple(str(column) for column in columns) if isinstance(columns, list) else (),
-        created_at=datetime.fromisoformat(row["created_at"]),
-        shown_at=_moment(row["shown_at"]),
-        pruned_at=_moment(row["pruned_at"]),
-    )
-
-
-def _order(row: sqlite3.Row) -> Order:
-    return Order(
-        id=row["id"],
-        batch_id=row["batch_id"],
-        position=row["position"],
-        generation=row["generation"],
-        idempotency_key=row["idempotency_key"],
-        own_key=bool(row["own_key"]),
-        body=row["body"],
-        body_sha256=row["body_sha256"],
-        mode=row["mode"],
-        currency=row["currency"],
-        total=row["total"],
-        item_count=row["item_count"],
-        state=State(row["state"]),
-        prepared_at=datetime.fromisoformat(row["prepared_at"]),
-        first_sent_at=_moment(row["first_sent_at"]),
-        settled_at=_moment(row["settled_at"]),
-        order_id=row["order_id"],
-        http_status=row["http_status"],
-        request_id=row["request_id"],
-        error_type=row["error_type"],
-        error_text=row["error_text"],
-        same_errors=row["same_errors"],
-        reply=row["reply"],
-    )
-
-
-def _result(row: sqlite3.Row) -> Result:
-    carried = jsontext.loads(row["carried"])
-    item = jsontext.loads(row["item"])
-    issued = jsontext.loads(row["issued"]) if row["issued"] else None
-    return Result(
-        row=row["row"],
-        reference=row["reference"],
-        carried=tuple(str(value) for value in carried) if isinstance(carried, list) else (),
-        item=item if isinstance(item, dict) else {},
-        issued=issued if isinstance(issued, dict) else None,
-        state=State(row["state"]),
-        order_id=row["order_id"],
-        currency=row["currency"],
-        error_text=row["error_text"],
-    )

@@ -14,7 +14,7 @@ from runa_cli import replies
 from runa_cli.answers import Answered
 from runa_cli.client import LIST_PAGE, Client
 from runa_cli.errors import Unreachable
-from runa_cli.ledger import Order
+from runa_cli.records import Order
 
 # How long before the first sending an order of ours can have been made: a made-up name is this ledger's alone, so only
 # the clocks can disagree; a given name may have been issued elsewhere as long as Runa remembers its key.

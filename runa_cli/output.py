@@ -13,7 +13,8 @@ from rich.console import Console
 
 from runa_cli import jsontext, replies, results
 from runa_cli.errors import Money, OutputFailed
-from runa_cli.ledger import Batch, Ledger, Order, State
+from runa_cli.ledger import Ledger
+from runa_cli.records import Batch, Order, State
 from runa_cli.results import Line
 from runa_cli.runs import money
 from runa_cli.tables import Part, Summary, order_parts

@@ -9,8 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 
 from runa_cli import jsontext
-from runa_cli.ledger import Gift, Recorded
 from runa_cli.payload import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead, canonical, digest, item_text
+from runa_cli.records import Gift, Recorded
 
 _SCHEMA = """
     CREATE TABLE head (

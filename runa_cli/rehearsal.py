@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from runa_cli import jsontext, settings
 from runa_cli.issuing import UNSENT, Asked, check_total, leave_out_issued, made_up_name, new_orders
-from runa_cli.ledger import HELD, Batch, NewOrder, Order, State
 from runa_cli.plan import Plan
+from runa_cli.records import HELD, Batch, NewOrder, Order, State
 from runa_cli.runs import money
 from runa_cli.session import Session
 from runa_cli.settling import Tools, renewed

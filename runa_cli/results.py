@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runa_cli import jsontext
-from runa_cli.ledger import Result
+from runa_cli.records import Result
 from runa_cli.safetext import defused
 
 COLUMNS = (

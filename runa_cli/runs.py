@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from runa_cli.errors import Context, Interrupted, Money, OrderRefused, OutcomeUnknown, PartlyDone, RunaError
-from runa_cli.ledger import Batch, Order, State, Tally
+from runa_cli.records import Batch, Order, State, Tally
 
 MOST_TROUBLES = 50
 UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)

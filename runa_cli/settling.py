@@ -21,8 +21,9 @@ from runa_cli.errors import (
     RunaError,
 )
 from runa_cli.governor import Governor
-from runa_cli.ledger import NOTHING, Batch, Exchange, Ledger, NewOrder, Order, State, Tally
+from runa_cli.ledger import Ledger
 from runa_cli.lookup import Lookup
+from runa_cli.records import NOTHING, Batch, Exchange, NewOrder, Order, State, Tally
 from runa_cli.retry import (
     REMOTE,
     SAME_SERVER_ERRORS,

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from runa_cli import jsontext
 from runa_cli.errors import RunaError
-from runa_cli.ledger import SETTLED, Batch, Order, State, Tally
+from runa_cli.records import SETTLED, Batch, Order, State, Tally
 from runa_cli.runs import money
 from runa_cli.safetext import printable, printable_lines
 

@@ -15,7 +15,7 @@ from runa_cli.errors import (
     OutcomeUnknown,
     RunaError,
 )
-from runa_cli.ledger import Batch, Order, State
+from runa_cli.records import Batch, Order, State
 
 
 def context(batch: Batch, order: Order) -> Context:

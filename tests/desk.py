@@ -19,8 +19,9 @@ from runa_cli.emulator.faults import Faults
 from runa_cli.emulator.server import Emulator
 from runa_cli.governor import Governor
 from runa_cli.issuing import Asked, Issuing
-from runa_cli.ledger import Batch, Ledger, State
+from runa_cli.ledger import Ledger
 from runa_cli.plan import Plan
+from runa_cli.records import Batch, State
 from runa_cli.results import Line
 from runa_cli.runs import Run
 from runa_cli.settling import Terms, Tools

@@ -10,8 +10,8 @@ import pytest
 from runa_cli import jsontext
 from runa_cli.errors import InputError
 from runa_cli.intake import Format, Given, from_file
-from runa_cli.ledger import Gift
 from runa_cli.plan import Plan, PlannedOrder
+from runa_cli.records import Gift
 
 SINGLE = '"products":{"type":"SINGLE","value":"AMZ-US"}'
 ITEM = f'{{"face_value":10,{SINGLE}}}'

@@ -16,8 +16,8 @@ ROOT = Path(runa_cli.__file__).parent
 RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "jsontext", "examples"),
     ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes"),
-    ("ledger", "replies", "sheets", "documents"),
-    ("answers", "plan", "runs", "results"),
+    ("records", "replies", "sheets", "documents"),
+    ("ledger", "answers", "plan", "runs", "results"),
     ("wire", "troubles"),
     ("client",),
     ("intake", "lookup", "preflight", "tables", "talk"),

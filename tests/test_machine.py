@@ -23,8 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from runa_cli import intake
 from runa_cli.errors import GuardRefused, Money
 from runa_cli.intake import Given
-from runa_cli.ledger import Batch, State, Tally
 from runa_cli.plan import Plan
+from runa_cli.records import Batch, State, Tally
 from runa_cli.runs import Run
 from tests.desk import CLIENT_POINTS, FAIR, LEDGER_POINTS, Crash, Desk, Fuse, Gift, Weather, gifts_of
 

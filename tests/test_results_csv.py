@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runa_cli.jsontext import Number
-from runa_cli.ledger import Result, State
+from runa_cli.records import Result, State
 from runa_cli.results import COLUMNS, Line, csv_lines, from_ledger, from_order, results_csv
 
 HEADER = "row,reference,email,face_value,currency,products,status,order_id,item_id,payout_url,expiry_date,price,error"

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from runa_cli.errors import Context, CredentialRefused, Money, OrderFailed, OrderRefused, OutcomeUnknown, RunaError
-from runa_cli.ledger import Batch, Order, State, Tally
+from runa_cli.records import Batch, Order, State, Tally
 from runa_cli.runs import Run
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
