@@ -30,12 +30,10 @@ from runa_cli.tables import Column, Part, Summary, list_parts, summary_parts
 
 _COLUMNS = (
     Column("Batch", keep=True),
-    Column("Environment"),
-    Column("Created"),
-    Column("Orders", number=True),
+    Column("Created", keep=True),
     Column("Gifts", number=True),
     Column("Total", number=True, keep=True),
-    Column("State", status=True),
+    Column("State", status=True, keep=True),
 )
 _FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
 _ORDER_COLUMNS = (
@@ -83,7 +81,7 @@ def show_list(session: Session) -> None:
             for batch, _ in batches:
                 output.show_batch(out, ledger, batch)
         case _:
-            rows = [[*_batch_cells(*pair)] for pair in batches]
+            rows = [_batch_row(*pair) for pair in batches]
             out.parts(list_parts(_COLUMNS, rows, out.width) if rows else [Part("Nothing was issued from here yet.")])
     out.flush()
 
@@ -310,6 +308,11 @@ def _batch_cells(batch: Batch, tally: Tally) -> list[str]:
         money(tally.sums()),
         state_of(tally),
     ]
+
+
+def _batch_row(batch: Batch, tally: Tally) -> list[str]:
+    name, environment, created, _, gifts, total, state = _batch_cells(batch, tally)
+    return [f"{name} ({environment})" if environment != "live" else name, created, gifts, total, state]
 
 
 def _order_cells(order: Order) -> list[str]:

@@ -162,6 +162,10 @@ def _check_flags(wish: Wish) -> None:
         (wish.emails and wish.quantity, "--quantity counts payout links; repeat --email for more mailed gifts."),
         (wish.products and wish.product_template, "--product and --product-template are two choices of products."),
         (wish.recipient and len(wish.emails) > 1, "--recipient takes one --email."),
+        (
+            wish.results is not None and wish.file not in {None, "-"} and _is_same(wish.results, Path(wish.file or "")),
+            "--results names the input file, which it would replace.",
+        ),
         (wish.file_format and not wish.file, "--format says what --file is, and there is no --file."),
         (
             wish.file_format and wish.file_format not in {"json", "jsonl", "csv"},
@@ -201,6 +205,13 @@ class _Currencies:
                 )
                 self._catalogue = {}
         return self._catalogue.get(code)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _check_one_order(wish: Wish, plan: Plan) -> None:

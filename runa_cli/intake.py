@@ -406,7 +406,7 @@ class _Intake:
         return self._given.emails[0] if self._given.emails else None
 
 
-_UNTOLD_CURRENCY = "cannot be told from the products: say which balance pays with --currency"
+_UNTOLD_CURRENCY = "cannot be told from the products: check their codes, or say which balance pays with --currency"
 
 
 def _country(item: Item) -> str:

@@ -100,6 +100,7 @@ class Issuing:
             batch = self._recorded(plan, asked, known)
             if batch is not None:
                 return batch, False
+            self._point_out_overlap(plan, asked)
             self._consent(plan.sums, plan.item_count, asked.account, live=asked.live, yes=asked.consented)
             if preflight:
                 preflight(plan)
@@ -112,6 +113,20 @@ class Issuing:
             )
             if batch is not None:
                 return batch, True
+
+    def _point_out_overlap(self, plan: Plan, asked: Asked) -> None:
+        """Say how much of a nameless file was issued before: an edited file is another one, and is issued whole."""
+        if asked.name is not None or asked.again or plan.source != "file":
+            return
+        counted, newest = 0, None
+        for identities in plan.identities():
+            found, batch = self.ledger.issued_before(asked.environment, identities)
+            counted, newest = counted + found, batch or newest
+        if counted:
+            self.say(
+                f"Warning: {counted} of the {plan.item_count} gifts in this file were issued before, the last in batch"
+                f" {newest}; they are issued once more. A file that grows is issued once with --batch NAME."
+            )
 
     def _take_up(
         self, batch: Batch, plan: Plan, asked: Asked, fingerprint: str, preflight: Callable[[Plan], None] | None
@@ -131,6 +146,8 @@ class Issuing:
                 plan.left_out(),
                 now=self.tools.now(),
             )
+        if not self.ledger.tally(batch).any(*UNFINISHED, State.REJECTED):
+            self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
         self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
         for order in self.ledger.orders(batch, [State.REJECTED]):
             if not order.own_key:

@@ -106,7 +106,7 @@ def _row(order: Mapping[str, Any]) -> list[str]:
     created = replies.parse_time(order.get("created_at"))
     return [
         text(order.get("id")),
-        f"{created.astimezone():%Y-%m-%d %H:%M}" if created else "",
+        f"{created.astimezone():%Y-%m-%d}" if created else "",
         f"{text(order.get('total_price'))} {text(order.get('currency'))}".strip(),
         text(order.get("description")),
         text(order.get("status")),

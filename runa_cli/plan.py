@@ -193,6 +193,12 @@ class Plan:
         """How many gifts are left out."""
         return int(self._connection.execute("SELECT count(*) FROM issued").fetchone()[0])
 
+    def identities(self, most: int = 500) -> Iterator[list[str]]:
+        """Yield the identities of the gifts, so many at a time."""
+        found = self._connection.execute("SELECT DISTINCT identity FROM gift ORDER BY identity")
+        while batch := found.fetchmany(most):
+            yield [identity for (identity,) in batch]
+
     @property
     def count_left(self) -> int:
         """How many gifts are not left out."""

@@ -1,5 +1,6 @@
 """What a run over a batch came to, and the one error that stands for it."""
 
+import shlex
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +57,8 @@ class Run:
         certain = Money.PARTIAL if done else Money.NOT_ISSUED
         return Interrupted(
             f"Interrupted. Batch {self.batch.name}: {self.counts()}.",
-            "The state is saved. Run the same command again, or `runa batch resume`, to finish it.",
+            f"The state is saved. Run the same command again, or `runa batch resume {shlex.quote(self.batch.name)}`, to"
+            " finish it.",
             Context(batch=self.batch.name),
             money=Money.UNKNOWN if unknown else certain,
         )

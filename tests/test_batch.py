@@ -380,3 +380,27 @@ def test_gifts_of_different_currencies_and_countries_go_into_different_orders(
     assert 0 == ran.code, ran.err
     assert ["USD", "GBP", "EUR", "EUR", "USD"] == [row["currency"] for row in rows_of(ran.out)]
     assert Counter({2: 1, 1: 3}) == Counter(len(order["items"]) for order in orders_at(emulator))
+
+
+def test_a_file_without_a_name_that_grew_is_pointed_out(program: Program, emulate: Emulate) -> None:
+    """Only a name makes a growing file one thing; without it, the old rows would be paid again unnoticed."""
+    emulate()
+    rows = gifts(3)
+    path = sheet(program.home / "gifts.csv", rows)
+    assert "" == program("order", "create", "--file", str(path), "-o", "csv").err
+    grown = sheet(path, [*rows, {**rows[0], "email": "new@example.com"}])
+    assert "3 of the 4 gifts in this file were issued before" in program("order", "create", "--file", str(grown)).err
+
+
+def test_the_results_may_not_replace_the_input(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    path = sheet(program.home / "gifts.csv", gifts(2))
+    assert 2 == issue(program, path, "--results", "gifts.csv").code
+    assert 0 == posts(emulator)
+
+
+def test_a_named_batch_that_is_shown_again_says_that_nothing_is_sent(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = sheet(program.home / "gifts.csv", gifts(2))
+    assert "nothing is sent" not in issue(program, path).err
+    assert "Batch bonus is issued already: nothing is sent" in issue(program, path, "--again").err

@@ -284,7 +284,11 @@ def test_short_rows_are_filled_up_with_blank_cells() -> None:
         ("face_value,product_template,currency", "10,DT-1,USD", "column product_template: takes a product template"),
         ("face_value,product,currency", "10,AMZ-US,usd", "column currency: must be a currency code such as USD, found"),
         ("face_value,product,currency", "10,AMZ-US,GBP", "column currency: is GBP, but the products are in USD: Runa"),
-        ("face_value,product", "10,FOO", "column currency: cannot be told from the products: say which balance pays"),
+        (
+            "face_value,product",
+            "10,FOO",
+            "column currency: cannot be told from the products: check their codes, or say which balance pays",
+        ),
         ("face_value,product,quantity", "10,AMZ-US,1.5", "column quantity: must be a whole number from 1 to 100000,"),
         ("face_value,product,description", f"10,AMZ-US,{'x' * 129}", "column description: must have at most 128 ch"),
         (

@@ -77,7 +77,9 @@ def test_the_products_currency_pays_where_none_is_said(code: str, currency: str)
     [{"products": ("NOBODY-KNOWS",)}, {"products": (), "product_template": PT.format("A")}],
 )
 def test_a_currency_that_cannot_be_told_is_asked_for(given: dict[str, Any]) -> None:
-    expected = "--currency: cannot be told from the products: say which balance pays with --currency."
+    expected = (
+        "--currency: cannot be told from the products: check their codes, or say which balance pays with --currency."
+    )
     assert [expected] == mistakes(lambda: flags(**given))
 
 
