@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from runa_cli import intake, output, payload, products, settings
 from runa_cli.errors import ConfigurationError, InputError, LedgerUnusable, Money, OutputFailed, RunaError, UsageMistake
@@ -262,7 +262,7 @@ def _asked(wish: Wish, session: Session) -> Asked:
         name=wish.batch,
         idempotency_key=wish.idempotency_key,
         again=wish.again,
-        mode=cast('Literal["auto", "sync", "async"]', session.settings.mode.value),
+        mode=session.settings.mode.value,
         stamp=wish.stamp,
         max_total=session.settings.max_total.value,
         confirm_total=_amount("--confirm-total", wish.confirm_total),
