@@ -25,7 +25,6 @@ from runa_cli.results import csv_lines
 from runa_cli.runs import Run, money
 from runa_cli.safetext import defused
 from runa_cli.session import Session
-from runa_cli.settling import utc_now
 from runa_cli.tables import Column, Part, Summary, list_parts, summary_parts
 
 _COLUMNS = (
@@ -131,7 +130,7 @@ def export(session: Session, name: str) -> None:
         session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
     output.show_batch(session.output, session.ledger, batch)
     if not session.ledger.tally(batch).any(*UNFINISHED):
-        session.ledger.mark_shown(batch, utc_now())
+        session.ledger.mark_shown(batch, session.clock.now())
 
 
 def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
@@ -187,7 +186,7 @@ def _resume_all(session: Session, issuing: Issuing, *, yes: bool) -> None:
     output.show_batches(session.output, ledger, batches)
     for batch in batches:
         if not ledger.tally(batch).any(*UNFINISHED):
-            ledger.mark_shown(batch, utc_now())
+            ledger.mark_shown(batch, session.clock.now())
     _raise_together(troubles, len(batches))
 
 
@@ -224,7 +223,7 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
     if not yes and (session.ask is None or not session.ask(question + ".")):
         raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", Context(batch=name), code="not_confirmed")
     for order in doubtful:
-        session.ledger.mark_abandoned(order, utc_now())
+        session.ledger.mark_abandoned(order, session.clock.now())
     session.talk.say(f"{len(doubtful)} order(s) of batch {name} are given up.")
 
 
@@ -234,7 +233,7 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
     `older_than` is in days. That the batches were issued stays known, so nothing is issued again because of it.
     """
     ledger = session.ledger
-    limit = utc_now() - timedelta(days=older_than)
+    limit = session.clock.now() - timedelta(days=older_than)
     batches = [find(session, name)] if name is not None else list(ledger.batches(_asked_environment(session)))
     old = [batch for batch in batches if batch.pruned_at is None and _settled_before(ledger.tally(batch), limit)]
     if not old:
@@ -244,7 +243,7 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
     if not yes and (session.ask is None or not session.ask(question + ".")):
         raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", code="not_confirmed")
     for batch in old:
-        ledger.prune(batch, utc_now())
+        ledger.prune(batch, session.clock.now())
     session.talk.say(f"{len(old)} batch(es) pruned.")
 
 

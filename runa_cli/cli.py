@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -14,6 +14,9 @@ from typer.exceptions import TyperException
 from runa_cli import __version__
 from runa_cli.commands import account, batch, emulator, order, product
 from runa_cli.errors import Interrupted, Money, RunaError, UsageMistake
+
+if TYPE_CHECKING:
+    from runa_cli.clock import Clock
 
 app = typer.Typer(
     name="runa",
@@ -46,22 +49,22 @@ def root(
     """Send gift cards through the Runa Payouts API: never twice, never lost."""
 
 
-def main() -> NoReturn:
-    """Run the program and exit with the code that tells what became of the money."""
+def main(clock: "Clock | None" = None) -> NoReturn:
+    """Run the program, by another clock than the real one where it is given, and exit with its code."""
     _open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, _interrupt)
-    code = run(sys.argv[1:])
+    code = run(sys.argv[1:], clock)
     sys.exit(_flushed(code))
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
+    """Run one command and return the exit code that tells what became of the money."""
     command = typer.main.get_command(app)
     try:
         _check_text(arguments)
-        result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False)
+        result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False, obj=clock)
         if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C outside of a batch
             return _report(_interrupted(), arguments)
         return result if isinstance(result, int) else 0

@@ -4,8 +4,7 @@ Nothing here retries a `POST /order`, prints or exits.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,6 +23,7 @@ from runa_cli.answers import (
     said,
     worth_asking_again,
 )
+from runa_cli.clock import REAL, Clock
 from runa_cli.errors import Unreachable
 from runa_cli.retry import Outcome
 from runa_cli.settings import is_loopback
@@ -73,18 +73,11 @@ class Endpoint:
 
 
 class Client:
-    """Talks to one endpoint. `clock` and `sleep` are in seconds."""
+    """Talks to one endpoint."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, clock: Clock = REAL) -> None:
         self.endpoint = endpoint
         self._clock = clock
-        self._sleep = sleep
         # Loopback never goes through a proxy: over plain http that would show the key to it.
         self.is_direct = is_loopback(urlsplit(endpoint.base_url).hostname)
 
@@ -132,10 +125,10 @@ class Client:
         if body is not None:
             method, headers = "POST", {**headers, "Content-Type": "application/json"}
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        deadline = self._clock() + seconds
+        deadline = self._clock.seconds() + seconds
         trouble = "no time was left"
         for attempt in range(QUESTION_ATTEMPTS):
-            left = deadline - self._clock()
+            left = deadline - self._clock.seconds()
             if left <= 0:
                 break
             try:
@@ -148,9 +141,9 @@ class Client:
                 if not worth_asking_again(reply):
                     raise refusal(reply)
                 trouble, wait = said(reply), retry_after(reply) or 0.5 * 2**attempt
-            if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock():
+            if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock.seconds():
                 break
-            self._sleep(wait)
+            self._clock.sleep(wait)
         raise Unreachable(
             f"Runa gave no usable answer at {self.endpoint.base_url}: {trouble}.",
             hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` tells when it works.",
@@ -199,13 +192,13 @@ class Client:
     ) -> Reply:
         from runa_cli import wire  # the HTTP library costs as much as all the rest: only where something is sent
 
-        started, path = self._clock(), target.partition("?")[0]
+        started, path = self._clock.seconds(), target.partition("?")[0]
         request = wire.Request(method, self.endpoint.base_url + target, headers, body, self.is_direct)
         try:
-            reply = wire.exchange(request, seconds=seconds)
+            reply = wire.exchange(request, seconds=seconds, now=self._clock.now)
         except (NotConnected, NoAnswer) as error:
-            log.info("%s %s: %s (%.2f s)", method, path, error, self._clock() - started)
+            log.info("%s %s: %s (%.2f s)", method, path, error, self._clock.seconds() - started)
             raise
-        took = self._clock() - started
+        took = self._clock.seconds() - started
         log.info("%s %s: %d, request %s (%.2f s)", method, path, reply.status, reply.request_id or "-", took)
         return reply

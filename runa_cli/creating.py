@@ -4,7 +4,7 @@ import re
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,35 +12,23 @@ from typing import cast
 
 from runa_cli import intake, output, payload, products, settings
 from runa_cli.errors import ConfigurationError, InputError, LedgerUnusable, Money, OutputFailed, RunaError, UsageMistake
-from runa_cli.intake import Format, Given
+from runa_cli.fields import Given, Typed
+from runa_cli.intake import Format
 from runa_cli.issuing import Asked, Issuing
 from runa_cli.output import Output
 from runa_cli.plan import Plan
 from runa_cli.preflight import Preflight
 from runa_cli.records import Order, State
 from runa_cli.runs import Run
-from runa_cli.session import Session, Voice
+from runa_cli.session import Session
 from runa_cli.settling import Progress
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What was typed."""
+    """How what was typed is to be issued, as it was typed."""
 
-    voice: Voice
-    flags: Mapping[str, object]
-    env_file: Path | None = None
-    face_value: str | None = None
-    emails: tuple[str, ...] = ()
-    quantity: str | None = None
-    products: tuple[str, ...] = ()
-    product_template: str | None = None
-    recipient: str | None = None
-    fx: bool = False
-    description: str | None = None
-    metadata: tuple[str, ...] = ()
-    file: str | None = None
-    file_format: str | None = None
+    typed: Typed
     results: Path | None = None
     batch: str | None = None
     again: bool = False
@@ -53,20 +41,20 @@ class Wish:
     preflight: bool | None = None
 
 
-def create(wish: Wish) -> None:
+def create(session: Session, wish: Wish) -> None:
     """Issue what was typed, once. Raises the RunaError that the run stands for."""
-    with Session(wish.voice, wish.flags, wish.env_file) as session:
-        session.checked()
-        with plan_of(wish, session) as plan:
-            _check_one_order(wish, plan)
-            asked = _asked(wish, session)
-            _point_out(session, plan)
-            if wish.dry_run:
-                from runa_cli import rehearsal
+    session.checked()
+    _check_flags(wish)
+    with plan_of(session, wish.typed, stamp=wish.stamp) as plan:
+        _check_one_order(wish, plan)
+        asked = _asked(wish, session)
+        _point_out(session, plan)
+        if wish.dry_run:
+            from runa_cli import rehearsal
 
-                rehearsal.show(session, plan, asked)
-            else:
-                _issue(wish, session, plan, asked)
+            rehearsal.show(session, plan, asked)
+        else:
+            _issue(wish, session, plan, asked)
 
 
 def _issue(wish: Wish, session: Session, plan: Plan, asked: Asked) -> None:
@@ -118,7 +106,7 @@ def show(
     broken = _write(session, issuing, run, results, lines)
     if broken is None and not run.tally.any(State.PREPARED, State.SENT):
         try:
-            issuing.ledger.mark_shown(run.batch, issuing.tools.now())
+            issuing.ledger.mark_shown(run.batch, session.clock.now())
         except LedgerUnusable as error:
             session.talk.warn(f"{error.message} The result is shown and recorded all the same.")
     if verdict is not None and broken is not None:
@@ -158,18 +146,11 @@ def _preflight(wish: Wish, session: Session, plan: Plan) -> Callable[[Plan], Non
 
 def _check_flags(wish: Wish) -> None:
     """Raise UsageMistake for flags that do not go together."""
+    file = wish.typed.file
     for wrong, sentence in (
-        (wish.emails and wish.quantity, "--quantity counts payout links; repeat --email for more mailed gifts."),
-        (wish.products and wish.product_template, "--product and --product-template are two choices of products."),
-        (wish.recipient and len(wish.emails) > 1, "--recipient takes one --email."),
         (
-            wish.results is not None and wish.file not in {None, "-"} and _is_same(wish.results, Path(wish.file or "")),
+            wish.results is not None and file not in {None, "-"} and _is_same(wish.results, Path(file or "")),
             "--results names the input file, which it would replace.",
-        ),
-        (wish.file_format and not wish.file, "--format says what --file is, and there is no --file."),
-        (
-            wish.file_format and wish.file_format not in {"json", "jsonl", "csv"},
-            f"--format must be json, jsonl or csv, found {wish.file_format!r}.",
         ),
         (
             wish.batch is not None and not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}", wish.batch),
@@ -178,6 +159,22 @@ def _check_flags(wish: Wish) -> None:
         (
             wish.idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", wish.idempotency_key),
             "--idempotency-key must be 1 to 200 plain characters without spaces.",
+        ),
+    ):
+        if wrong:
+            raise UsageMistake(sentence)
+
+
+def _check_typed(typed: Typed) -> None:
+    """Raise UsageMistake for flags about the gifts that do not go together."""
+    for wrong, sentence in (
+        (typed.emails and typed.quantity, "--quantity counts payout links; repeat --email for more mailed gifts."),
+        (typed.products and typed.product_template, "--product and --product-template are two choices of products."),
+        (typed.recipient and len(typed.emails) > 1, "--recipient takes one --email."),
+        (typed.file_format and not typed.file, "--format says what --file is, and there is no --file."),
+        (
+            typed.file_format and typed.file_format not in {"json", "jsonl", "csv"},
+            f"--format must be json, jsonl or csv, found {typed.file_format!r}.",
         ),
     ):
         if wrong:
@@ -219,40 +216,31 @@ def _check_one_order(wish: Wish, plan: Plan) -> None:
         raise UsageMistake(f"--idempotency-key is for one order, and this input makes {plan.order_count}.")
 
 
-def plan_of(wish: Wish, session: Session) -> Plan:
+def plan_of(session: Session, typed: Typed, *, stamp: bool = True) -> Plan:
     """Return the plan of what was typed. Raises UsageMistake, InputError or ConfigurationError."""
-    _check_flags(wish)
+    _check_typed(typed)
     try:
-        return _read_plan(wish, session)
+        return _read_plan(session, typed, stamp=stamp)
     except sqlite3.Error as error:
         raise ConfigurationError(
             f"The input does not fit into the temporary directory: {error}. Nothing was sent."
         ) from error
 
 
-def _read_plan(wish: Wish, session: Session) -> Plan:
-    given = Given(
-        face_value=wish.face_value,
-        emails=wish.emails,
-        quantity=wish.quantity,
-        products=wish.products or (() if wish.product_template else session.settings.products.value),
-        product_template=wish.product_template,
-        template_id=session.settings.template_id.value,
-        recipient=wish.recipient,
-        currency=session.settings.currency.value,
-        fx=wish.fx,
-        description=wish.description,
-        metadata=wish.metadata,
-        mode=session.settings.mode.value,
-        stamp=wish.stamp,
-        currency_of=_Currencies(session),
-    )
-    if wish.file is None:
+def _read_plan(session: Session, typed: Typed, *, stamp: bool) -> Plan:
+    settled = {
+        **vars(typed),
+        "products": typed.products or (() if typed.product_template else session.settings.products.value),
+        "template_id": session.settings.template_id.value,
+        "currency": session.settings.currency.value,
+    }
+    given = Given(**settled, mode=session.settings.mode.value, stamp=stamp, currency_of=_Currencies(session))
+    if given.file is None:
         return intake.from_flags(given)
-    if wish.file == "-" and sys.stdin is None:
+    if given.file == "-" and sys.stdin is None:
         raise InputError("--file: standard input is closed.", "Nothing was sent or recorded.")
-    stdin = sys.stdin.buffer if wish.file == "-" else None
-    return intake.from_file(wish.file, given, cast("Format | None", wish.file_format), stdin)
+    stdin = sys.stdin.buffer if given.file == "-" else None
+    return intake.from_file(given.file, given, cast("Format | None", given.file_format), stdin)
 
 
 def _asked(wish: Wish, session: Session) -> Asked:

@@ -14,11 +14,11 @@ class Crew:
     def __init__(self, size: int, say: Callable[[str], None]) -> None:
         self._size = size
         self._say = say
-        self._stop = threading.Event()
+        self.stopping = threading.Event()
 
     def stop(self) -> None:
         """Let nobody begin another item."""
-        self._stop.set()
+        self.stopping.set()
 
     def work(self, items: Iterable[int], task: Callable[[int], None]) -> bool:
         """Do the task for each item. Returns whether a person interrupted it. Raises what a task raises."""
@@ -33,10 +33,10 @@ class Crew:
         self, waiting: list[int], task: Callable[[int], None], ended: "queue.SimpleQueue[BaseException | None]"
     ) -> None:
         try:
-            while not self._stop.is_set() and (item := _next(waiting)) is not None:
+            while not self.stopping.is_set() and (item := _next(waiting)) is not None:
                 task(item)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the work was asked for
-            self._stop.set()
+            self.stopping.set()
             ended.put(error)
         else:
             ended.put(None)
@@ -50,7 +50,7 @@ class Crew:
                 if interrupted:
                     return True
                 interrupted = True
-                self._stop.set()
+                self.stopping.set()
                 self._say("Stopping: no new orders; those in flight are finished. Ctrl-C again stops at once.")
             else:
                 members -= 1

@@ -6,8 +6,9 @@ from typing import Any
 
 from runa_cli import jsontext, output
 from runa_cli.client import Client
-from runa_cli.creating import Wish, plan_of
+from runa_cli.creating import plan_of
 from runa_cli.errors import RequestRefused
+from runa_cli.fields import Typed
 from runa_cli.plan import Plan, PlannedOrder
 from runa_cli.results import csv_lines, products_of
 from runa_cli.safetext import defused
@@ -19,24 +20,23 @@ LOCAL_LIVE_KEY = "wglocal.emulator"  # as at Runa, only a live key can ask for e
 _FIELDS = ("order", "item", "face_value", "currency", "products", "price", "discount_multiplier")
 
 
-def estimate(wish: Wish) -> None:
+def estimate(session: Session, typed: Typed) -> None:
     """Show the price of each item and of each order. Raises InputError or RequestRefused."""
-    with Session(wish.voice, wish.flags, wish.env_file) as session:
-        session.checked()
-        if session.environment == "playground":
-            raise RequestRefused(
-                "Runa's playground has no estimates.",
-                "Use a live key (it moves no money), or --env local.",
-                code="no_estimate",
-            )
-        with plan_of(wish, session) as plan:
-            _show(session, plan, _estimates(session, plan))
+    session.checked()
+    if session.environment == "playground":
+        raise RequestRefused(
+            "Runa's playground has no estimates.",
+            "Use a live key (it moves no money), or --env local.",
+            code="no_estimate",
+        )
+    with plan_of(session, typed) as plan:
+        _show(session, plan, _estimates(session, plan))
 
 
 def _estimates(session: Session, plan: Plan) -> Iterator[dict[str, Any]]:
     client = session.client
     if session.environment == "local":
-        client = Client(replace(client.endpoint, api_key=LOCAL_LIVE_KEY))
+        client = Client(replace(client.endpoint, api_key=LOCAL_LIVE_KEY), session.clock)
     for order in plan.orders():
         yield client.document("/order/estimate", seconds=session.settings.timeout.value, body=_request(order))
 

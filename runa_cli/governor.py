@@ -1,9 +1,9 @@
 """How many orders a minute all threads together may send."""
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
+
+from runa_cli.clock import REAL, Clock
 
 WINDOW = 60.0  # seconds
 
@@ -14,33 +14,28 @@ class Governor:
     The limit is used to the full: there is no even spacing, only the count of the last sixty seconds.
     """
 
-    def __init__(
-        self,
-        per_minute: int = 0,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, per_minute: int = 0, clock: Clock = REAL) -> None:
         self._per_minute = per_minute
         self._clock = clock
-        self._sleep = sleep
         self._lock = threading.Lock()
         self._starts: deque[float] = deque(maxlen=per_minute or None)
         self._quiet_until = float("-inf")
 
-    def acquire(self) -> None:
-        """Wait until an order may start, and count it."""
+    def acquire(self, unless: threading.Event) -> bool:
+        """Wait until an order may start, and count it. Returns False, and counts nothing, if the event comes first."""
         while (seconds := self._try()) > 0:
-            self._sleep(seconds)
+            if self._clock.wait(unless, seconds):
+                return False
+        return True
 
     def hold(self, seconds: float) -> None:
         """Let nobody start for that long: a 429 to one thread is meant for all."""
         with self._lock:
-            self._quiet_until = max(self._quiet_until, self._clock() + seconds)
+            self._quiet_until = max(self._quiet_until, self._clock.seconds() + seconds)
 
     def _try(self) -> float:
         with self._lock:
-            now = self._clock()
+            now = self._clock.seconds()
             wait = self._quiet_until - now
             if self._per_minute and len(self._starts) == self._per_minute:
                 wait = max(wait, self._starts[0] + WINDOW - now)

@@ -3,71 +3,31 @@
 Flags fill in what a file leaves out; where both speak, the file's row wins.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal
 
 from pydantic import ValidationError
 
-from runa_cli import documents, payload
-from runa_cli.jsontext import Number
+from runa_cli import documents, fields, payload
+from runa_cli.fields import Given, JsonPlace, RowPlace, Where, flag_place, item_document
 from runa_cli.mistakes import Mistakes, Place
 from runa_cli.payload import Item, Loc, OrderHead
 from runa_cli.plan import Plan
 from runa_cli.sheets import Sheet, SheetRow
 
 Format = Literal["json", "jsonl", "csv"]
-MOST_QUANTITY = 100_000
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
-_FLAGS = {
-    "face_value": "--face-value",
-    "email": "--email",
-    "recipient": "--recipient",
-    "product": "--product",
-    "product_template": "--product-template",
-    "template_id": "--template-id",
-    "currency": "--currency",
-    "description": "--description",
-    "metadata": "--metadata",
-    "quantity": "--quantity",
-}
-
-
-@dataclass(frozen=True)
-class Given:
-    """What flags and settings say about items and orders. Amounts are text, as typed."""
-
-    face_value: str | None = None
-    emails: tuple[str, ...] = ()
-    quantity: str | None = None
-    products: tuple[str, ...] = ()
-    product_template: str | None = None
-    template_id: str | None = None
-    recipient: str | None = None
-    currency: str | None = None
-    fx: bool = False
-    description: str | None = None
-    metadata: tuple[str, ...] = ()  # KEY=VALUE
-    mode: str = "auto"
-    stamp: bool = True
-    currency_of: Callable[[str], str | None] = payload.code_currency
-
-
-class _Where(Protocol):
-    """Names the place of a mistake in terms of what the person wrote."""
-
-    def __call__(self, loc: Loc) -> Place: ...
 
 
 def from_flags(given: Given) -> Plan:
     """Make the plan of one order out of flags alone. Raises InputError."""
     mistakes = Mistakes()
     intake = _Intake(given, mistakes, Plan(source="flags", shape="object", most_items=payload.MOST_ITEMS))
-    fields = _given_fields(given)
+    typed = given.fields()
     emails: tuple[str | None, ...] = given.emails or (None,)
-    quantity = 1 if given.emails else _quantity(fields.get("quantity"), Place(flag="--quantity"), mistakes)
+    quantity = 1 if given.emails else fields.quantity(given.quantity, Place(flag="--quantity"), mistakes)
     count = len(given.emails) if given.emails else quantity
     if count > payload.MOST_ITEMS:
         mistakes.add(
@@ -77,7 +37,7 @@ def from_flags(given: Given) -> Plan:
         count = 1
     for row in range(1, count + 1):
         address = emails[(row - 1) % len(emails)]
-        intake.add_item(_document({**fields, "email": address}), _flag_place, row=row)
+        intake.add_item(item_document({**typed, "email": address}), flag_place, row=row)
     return intake.finish()
 
 
@@ -122,7 +82,7 @@ class _Intake:
 
     def __init__(self, given: Given, mistakes: Mistakes, plan: Plan) -> None:
         self._given = given
-        self._metadata = _metadata(given.metadata, mistakes)
+        self._metadata = fields.metadata(given.metadata, mistakes)
         self._mistakes = mistakes
         self._plan = plan
         self._heads: dict[tuple[str | None, str | None], OrderHead | None] = {}
@@ -145,7 +105,7 @@ class _Intake:
     def add_item(
         self,
         document: object,
-        where: _Where,
+        where: Where,
         *,
         row: int,
         currency: str | None = None,
@@ -155,7 +115,7 @@ class _Intake:
         quantity: int = 1,
     ) -> None:
         """Validate one item that stands alone and add it, as often as its quantity says."""
-        item = self._item(document, where, ())
+        item = self._item(document, where)
         if item is None:
             return
         paying = currency or self._given.currency
@@ -181,51 +141,59 @@ class _Intake:
         if "face_value" not in sheet.columns and self._given.face_value is None:
             self._mistakes.add(place, "there is no column face_value, and no --face-value either")
         self._mistakes.check()
-        fields = {**_given_fields(self._given), "email": self._single_email()}
+        given = self._filling()
         for row in sheet.rows():
-            self._add_row(row, fields)
+            self._add_row(row, given)
 
     def _add_row(self, row: SheetRow, given: Mapping[str, Any]) -> None:
         own = {name: cell for name, cell in row.cells.items() if cell}
         if own.keys() & {"product", "product_template"}:
             given = {name: value for name, value in given.items() if name not in {"product", "product_template"}}
-        fields = {**given, **own}
-        where = _RowPlace(row.place)
-        if isinstance(fields.get("product"), str):
-            fields["product"] = [code.strip() for code in fields["product"].split("|")]
+        cells = {**given, **own}
+        where = RowPlace(row.place, frozenset({*given, "metadata"} - own.keys()))
+        if isinstance(cells.get("product"), str):
+            cells["product"] = [code.strip() for code in cells["product"].split("|")]
         if own.keys() >= {"product", "product_template"}:
             self._mistakes.add(
                 where(("products",)), "stands beside product_template: a gift has one choice of products"
             )
             return
         self.add_item(
-            _document(fields),
+            item_document(cells),
             where,
             row=row.row,
-            currency=fields.get("currency"),
-            description=fields.get("description"),
+            currency=cells.get("currency"),
+            description=cells.get("description"),
             reference=own.get("reference"),
             carried=row.carried,
-            quantity=_quantity(fields.get("quantity"), where(("quantity",)), self._mistakes),
+            quantity=fields.quantity(cells.get("quantity"), where(("quantity",), alone=True), self._mistakes),
         )
+
+    def _filling(self) -> dict[str, Any]:
+        """Return the flat fields that flags fill in wherever the file leaves them out."""
+        email = self._single_email()
+        return self._given.fields() | ({} if email is None else {"email": email})
 
     # --- JSON ----------------------------------------------------------------------------------------------------
 
     def add_values(self, values: Iterator[documents.Value]) -> None:
         """Add the orders and items of a JSON or JSONL file."""
+        given = self._filling()
         for value in values:
-            where = _JsonPlace(value.place)
+            where = JsonPlace(value.place)
             if not isinstance(value.value, dict):
                 self._mistakes.add(value.place, f"must be an order or an item, found {payload.shown(value.value)}")
             elif {"items", "payment_method"} & value.value.keys():
                 if value.alone:
                     self._plan.shape = "object"
-                self._add_order(value.value, where)
+                self._add_order(value.value, where, given)
             else:
                 self._row += 1
-                self.add_item(self._filled(value.value), where, row=self._row, quantity=self._quantity())
+                quantity = fields.quantity(self._given.quantity, Place(flag="--quantity"), self._mistakes)
+                item = self._filled(value.value, given)
+                self.add_item(item, where.item((), value.value, given), row=self._row, quantity=quantity)
 
-    def _add_order(self, document: dict[str, Any], where: _Where) -> None:
+    def _add_order(self, document: dict[str, Any], where: JsonPlace, given: Mapping[str, Any]) -> None:
         items = document.get("items")
         if self._given.quantity is not None:
             self._mistakes.add(Place(flag="--quantity"), "counts gifts, and an order of a file has its own")
@@ -237,7 +205,10 @@ class _Intake:
         if not 1 <= len(items) <= payload.MOST_ITEMS:
             self._mistakes.add(where(("items",)), f"must hold 1 to {payload.MOST_ITEMS} items, found {len(items)}")
             items = items[: payload.MOST_ITEMS]
-        valid = [self._item(self._filled(item), where, ("items", index)) for index, item in enumerate(items)]
+        valid = [
+            self._item(self._filled(item, given), where.item(("items", index), item, given))
+            for index, item in enumerate(items)
+        ]
         present = [item for item in valid if item is not None]
         own = self._own_currency(present, where, ("items",))
         self._check_templates(present, where)
@@ -254,21 +225,17 @@ class _Intake:
                 item, head, row=self._row, currency=own or head.payment_method.currency, group=group, whole=True
             )
 
-    def _quantity(self) -> int:
-        return _quantity(self._given.quantity, Place(flag="--quantity"), self._mistakes)
-
-    def _filled(self, document: object) -> object:
+    def _filled(self, document: object, given: Mapping[str, Any]) -> object:
         """Return an item as JSON gave it, with what it leaves out filled in from the flags."""
         if not isinstance(document, dict):
             return document
-        fields = _document({**_given_fields(self._given), "email": self._single_email()})
-        filled = {**{name: value for name, value in fields.items() if value is not None}, **document}
+        filled = {**item_document(given), **document}
         method = filled.get("distribution_method")
         if isinstance(method, dict) and self._given.template_id and "template_id" not in method:
             filled["distribution_method"] = {**method, "template_id": self._given.template_id}
         return filled
 
-    def _order_head(self, document: Mapping[str, Any], own: str | None, where: _Where) -> OrderHead | None:
+    def _order_head(self, document: Mapping[str, Any], own: str | None, where: Where) -> OrderHead | None:
         method = document.get("payment_method")
         currency = self._given.currency or own
         if method is None and currency is None:
@@ -288,19 +255,19 @@ class _Intake:
 
     # --- rules ---------------------------------------------------------------------------------------------------
 
-    def _item(self, document: object, where: _Where, base: Loc) -> Item | None:
+    def _item(self, document: object, where: Where) -> Item | None:
         try:
             item = Item.model_validate(document)
         except ValidationError as error:
             for loc, sentence in payload.complaints(error):
-                self._mistakes.add(where(base + loc), sentence)
+                self._mistakes.add(where(loc, alone=True), sentence)
             return None
         broken = list(payload.item_rules(item))
         for loc, sentence in broken:
-            self._mistakes.add(where(base + loc), sentence)
+            self._mistakes.add(where(loc), sentence)
         return None if broken else item
 
-    def _head(self, currency: str | None, description: str | None, where: _Where) -> OrderHead | None:
+    def _head(self, currency: str | None, description: str | None, where: Where) -> OrderHead | None:
         key = (currency, description or self._given.description)
         if key in self._heads:
             return self._heads[key]
@@ -319,28 +286,28 @@ class _Intake:
             self._heads[key] = head
         return head
 
-    def _validated_head(self, document: Mapping[str, Any], where: _Where) -> OrderHead | None:
+    def _validated_head(self, document: Mapping[str, Any], where: Where) -> OrderHead | None:
         try:
             head = OrderHead.model_validate(document)
         except ValidationError as error:
             for loc, sentence in payload.complaints(error):
-                self._mistakes.add(where(loc), sentence)
+                self._mistakes.add(where(loc, alone=True), sentence)
             return None
         metadata = head.metadata or {}
         if payload.STAMP in metadata:
             self._mistakes.add(
-                where(("metadata",)), f"must not name {payload.STAMP}: this program stamps orders with it"
+                where(("metadata",), alone=True), f"must not name {payload.STAMP}: this program stamps orders with it"
             )
             return None
         if self._given.stamp and len(metadata) == payload.MOST_METADATA:
             self._mistakes.add(
-                where(("metadata",)),
+                where(("metadata",), alone=True),
                 f"has {len(metadata)} pairs; one more is taken by the stamp: leave one out, or use --no-stamp",
             )
             return None
         return head
 
-    def _own_currency(self, items: list[Item], where: _Where, base: Loc) -> str | None:
+    def _own_currency(self, items: list[Item], where: Where, base: Loc) -> str | None:
         """Return the one currency of the items' products; None where their codes do not tell."""
         seen: dict[str, str] = {}
         countries: dict[str, str] = {}
@@ -358,7 +325,7 @@ class _Intake:
                 break
         return next(iter(seen), None)
 
-    def _agree(self, own: str | None, paying: str, where: _Where, loc: Loc) -> bool:
+    def _agree(self, own: str | None, paying: str, where: Where, loc: Loc) -> bool:
         if own is None or own == paying:
             return True
         if not self._given.fx:
@@ -371,7 +338,7 @@ class _Intake:
         self._foreign.append(where(loc))
         return True
 
-    def _check_templates(self, items: list[Item], where: _Where) -> None:
+    def _check_templates(self, items: list[Item], where: Where) -> None:
         for name, found in (
             ("product templates", {getattr(item.products, "template_id", None) for item in items}),
             ("redemption templates", {item.distribution_method.template_id for item in items}),
@@ -412,112 +379,3 @@ _UNTOLD_CURRENCY = "cannot be told from the products: check their codes, or say 
 def _country(item: Item) -> str:
     """Return what keeps items of different countries apart, for Runa takes one country an order."""
     return next(filter(None, map(payload.code_country, item.codes)), "")
-
-
-def _metadata(pairs: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
-    metadata: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            mistakes.add(Place(flag="--metadata"), f"must be KEY=VALUE, found {payload.shown(pair)}")
-        elif key in metadata:
-            mistakes.add(Place(flag="--metadata"), f"names {payload.shown(key)} twice")
-        metadata[key] = value
-    return metadata
-
-
-def _given_fields(given: Given) -> dict[str, Any]:
-    fields = {
-        "face_value": given.face_value,
-        "recipient": given.recipient,
-        "product": list(given.products) or None,
-        "product_template": given.product_template,
-        "template_id": given.template_id,
-        "currency": given.currency,
-        "description": given.description,
-        "quantity": given.quantity,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _document(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item that flat fields describe, in the API's shape; what is missing stays out."""
-    template = {"template_id": fields["template_id"]} if fields.get("template_id") else {}
-    document: dict[str, Any] = {"distribution_method": {**_distribution(fields), **template}}
-    if fields.get("face_value") is not None:
-        document["face_value"] = _number(str(fields["face_value"]))
-    codes = fields.get("product")
-    if fields.get("product_template") is not None:
-        document["products"] = {"type": "TEMPLATE", "template_id": fields["product_template"]}
-    elif codes:
-        document["products"] = (
-            {"type": "SINGLE", "value": codes[0]} if len(codes) == 1 else {"type": "MULTIPLE", "values": codes}
-        )
-    return document
-
-
-def _distribution(fields: Mapping[str, Any]) -> dict[str, Any]:
-    email, recipient = fields.get("email"), fields.get("recipient")
-    address = {} if email is None else {"email_address": email}
-    if recipient is not None:
-        return {"type": "RECIPIENT", "recipient_reference": recipient, **address}
-    return {"type": "EMAIL", **address} if address else {"type": "PAYOUT_LINK"}
-
-
-def _number(text: str) -> object:
-    """Return the amount in plain digits as a number; anything else stays text and is a mistake by itself."""
-    if text.isascii() and text.replace(".", "", 1).isdigit() and not text.startswith(".") and not text.endswith("."):
-        whole, dot, cents = text.partition(".")
-        return Number((whole.lstrip("0") or "0") + dot + cents)
-    return text
-
-
-def _quantity(text: str | None, place: Place, mistakes: Mistakes) -> int:
-    if text is None:
-        return 1
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_QUANTITY and len(text) < 9):
-        mistakes.add(place, f"must be a whole number from 1 to {MOST_QUANTITY}, found {payload.shown(text)}")
-        return 1
-    return int(text)
-
-
-_FIELDS: dict[Loc, str] = {
-    ("face_value",): "face_value",
-    ("distribution_method", "email_address"): "email",
-    ("distribution_method", "recipient_reference"): "recipient",
-    ("distribution_method", "template_id"): "template_id",
-    ("payment_method", "currency"): "currency",
-    ("products", "template_id"): "product_template",
-}
-
-
-def _field(loc: Loc) -> str:
-    """Return the flat field that a path in the API's item stands for."""
-    flat = _FIELDS.get(loc[:2]) or _FIELDS.get(loc[:1])
-    return flat or ("product" if loc[0] == "products" else str(loc[0]))
-
-
-def _flag_place(loc: Loc) -> Place:
-    return Place(flag=_FLAGS.get(_field(loc), _field(loc)))
-
-
-@dataclass(frozen=True)
-class _RowPlace:
-    """Places in a CSV row."""
-
-    place: Place
-
-    def __call__(self, loc: Loc) -> Place:
-        return replace(self.place, column=_field(loc))
-
-
-@dataclass(frozen=True)
-class _JsonPlace:
-    """Places in a JSON document, as a path."""
-
-    place: Place
-
-    def __call__(self, loc: Loc) -> Place:
-        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
-        path = ((self.place.path or "") + steps).lstrip(".")
-        return Place(file=self.place.file, line=self.place.line, path=path or None)

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from runa_cli import payload, results
 from runa_cli.client import Client
+from runa_cli.clock import REAL, Clock
 from runa_cli.crew import Crew
 from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused, LedgerUnusable
 from runa_cli.governor import Governor
@@ -21,7 +22,7 @@ from runa_cli.mistakes import MOST_LISTED
 from runa_cli.plan import Plan
 from runa_cli.records import SETTLED, Batch, NewBatch, NewOrder, Recorded, State, Tally
 from runa_cli.runs import Run, money
-from runa_cli.settling import Progress, Say, Settler, Terms, Tools, renew
+from runa_cli.settling import Progress, Say, Settler, Terms, renew
 from runa_cli.troubles import context, recorded_trouble
 
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
@@ -72,7 +73,7 @@ class Issuing:
     ask: Ask | None = None
     concurrency: int = 1
     governor: Governor = field(default_factory=Governor)
-    tools: Tools = field(default_factory=Tools)
+    clock: Clock = REAL
 
     # --- create --------------------------------------------------------------------------------------------------
 
@@ -104,12 +105,12 @@ class Issuing:
             self._consent(plan.sums, plan.item_count, asked.account, live=asked.live, yes=asked.consented)
             if preflight:
                 preflight(plan)
-            name = asked.name or made_up_name(self.tools)
+            name = asked.name or made_up_name(self.clock)
             batch = self.ledger.record(
                 content(plan, asked, name, fingerprint),
                 new_orders(plan, asked, name),
                 known=[other.id for other in known],
-                now=self.tools.now(),
+                now=self.clock.now(),
             )
             if batch is not None:
                 return batch, True
@@ -144,14 +145,14 @@ class Issuing:
                 content(plan, asked, batch.name, fingerprint),
                 new_orders(plan, asked, batch.name, after=self.ledger.last_position(batch)),
                 plan.left_out(),
-                now=self.tools.now(),
+                now=self.clock.now(),
             )
         if not self.ledger.tally(batch).any(*UNFINISHED, State.REJECTED):
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
         self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
         for order in self.ledger.orders(batch, [State.REJECTED]):
             if not order.own_key:
-                renew(self.ledger, batch, order, self.tools.now())
+                renew(self.ledger, batch, order, self.clock.now())
         return batch
 
     def _recorded(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
@@ -209,7 +210,7 @@ class Issuing:
         )
 
     def _settled_within(self, tally: Tally, time: timedelta) -> bool:
-        return tally.settled_at is not None and self.tools.now() - tally.settled_at < time
+        return tally.settled_at is not None and self.clock.now() - tally.settled_at < time
 
     def _duplicate(self, batch: Batch, what: str) -> GuardRefused:
         order = next(self.ledger.orders(batch))
@@ -284,7 +285,15 @@ class Issuing:
             self.progress.settled(order)
         crew = Crew(self.concurrency, self.say)
         settler = Settler(
-            self.ledger, self.client, batch, self.terms, self.progress, self.say, self.governor, self.tools
+            ledger=self.ledger,
+            client=self.client,
+            batch=batch,
+            terms=self.terms,
+            progress=self.progress,
+            say=self.say,
+            governor=self.governor,
+            stopping=crew.stopping,
+            clock=self.clock,
         )
 
         def settle(order_row: int) -> None:
@@ -305,9 +314,9 @@ class Issuing:
         return run
 
 
-def made_up_name(tools: Tools) -> str:
+def made_up_name(clock: Clock) -> str:
     """Return a name for a batch that was given none."""
-    return f"{tools.now():%Y-%m-%d}-{secrets.token_hex(5)}"
+    return f"{clock.now():%Y-%m-%d}-{secrets.token_hex(5)}"
 
 
 def content(plan: Plan, asked: Asked, name: str, fingerprint: str) -> NewBatch:

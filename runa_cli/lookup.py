@@ -4,7 +4,6 @@ Runa's list has no filters and no metadata, so candidates are chosen by currency
 stamp in the metadata of the order itself (developer.runa.io: reference/2024-02-05/endpoint/orders/list).
 """
 
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +12,7 @@ from typing import Any
 from runa_cli import replies
 from runa_cli.answers import Answered
 from runa_cli.client import LIST_PAGE, Client
+from runa_cli.clock import REAL, Clock
 from runa_cli.errors import Unreachable
 from runa_cli.records import Order
 
@@ -25,9 +25,10 @@ KEY_MEMORY = timedelta(days=30)
 class Lookup:
     """Searches within `seconds` in all; `named` tells whether the batch may have been issued elsewhere."""
 
-    def __init__(self, client: Client, seconds: float, *, named: bool) -> None:
+    def __init__(self, client: Client, seconds: float, *, named: bool, clock: Clock = REAL) -> None:
         self._client = client
-        self._deadline = time.monotonic() + seconds
+        self._clock = clock
+        self._deadline = clock.seconds() + seconds
         self._reach = KEY_MEMORY if named else CLOCK_MARGIN
 
     def find(self, order: Order) -> Answered | None:
@@ -42,7 +43,7 @@ class Lookup:
         return None
 
     def _left(self) -> float:
-        left = self._deadline - time.monotonic()
+        left = self._deadline - self._clock.seconds()
         if left <= 0:
             raise Unreachable("The time was over before all orders were looked at.", code="lookup_too_long")
         return left

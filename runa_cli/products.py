@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -60,17 +60,17 @@ def catalogue(session: Session, *, refresh: bool = False, quiet: bool = False) -
     """Return the catalogue: this machine's copy while it is fresh, else Runa's. Raises what Client.ask raises."""
     session.checked()
     path = _path(session)
-    kept = None if refresh else _read(path)
+    kept = None if refresh else _read(path, session.clock.now())
     if kept is not None:
         fetched, products = kept
-        age = datetime.now(UTC) - fetched
+        age = session.clock.now() - fetched
         if not quiet:
             session.talk.say(f"From the catalogue of {_ago(age)} ago; --refresh fetches it anew.")
         return products
     pages = session.client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=session.settings.timeout.value)
     products = [product for page in pages for product in page.members]
     with suppress(OSError):  # without a place to keep it, it is fetched again next time
-        _write(path, products)
+        _write(path, products, session.clock.now())
     return products
 
 
@@ -93,7 +93,7 @@ def _path(session: Session) -> Path:
     return Path(platformdirs.user_cache_path("runa", appauthor=False)) / name
 
 
-def _read(path: Path) -> tuple[datetime, list[dict[str, Any]]] | None:
+def _read(path: Path, now: datetime) -> tuple[datetime, list[dict[str, Any]]] | None:
     try:
         document = jsontext.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -101,16 +101,16 @@ def _read(path: Path) -> tuple[datetime, list[dict[str, Any]]] | None:
     if not isinstance(document, dict):
         return None
     fetched, products = replies.parse_time(document.get("fetched_at")), document.get("catalog")
-    if fetched is None or not isinstance(products, list) or not timedelta(0) <= datetime.now(UTC) - fetched < FRESH:
+    if fetched is None or not isinstance(products, list) or not timedelta(0) <= now - fetched < FRESH:
         return None
     return fetched, products
 
 
-def _write(path: Path, products: list[dict[str, Any]]) -> None:
+def _write(path: Path, products: list[dict[str, Any]], now: datetime) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(jsontext.dumps({"fetched_at": datetime.now(UTC).isoformat(), "catalog": products}))
+        stream.write(jsontext.dumps({"fetched_at": now.isoformat(), "catalog": products}))
     Path(temporary).replace(path)
 
 

@@ -1,6 +1,5 @@
 """Questions to Runa that move no money, and their answers as they are shown."""
 
-import time
 from urllib.parse import quote
 
 from runa_cli import output, replies, results, shelves
@@ -15,22 +14,22 @@ from runa_cli.tables import Column, order_parts
 def show_order(session: Session, order_id: str, *, wait: bool) -> None:
     """Show one order; with `wait`, once it is settled. Raises OrderFailed when it is FAILED."""
     seconds = session.settings.timeout.value
-    deadline = time.monotonic() + seconds
+    deadline = session.clock.seconds() + seconds
     poll = 0
     while True:
-        order = _order(session, order_id, max(0.1, deadline - time.monotonic()))
+        order = _order(session, order_id, max(0.1, deadline - session.clock.seconds()))
         if not wait or order.get("status") != "PROCESSING":
             break
         poll += 1
         pause = poll_wait(poll)
-        if time.monotonic() + pause >= deadline:
+        if session.clock.seconds() + pause >= deadline:
             raise Unreachable(
                 f"Order {order_id} is still processing after {seconds:g} s.",
                 "Run the same command again, with a longer --timeout.",
                 Context(order_id=order_id),
                 code="still_processing",
             )
-        time.sleep(pause)
+        session.clock.sleep(pause)
     _show(session, order)
     if order.get("status") == "FAILED":
         raise OrderFailed(
@@ -75,9 +74,9 @@ def _show(session: Session, order: dict[str, object]) -> None:
 
 def ping(session: Session) -> None:
     """Show whether the key and the connection work, and how long an answer takes."""
-    started = time.monotonic()
+    started = session.clock.seconds()
     answer = session.client.document("/ping", seconds=session.settings.timeout.value)
-    took = time.monotonic() - started
+    took = session.clock.seconds() - started
     out = session.output
     if out.format in {"json", "jsonl"}:
         (out.json if out.format == "json" else out.json_line)(answer)

@@ -10,7 +10,7 @@ from runa_cli.plan import Plan
 from runa_cli.records import HELD, Batch, NewOrder, Order, State
 from runa_cli.runs import money
 from runa_cli.session import Session
-from runa_cli.settling import Tools, renewed
+from runa_cli.settling import renewed
 from runa_cli.tables import Summary, summary_parts
 
 EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs
@@ -55,7 +55,7 @@ def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
 
 def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[Sending]:
     if batch is None or (asked.name is None and _is_done(session, batch)):
-        yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(Tools())))
+        yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(session.clock)))
     elif batch.fingerprint != plan.fingerprint():
         yield from map(_new, new_orders(plan, asked, batch.name, after=session.ledger.last_position(batch)))
     else:

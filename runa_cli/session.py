@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runa_cli import settings as configuration
 from runa_cli.client import Client, Endpoint
+from runa_cli.clock import REAL, Clock
 from runa_cli.errors import ConfigurationError, UsageMistake
 from runa_cli.governor import Governor
 from runa_cli.issuing import Issuing
@@ -36,7 +37,10 @@ class Voice:
 class Session:
     """One run of a command. A context manager: what it opened is closed with it."""
 
-    def __init__(self, voice: Voice, flags: Mapping[str, object], env_file: Path | None = None) -> None:
+    def __init__(
+        self, voice: Voice, flags: Mapping[str, object], env_file: Path | None = None, clock: Clock = REAL
+    ) -> None:
+        self.clock = clock
         if voice.json and voice.output not in {None, "json"}:
             raise UsageMistake(f"--json and --output {voice.output} contradict each other.")
         flags = {**flags, "RUNA_OUTPUT": "json" if voice.json else voice.output}
@@ -81,7 +85,7 @@ class Session:
         if self._client is None:
             settings = self.checked()
             url = configuration.request_url(settings) or self._start_emulator()
-            self._client = Client(self.endpoint(url))
+            self._client = Client(self.endpoint(url), self.clock)
         return self._client
 
     def endpoint(self, url: str) -> Endpoint:
@@ -115,7 +119,8 @@ class Session:
             say=self.talk.say,
             ask=self.ask,
             concurrency=settings.concurrency.value,
-            governor=Governor(0 if local and rate.origin == configuration.ORIGIN_DEFAULT else rate.value),
+            governor=Governor(0 if local and rate.origin == configuration.ORIGIN_DEFAULT else rate.value, self.clock),
+            clock=self.clock,
         )
 
     def progress(self) -> Progress:

@@ -6,16 +6,16 @@ out under the same key, or nothing does.
 """
 
 import logging
-import random
-import time
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from runa_cli import payload, replies, troubles
 from runa_cli.answers import Answered, Refused, Uncertain, describe
 from runa_cli.client import Client
+from runa_cli.clock import REAL, Clock
 from runa_cli.errors import (
     LedgerUnusable,
     RunaError,
@@ -45,14 +45,11 @@ CLOCK_SLIP = timedelta(days=1)  # a clock set back by less leaves the age of a k
 CLOCKS_AGREE = timedelta(seconds=3)
 ONE_CLOCK = timedelta(seconds=0.2)
 
+NEVER = threading.Event()
+
 log = logging.getLogger("runa")
 
 Say = Callable[[str], None]
-
-
-def utc_now() -> datetime:
-    """Return the time as the ledger records it."""
-    return datetime.now(UTC)
 
 
 class Progress(Protocol):
@@ -69,16 +66,6 @@ class Progress(Protocol):
 
     def waiting(self, order: Order, reason: str, seconds: float) -> None:
         """Hear that an order waits before it goes on."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What time and chance are made of; seconds. Tests put their own in."""
-
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    now: Callable[[], datetime] = utc_now
-    jitter: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True)
@@ -128,7 +115,8 @@ class Settler:
     progress: Progress
     say: Say
     governor: Governor
-    tools: Tools = field(default_factory=Tools)
+    stopping: threading.Event
+    clock: Clock = REAL
 
     def settle(self, order: Order) -> Settled:
         """Send an order, or take it up where an earlier run left it, until it settles or its time is over.
@@ -146,7 +134,7 @@ class Settler:
         return settled
 
     def _advance(self, order: Order) -> Settled:
-        attempts = _Attempts(self.tools.clock(), order.error_text, order.same_errors)
+        attempts = _Attempts(self.clock.seconds(), order.error_text, order.same_errors)
         if order.state is State.ACCEPTED:
             polled = self._poll(order, attempts, at_once=True)
             if isinstance(polled, Settled):
@@ -177,7 +165,7 @@ class Settler:
                     if answer.outcome is Outcome.RATE_LIMITED:
                         self.governor.hold(seconds)
                     self.progress.waiting(order, answer.said, seconds)
-                    self.tools.sleep(seconds)
+                    self.clock.sleep(seconds)
                 case LookUp():
                     return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
                 case GiveUp():
@@ -195,12 +183,14 @@ class Settler:
 
     def _try(self, order: Order, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
         """Send the order's bytes once, and take the answer as far as it goes."""
-        self.governor.acquire()
-        if not attempts.count:
-            attempts.started = self.tools.clock()  # standing in line for the rate is not Runa's time
         doubtful = order.state is State.SENT
+        # What was sent stays in line even when a person wants to stop, for only an answer tells what became of it.
+        if not self.governor.acquire(unless=NEVER if doubtful else self.stopping):
+            return Settled(order)
+        if not attempts.count:
+            attempts.started = self.clock.seconds()  # standing in line for the rate is not Runa's time
         try:
-            order = self.ledger.mark_sent(order, self.tools.now())
+            order = self.ledger.mark_sent(order, self.clock.now())
         except LedgerUnusable as error:
             # Nothing of this sending has left. What an earlier one came to is another question.
             return (
@@ -243,9 +233,9 @@ class Settler:
         return decide(
             answer.outcome,
             attempt=attempts.count,
-            elapsed=self.tools.clock() - attempts.started,
+            elapsed=self.clock.seconds() - attempts.started,
             timeout=self.terms.timeout,
-            jitter=self.tools.jitter(),
+            jitter=self.clock.jitter(),
             pace=self.terms.pace,
             retry_after=answer.retry_after,
             same_errors=attempts.same_errors,
@@ -263,11 +253,11 @@ class Settler:
         return self.ledger.note(order, noted), answer
 
     def _left(self, attempts: _Attempts) -> float:
-        return max(0.1, self.terms.timeout - (self.tools.clock() - attempts.started))
+        return max(0.1, self.terms.timeout - (self.clock.seconds() - attempts.started))
 
     def _too_old(self, order: Order) -> bool:
         """Tell whether Runa may have forgotten the key. Sent in the future, its age is anybody's guess."""
-        age = self.tools.now() - order.first_sent_at if order.first_sent_at is not None else timedelta(0)
+        age = self.clock.now() - order.first_sent_at if order.first_sent_at is not None else timedelta(0)
         return not -CLOCK_SLIP < age < KEY_LIFETIME
 
     # --- what an answer proves -----------------------------------------------------------------------------------
@@ -284,7 +274,7 @@ class Settler:
         if bound is None and not (failed and not answered.items):
             return Uncertain(Outcome.UNCLEAR, f"the answer's items are not the ones asked for ({answered.id})", reply)
         if failed:
-            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.tools.now())
+            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.clock.now())
         items: Sequence[Any] = replies.document(reply.body)["items"]
         completed = self.ledger.mark_completed(
             order,
@@ -292,7 +282,7 @@ class Settler:
             reply.body,
             [items[index] for index in bound or ()],
             exchange=reply.exchange,
-            now=self.tools.now(),
+            now=self.clock.now(),
         )
         self._notice_replay(order, answer)
         return completed
@@ -317,7 +307,7 @@ class Settler:
             order = self.ledger.note(order, exchange)
             return Settled(order, troubles.key_misused(self.batch, order))
         if not refused.shut:
-            return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.tools.now()))
+            return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.clock.now()))
         # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
         # stays: were it given up, the same batch on another machine would still use it and pay again.
         if doubtful:
@@ -337,12 +327,12 @@ class Settler:
         while True:
             if number or not at_once:
                 seconds = poll_wait(max(number, 1), self.terms.pace)
-                if self.tools.clock() - attempts.started + seconds >= self.terms.timeout:
+                if self.clock.seconds() - attempts.started + seconds >= self.terms.timeout:
                     return Settled(
                         order, troubles.still_processing(self.batch, order, said=said, seconds=self.terms.timeout)
                     )
                 self.progress.waiting(order, said, seconds)
-                self.tools.sleep(seconds)
+                self.clock.sleep(seconds)
             number += 1
             answer = self.client.fetch_order(order.order_id or "", seconds=self._left(attempts))
             if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
@@ -384,7 +374,7 @@ class Settler:
         """Search Runa for an order whose fate its answers do not tell, and adopt it if it is there."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
         try:
-            answer = Lookup(self.client, self.terms.timeout, named=self.batch.named).find(order)
+            answer = Lookup(self.client, self.terms.timeout, named=self.batch.named, clock=self.clock).find(order)
         except RunaError as error:
             return Settled(
                 order, troubles.lost_sight(self.batch, order, reason, f"It could not be looked up: {error.message}")
@@ -399,7 +389,7 @@ class Settler:
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
         if taken.state is not State.ACCEPTED:
             return self._done(taken)
-        polled = self._poll(taken, _Attempts(self.tools.clock(), None, 0), at_once=True)
+        polled = self._poll(taken, _Attempts(self.clock.seconds(), None, 0), at_once=True)
         return (
             polled
             if isinstance(polled, Settled)

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
@@ -41,16 +41,16 @@ class Request:
     direct: bool
 
 
-def exchange(request: Request, *, seconds: float) -> Reply:
-    """Send a request and return the whole answer. Raises NotConnected or NoAnswer."""
+def exchange(request: Request, *, seconds: float, now: Callable[[], datetime]) -> Reply:
+    """Send a request and return the whole answer, with the time it came. Raises NotConnected or NoAnswer."""
     line = _Line()
     try:
-        return _within(seconds, lambda: _send(request, min(seconds, READ_SECONDS), line))
+        return _within(seconds, lambda: _send(request, min(seconds, READ_SECONDS), line, now))
     except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, the request may have arrived
         raise line.failure(error, seconds) from None
 
 
-def _send(request: Request, read_seconds: float, line: "_Line") -> Reply:
+def _send(request: Request, read_seconds: float, line: "_Line", now: Callable[[], datetime]) -> Reply:
     with requests.Session() as session:
         session.trust_env = not request.direct
         for scheme in ("http://", "https://"):
@@ -65,7 +65,7 @@ def _send(request: Request, read_seconds: float, line: "_Line") -> Reply:
             stream=True,
             auth=_no_netrc,
         ) as response:
-            return Reply(response.status_code, _read(response), response.headers, datetime.now(UTC))
+            return Reply(response.status_code, _read(response), response.headers, now())
 
 
 class _Line:

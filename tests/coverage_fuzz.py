@@ -19,7 +19,8 @@ from typing import Any
 import runa_cli
 from runa_cli import intake, jsontext, replies
 from runa_cli.errors import InputError
-from runa_cli.intake import Format, Given
+from runa_cli.fields import Given
+from runa_cli.intake import Format
 
 WATCHED = ("intake", "documents", "sheets", "jsontext", "payload", "replies")
 LONGEST = 1 << 14  # bytes; what is longer only costs time

@@ -1,65 +1,47 @@
-"""Issuing without its command line: the real ledger, client and sockets, an emulator, and time and crashes of our own.
+"""Somebody who issues orders with the real program, at a bank whose books are open, while time and faults are ours."""
 
-Waits cost nothing, for the program and the emulator read one clock that only `sleep` and the test move on.
-"""
-
+import atexit
 import json
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runa_cli import jsontext, results
-from runa_cli.client import Client, Endpoint
 from runa_cli.emulator.faults import Faults
 from runa_cli.emulator.server import Emulator
-from runa_cli.governor import Governor
-from runa_cli.issuing import Asked, Issuing
 from runa_cli.ledger import Ledger
-from runa_cli.plan import Plan
 from runa_cli.records import Batch, State
 from runa_cli.results import Line
-from runa_cli.runs import Run
-from runa_cli.settling import Terms, Tools
-from runa_cli.talk import Silent
+from tests.program import Ran
+from tests.zygote import Running, SharedTime, Start, Zygote
 
-ENVIRONMENT, ACCOUNT = "playground", "xxtests"
+ACCOUNT, SECRET, REVOKED = "xxtests", "secret~part", "revoked"
 NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
-TIMEOUT = 20.0  # seconds of the clock, enough for five attempts
 PROCESSING = 3.0
-LEDGER_POINTS = frozenset(
-    ["record", "amend", "renew", "mark_sent", "mark_unsent", "note", "mark_accepted", "mark_doubted", "mark_completed",
-     "mark_failed", "mark_rejected", "mark_shown"]
-)  # fmt: skip
-CLIENT_POINTS = frozenset({"create_order", "fetch_order"})
-
-
-class Crash(BaseException):
-    """The process is gone, at one point of its code. The kill harness does the same with a real SIGKILL."""
-
-
-@dataclass(frozen=True)
-class Fuse:
-    """Where a run crashes: before or after the call number `count` of a method of the ledger or the client."""
-
-    method: str
-    before: bool
-    count: int = 1
+ALWAYS = ("--json", "--verbose")
+TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
 
 @dataclass(frozen=True)
 class Weather:
-    """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end."""
+    """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end.
+
+    `killed_at` is a point of its code, `room` how much the ledger's files may still grow, in bytes.
+    """
 
     faults: tuple[str, ...] = ()
     reachable: bool = True
     key_works: bool = True
     funds: bool = True
-    crash: Fuse | None = None
+    killed_at: str | None = None
+    room: int | None = None
 
 
 FAIR = Weather()
@@ -74,37 +56,17 @@ class Gift(NamedTuple):
     description: str | None
 
 
-class Clock:
-    """The time, which passes only when somebody sleeps or the test says so."""
-
-    def __init__(self) -> None:
-        self._start = datetime(2026, 1, 2, 12, tzinfo=UTC)
-        self._seconds = 0.0
-
-    def seconds(self) -> float:
-        """Return the time as a stopwatch shows it."""
-        return self._seconds
-
-    def now(self) -> datetime:
-        """Return the time as a calendar shows it."""
-        return self._start + timedelta(seconds=self._seconds)
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self._seconds += seconds
-
-
 class Bank(Emulator):
     """An emulated account on our clock, whose faults and funds can be set from run to run, and whose books are open."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, time: SharedTime) -> None:
         super().__init__(path, processing_seconds=PROCESSING)
-        self._clock = clock
+        self._time = time
         self._read: dict[bytes, dict[str, Any]] = {}  # an order never changes, and reading it takes its time
 
     def now(self) -> datetime:
         """Return the time on our clock."""
-        return self._clock.now()
+        return self._time.now()
 
     def meet(self, weather: Weather) -> None:
         """Behave like this from now on."""
@@ -145,115 +107,88 @@ def gifts_of(order: dict[str, Any]) -> list[Gift]:
     ]
 
 
-class _Fused:
-    """Lets a run crash at its fuse."""
-
-    def __init__(self, fuse: Fuse | None) -> None:
-        self._fuse = fuse
-        self._left = fuse.count if fuse else 0
-
-    def around(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the method with a crash before or after it, if this is its turn."""
-        fuse = self._fuse
-        if fuse is None or fuse.method != name:
-            return method
-        self._left -= 1
-        if self._left:
-            return method
-
-        def crashing(*arguments: Any, **options: Any) -> Any:
-            if not fuse.before:
-                method(*arguments, **options)
-            raise Crash(f"{'before' if fuse.before else 'after'} {name}")
-
-        return crashing
-
-
-class _FragileLedger(Ledger):
-    def __init__(self, path: Path, fused: _Fused) -> None:
-        self.fused = fused
-        super().__init__(path)
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        return self.fused.around(name, found) if name in LEDGER_POINTS else found
-
-
-class _FragileClient(Client):
-    def __init__(self, endpoint: Endpoint, clock: Clock, fused: _Fused) -> None:
-        self.fused = fused
-        super().__init__(endpoint, clock=clock.seconds, sleep=clock.sleep)
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        return self.fused.around(name, found) if name in CLIENT_POINTS else found
+@cache
+def zygote() -> Zygote:
+    """Return the one process that the runs of these tests are forked from; it ends with them."""
+    directory = tempfile.TemporaryDirectory(prefix="runa-")
+    started = Zygote(Path(directory.name))
+    atexit.register(directory.cleanup)
+    atexit.register(started.close)
+    return started
 
 
 class Desk:
-    """Somebody who issues orders: each call is a run of the program, with a ledger opened anew."""
+    """Somebody who issues orders: each call is a run of the program."""
 
     def __init__(self, directory: Path) -> None:
-        self.clock = Clock()
-        self.bank = Bank(directory / "account.db", self.clock)
+        self.time = SharedTime(directory / "time")
+        self.skew = timedelta(0)  # what the program's calendar is wrong by
+        self.bank = Bank(directory / "account.db", self.time)
         self.bank.start()
-        self._path = directory / "ledger.db"
+        self._directory = directory
+        self._home = directory / "home"
+        self._home.mkdir()
+        self._path = self._home / "ledger.db"
         self.ledger = Ledger(self._path)  # for looking; a run has its own
+        self.shown: list[str] = []
 
     def close(self) -> None:
         """Close shop."""
         self.ledger.close()
         self.bank.close()
+        self.time.close()
 
-    # --- runs ----------------------------------------------------------------------------------------------------
+    def now(self) -> datetime:
+        """Return the time that the program believes."""
+        return self.time.now() + self.skew
 
-    def create(
-        self,
-        plan: Plan,
-        weather: Weather = FAIR,
-        *,
-        name: str | None = None,
-        again: bool = False,
-        max_total: Decimal | None = None,
-    ) -> Run:
-        """Run `order create`. Raises GuardRefused or Crash."""
-        asked = Asked(ENVIRONMENT, ACCOUNT, name=name, again=again, max_total=max_total)
-        with plan, self._run(weather) as issuing, issuing.create(plan, asked) as run:
-            self._show(issuing, run)
-        return run
-
-    def resume(self, batch: Batch, weather: Weather = FAIR) -> Run:
-        """Run `batch resume`. Raises Crash."""
-        with self._run(weather) as issuing, issuing.claimed(batch):
-            run = issuing.finish(batch)
-            self._show(issuing, run)
-        return run
-
-    def abandon(self, batch: Batch) -> None:
-        """Run `batch abandon`."""
-        for order in self.ledger.orders(batch, [State.SENT, State.PREPARED]):
-            self.ledger.mark_abandoned(order, self.clock.now())
-
-    @contextmanager
-    def _run(self, weather: Weather) -> Iterator[Issuing]:
+    def begin(self, *arguments: str, weather: Weather = FAIR, stdin: str = "", paused_at: str | None = None) -> Running:
+        """Start the program."""
         self.bank.meet(weather)
-        fused = _Fused(weather.crash)
-        key = f"{ACCOUNT}.{'secret' if weather.key_works else 'revoked'}"
-        endpoint = Endpoint(self.bank.url if weather.reachable else NOWHERE, key, "2024-02-05")
-        tools = Tools(clock=self.clock.seconds, sleep=self.clock.sleep, now=self.clock.now, jitter=lambda: 0.5)
-        with _FragileLedger(self._path, fused) as ledger:
-            yield Issuing(
-                ledger=ledger,
-                client=_FragileClient(endpoint, self.clock, fused),
-                terms=Terms(timeout=TIMEOUT),
-                progress=Silent(),
-                say=lambda _: None,
-                governor=Governor(clock=self.clock.seconds, sleep=self.clock.sleep),
-                tools=tools,
-            )
+        return self._begin(arguments, weather, stdin, paused_at)
 
-    def _show(self, issuing: Issuing, run: Run) -> None:
-        if not run.tally.any(State.PREPARED, State.SENT):
-            issuing.ledger.mark_shown(run.batch, self.clock.now())
+    def run(self, *arguments: str, weather: Weather = FAIR, stdin: str = "") -> Ran:
+        """Run the program to its end, or to where it is killed."""
+        return self.end(self.begin(*arguments, weather=weather, stdin=stdin))
+
+    def run_meanwhile(self, *arguments: str, stdin: str = "") -> Ran:
+        """Run the program to its end while another run is under way, in the weather that there is."""
+        return self.end(self._begin(arguments, FAIR, stdin, None))
+
+    def end(self, running: Running) -> Ran:
+        """Wait for the end of a run."""
+        ran = running.end()
+        assert "Traceback" not in ran.err, ran.err
+        assert 1 != ran.code, ran.err
+        self.shown += [ran.out, ran.err]
+        return ran
+
+    def _begin(self, arguments: tuple[str, ...], weather: Weather, stdin: str, paused_at: str | None) -> Running:
+        env = {
+            "HOME": str(self._home),
+            "PATH": os.environ["PATH"],
+            "RUNA_ENV": "playground",
+            "RUNA_BASE_URL": self.bank.url if weather.reachable else NOWHERE,
+            "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if weather.key_works else REVOKED}",
+            "RUNA_LEDGER": str(self._path),
+            "RUNA_TIMEOUT": TIMEOUT,
+        }
+        return zygote().begin(
+            Start(
+                arguments=(*arguments, *ALWAYS),
+                env=env,
+                directory=str(self._home),
+                time=str(self._directory / "time"),
+                skew=self.skew.total_seconds(),
+                stdin=stdin,
+                killed_at=weather.killed_at,
+                paused_at=paused_at,
+                room=None if weather.room is None else self._largest() + weather.room,
+            )
+        )
+
+    def _largest(self) -> int:
+        return max(path.stat().st_size for path in self._home.iterdir() if path.name.startswith("ledger"))
 
     # --- what the ledger says ------------------------------------------------------------------------------------
 
@@ -285,6 +220,13 @@ class Desk:
             batch_id,
         )
         return Counter(_gift(row["item"], row["body"]) for row in rows if State(row["state"]) in states)
+
+    # --- what lies about -----------------------------------------------------------------------------------------
+
+    def everything_written(self) -> Iterator[bytes]:
+        """Yield all that the program ever showed or left on the disk."""
+        yield from (text.encode() for text in self.shown)
+        yield from (path.read_bytes() for path in self._home.rglob("*") if path.is_file())
 
 
 def _gift(item: str, body: bytes) -> Gift:

@@ -9,7 +9,8 @@ import pytest
 
 from runa_cli import jsontext
 from runa_cli.errors import InputError
-from runa_cli.intake import Format, Given, from_file
+from runa_cli.fields import Given
+from runa_cli.intake import Format, from_file
 from runa_cli.plan import Plan, PlannedOrder
 from runa_cli.records import Gift
 

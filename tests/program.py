@@ -13,6 +13,7 @@ from typing import Any
 
 from runa_cli.emulator.server import Emulator
 
+ROOT = Path(__file__).parent.parent
 KEY = "xxtests.secret~part"
 LONGEST = 120  # seconds: no run of a test takes longer unless it hangs
 GIFT = ("order", "create", "--face-value", "10", "--email", "fred@example.com", "--product", "AMZ-US")
@@ -60,8 +61,8 @@ class Program:
 
     def killed_at(self, point: str, *arguments: str) -> Ran:
         """Run the program until it reaches a point of its code, and kill it there with SIGKILL."""
-        launcher = str(Path(__file__).with_name("killed_at.py"))
-        return self.execute([sys.executable, launcher, point, *arguments])
+        launcher = [sys.executable, "-m", "tests.killed_at", point, *arguments]
+        return self.execute(launcher, PYTHONPATH=str(ROOT))
 
     def execute(self, command: Sequence[str], *, stdin: str = "", **env: str) -> Ran:
         """Run a command in the program's environment."""

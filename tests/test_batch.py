@@ -284,6 +284,24 @@ def test_an_interrupted_batch_says_what_is_left_and_resume_finishes_it(program: 
     assert_each_once(emulator, rows_of(resumed.out), 200)
 
 
+def test_ctrl_c_sends_nothing_that_still_stands_in_line_for_the_rate(program: Program, emulate: Emulate) -> None:
+    emulator = emulate(processing_seconds=0)
+    path = sheet(program.home / "gifts.csv", gifts(3, orders=3))
+    running = program.start(
+        "order", "create", "--file", str(path), "--batch", "bonus", "--rate-limit", "1", "--no-preflight", "--json"
+    )
+    while not (program.ledger.exists() and "completed" in program.states()):
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(2)
+    _, err = running.communicate(timeout=30)  # the line is a minute long
+    assert (130, 1) == (running.returncode, posts(emulator))
+    assert "partial" == json.loads(err.splitlines()[-1])["error"]["money"]
+    assert ["completed", "prepared", "prepared"] == sorted(program.states())
+    assert 0 == program("batch", "resume", "bonus").code
+    assert 3 == len(orders_at(emulator))
+
+
 def test_a_429_to_one_order_slows_all(program: Program, emulate: Emulate) -> None:
     """The second of two orders in flight does not start while Runa asks the first for quiet."""
     emulator = emulate("429-retry-after@1", processing_seconds=0)

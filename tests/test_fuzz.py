@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from runa_cli import answers, intake, jsontext, output, replies, results
 from runa_cli.answers import Answered, Reply
 from runa_cli.errors import InputError, RunaError
-from runa_cli.intake import Format, Given
+from runa_cli.fields import Given
+from runa_cli.intake import Format
 from runa_cli.output import Output
 from runa_cli.plan import Plan
 from runa_cli.safetext import printable_lines

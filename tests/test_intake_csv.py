@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from runa_cli.intake import Given, from_file
+from runa_cli.fields import Given
+from runa_cli.intake import from_file
 from runa_cli.plan import Plan
 from tests.inputs import DT, PT, bodies, gifts, items, mistakes, orders, read, read_csv, refused, sums
 
@@ -450,3 +451,20 @@ def test_a_pipe_may_start_with_a_byte_order_mark() -> None:
 def test_a_stream_that_cannot_be_peeked_into_is_read_as_a_table() -> None:
     plan = from_file("-", Given(), None, io.BytesIO(PLAIN.encode()))
     assert bodies(read_csv(PLAIN)) == bodies(plan)
+
+
+def test_a_flags_mistake_is_named_once_and_by_its_flag() -> None:
+    content = "email\na@example.com\nb@example.com\n"
+    given = {"face_value": "0", "products": ("AMZ-US",), "description": "x" * 129}
+    assert ["--face-value: must be at least 0.01, found 0."] == mistakes(lambda: read_csv(content, **given))
+    given["face_value"] = "10"
+    assert ["--description: must have at most 128 characters, found 129."] == mistakes(
+        lambda: read_csv(content, **given)
+    )
+
+
+def test_a_mistake_of_a_row_is_named_by_its_column_even_where_a_flag_could_fill_it_in() -> None:
+    content = "face_value,email\n0,a@example.com\n,b@example.com\n"
+    assert ["stdin, line 2 (row 1), column face_value: must be at least 0.01, found 0."] == mistakes(
+        lambda: read_csv(content, face_value="10", products=("AMZ-US",))
+    )

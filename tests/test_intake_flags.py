@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from runa_cli.intake import Given, from_flags
+from runa_cli.fields import Given
+from runa_cli.intake import from_flags
 from runa_cli.plan import Plan
 from tests.inputs import DT, PT, bodies, gifts, mistakes, orders, refused, sums
 

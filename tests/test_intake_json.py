@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
-from runa_cli.intake import Format, Given, from_file
+from runa_cli.fields import Given
+from runa_cli.intake import Format, from_file
 from runa_cli.plan import Plan
 from tests.inputs import DT, ITEM, PT, SINGLE, bodies, gifts, items, mistakes, orders, read, refused
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from runa_cli.intake import Given, from_file
+from runa_cli.fields import Given
+from runa_cli.intake import from_file
 from runa_cli.jsontext import Number
 from runa_cli.payload import Item, OrderHead, canonical, digest
 from runa_cli.plan import Plan

@@ -1,7 +1,7 @@
 """Options that commands share, and what a command gets for them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from runa_cli.session import Session, Voice
+    from runa_cli.clock import Clock
+    from runa_cli.session import Session
+
+Command = Callable[..., None]
+Options = Mapping[str, tuple[Any, object]]  # annotation and default by the parameter's name
 
 COMMON_PANEL = "Options of every command"
 
@@ -52,7 +56,7 @@ TimeoutOption = Annotated[
 
 @dataclass(frozen=True)
 class Common:
-    """What every command takes, as it was typed."""
+    """What every command takes, as it was typed; and the clock it goes by, where that is not the real one."""
 
     env: str | None
     env_file: Path | None
@@ -61,9 +65,10 @@ class Common:
     quiet: bool
     verbose: bool
     no_color: bool
+    clock: "Clock | None"
 
 
-_OPTIONS: dict[str, tuple[Any, object]] = {
+_COMMON: Options = {
     "env": (EnvOption, None),
     "env_file": (EnvFileOption, None),
     "output": (OutputOption, None),
@@ -71,38 +76,52 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
     "quiet": (QuietOption, False),
     "verbose": (VerboseOption, False),
     "no_color": (NoColorOption, False),
+    "context": (typer.Context, inspect.Parameter.empty),
 }
 
 
-def with_common(command: Callable[..., None]) -> Callable[..., None]:
+def with_common(command: Command) -> Command:
     """Give a command the options that every command takes; it receives them as its argument `common`."""
-    signature = inspect.signature(command)
-    own = [parameter for name, parameter in signature.parameters.items() if name != "common"]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _OPTIONS.items()
-    ]
 
-    @wraps(command)
-    def wrapper(**given: Any) -> None:
-        common = Common(**{name: given.pop(name) for name in _OPTIONS})
-        command(**given, common=common)
+    def common(*, context: typer.Context, **given: Any) -> Common:
+        return Common(**given, clock=context.obj)
 
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + shared
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # what Typer reads
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapper
+    return gathering("common", _COMMON, common, last=True)(command)
 
 
-def voice(common: Common) -> "Voice":
-    """Return how a command was asked to show things."""
-    from runa_cli.session import Voice
+def gathering(
+    name: str, options: Options, make: Callable[..., object], *, last: bool = False
+) -> Callable[[Command], Command]:
+    """Let a command take options that others take too: what `make` makes of them is its argument `name`.
 
-    return Voice(common.output, common.json, common.quiet, common.verbose, common.no_color)
+    In its help they stand before its own, or last.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        shared = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for option, (annotation, default) in options.items()
+        ]
+        own = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+        parameters = own + shared if last else shared + own
+
+        @wraps(command)
+        def wrapper(**given: Any) -> None:
+            made = make(**{option: given.pop(option) for option in options})
+            command(**given, **{name: made})
+
+        wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # what Typer reads
+        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return wrapper
+
+    return decorate
 
 
 def session_of(common: Common, **flags: object) -> "Session":
     """Return the session of a command; `flags` are settings by their variables' names."""
-    from runa_cli.session import Session
+    from runa_cli.clock import REAL
+    from runa_cli.session import Session, Voice
 
-    return Session(voice(common), {"RUNA_ENV": common.env, **flags}, common.env_file)
+    voice = Voice(common.output, common.json, common.quiet, common.verbose, common.no_color)
+    return Session(voice, {"RUNA_ENV": common.env, **flags}, common.env_file, common.clock or REAL)

@@ -1,11 +1,14 @@
 """`runa order`: create, estimate, get, list, example."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runa_cli.commands.options import Common, TimeoutOption, session_of, voice, with_common
+from runa_cli.commands.options import Command, Common, Options, TimeoutOption, gathering, session_of, with_common
+
+if TYPE_CHECKING:
+    from runa_cli.fields import Typed
 
 app = typer.Typer(help="Issue orders and read them.", no_args_is_help=True)
 
@@ -142,24 +145,43 @@ Results = Annotated[
 ]
 
 
+_INPUT: Options = {
+    "face_value": (FaceValue, None),
+    "email": (Email, None),
+    "quantity": (Quantity, None),
+    "product": (ProductCodes, None),
+    "product_template": (ProductTemplate, None),
+    "template_id": (TemplateId, None),
+    "recipient": (Recipient, None),
+    "currency": (CurrencyOption, None),
+    "fx": (Fx, False),
+    "description": (Description, None),
+    "metadata": (Metadata, None),
+    "file": (FileOption, None),
+    "file_format": (FormatOption, None),
+}
+
+
+def with_input(command: Command) -> Command:
+    """Give a command the options that describe gifts and orders; it receives them as its argument `typed`."""
+
+    def typed(
+        *, email: list[str] | None, product: list[str] | None, metadata: list[str] | None, **given: Any
+    ) -> "Typed":
+        from runa_cli.fields import Typed
+
+        return Typed(emails=tuple(email or ()), products=tuple(product or ()), metadata=tuple(metadata or ()), **given)
+
+    return gathering("typed", _INPUT, typed)(command)
+
+
 @app.command()
 @with_common
+@with_input
 def create(
     *,
     common: Common,
-    face_value: FaceValue = None,
-    email: Email = None,
-    quantity: Quantity = None,
-    product: ProductCodes = None,
-    product_template: ProductTemplate = None,
-    template_id: TemplateId = None,
-    recipient: Recipient = None,
-    currency: CurrencyOption = None,
-    fx: Fx = False,
-    description: Description = None,
-    metadata: Metadata = None,
-    file: FileOption = None,
-    file_format: FormatOption = None,
+    typed: "Typed",
     results: Results = None,
     batch: BatchName = None,
     again: Again = False,
@@ -182,43 +204,32 @@ def create(
     """
     from runa_cli import creating
 
-    creating.create(
-        creating.Wish(
-            voice=voice(common),
-            env_file=common.env_file,
-            flags={
-                "RUNA_ENV": common.env,
-                "RUNA_CURRENCY": currency,
-                "RUNA_TEMPLATE_ID": template_id,
-                "RUNA_MODE": mode,
-                "RUNA_TIMEOUT": timeout,
-                "RUNA_CONCURRENCY": concurrency,
-                "RUNA_RATE_LIMIT": rate_limit,
-                "RUNA_MAX_TOTAL": max_total,
-            },
-            face_value=face_value,
-            emails=tuple(email or ()),
-            quantity=quantity,
-            products=tuple(product or ()),
-            product_template=product_template,
-            recipient=recipient,
-            fx=fx,
-            description=description,
-            metadata=tuple(metadata or ()),
-            file=file,
-            file_format=file_format,
-            results=results,
-            batch=batch,
-            again=again,
-            idempotency_key=idempotency_key,
-            wait=wait,
-            stamp=not no_stamp,
-            dry_run=dry_run,
-            yes=yes,
-            confirm_total=confirm_total,
-            preflight=preflight,
+    with session_of(
+        common,
+        RUNA_CURRENCY=typed.currency,
+        RUNA_TEMPLATE_ID=typed.template_id,
+        RUNA_MODE=mode,
+        RUNA_TIMEOUT=timeout,
+        RUNA_CONCURRENCY=concurrency,
+        RUNA_RATE_LIMIT=rate_limit,
+        RUNA_MAX_TOTAL=max_total,
+    ) as session:
+        creating.create(
+            session,
+            creating.Wish(
+                typed=typed,
+                results=results,
+                batch=batch,
+                again=again,
+                idempotency_key=idempotency_key,
+                wait=wait,
+                stamp=not no_stamp,
+                dry_run=dry_run,
+                yes=yes,
+                confirm_total=confirm_total,
+                preflight=preflight,
+            ),
         )
-    )
 
 
 @app.command()
@@ -239,50 +250,15 @@ def get(
 
 @app.command()
 @with_common
-def estimate(
-    *,
-    common: Common,
-    face_value: FaceValue = None,
-    email: Email = None,
-    quantity: Quantity = None,
-    product: ProductCodes = None,
-    product_template: ProductTemplate = None,
-    template_id: TemplateId = None,
-    recipient: Recipient = None,
-    currency: CurrencyOption = None,
-    fx: Fx = False,
-    description: Description = None,
-    metadata: Metadata = None,
-    file: FileOption = None,
-    file_format: FormatOption = None,
-    timeout: TimeoutOption = None,
-) -> None:
+@with_input
+def estimate(*, common: Common, typed: "Typed", timeout: TimeoutOption = None) -> None:
     """Show what the same input would cost, item by item. Nothing is sent that moves money."""
-    from runa_cli import creating, estimating
+    from runa_cli import estimating
 
-    estimating.estimate(
-        creating.Wish(
-            voice=voice(common),
-            env_file=common.env_file,
-            flags={
-                "RUNA_ENV": common.env,
-                "RUNA_CURRENCY": currency,
-                "RUNA_TEMPLATE_ID": template_id,
-                "RUNA_TIMEOUT": timeout,
-            },
-            face_value=face_value,
-            emails=tuple(email or ()),
-            quantity=quantity,
-            products=tuple(product or ()),
-            product_template=product_template,
-            recipient=recipient,
-            fx=fx,
-            description=description,
-            metadata=tuple(metadata or ()),
-            file=file,
-            file_format=file_format,
-        )
-    )
+    with session_of(
+        common, RUNA_CURRENCY=typed.currency, RUNA_TEMPLATE_ID=typed.template_id, RUNA_TIMEOUT=timeout
+    ) as session:
+        estimating.estimate(session, typed)
 
 
 @app.command("list")
