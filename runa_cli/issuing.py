@@ -5,6 +5,7 @@ recorded, and only what is recorded and claimed is sent.
 """
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ class Issuing:
             batch = self._recorded(plan, asked, known)
             if batch is not None:
                 return batch, False
-            self._point_out_overlap(plan, asked)
+            self._weigh_overlap(plan, asked)
             self._consent(plan.sums, plan.item_count, asked.account, live=asked.live, yes=asked.consented)
             if preflight:
                 preflight(plan)
@@ -115,19 +116,31 @@ class Issuing:
             if batch is not None:
                 return batch, True
 
-    def _point_out_overlap(self, plan: Plan, asked: Asked) -> None:
-        """Say how much of a nameless file was issued before: an edited file is another one, and is issued whole."""
-        if asked.name is not None or asked.again or plan.source != "file":
+    def _weigh_overlap(self, plan: Plan, asked: Asked) -> None:
+        """Hold a new file against those issued before. Raises GuardRefused where gifts stand in both.
+
+        A file that grew is another file to the ledger, and its old rows would be paid again. A name, or `--again`, says
+        that this is meant; under a name it is still worth a note, for names are mistyped.
+        """
+        if asked.again or plan.source != "file":
             return
         counted, newest = 0, None
         for identities in plan.identities():
             found, batch = self.ledger.issued_before(asked.environment, identities)
             counted, newest = counted + found, batch or newest
-        if counted:
-            self.say(
-                f"Warning: {counted} of the {plan.item_count} gifts in this file were issued before, the last in batch"
-                f" {newest}; they are issued once more. A file that grows is issued once with --batch NAME."
-            )
+        if not counted or newest is None:
+            return
+        said = f"{counted} of the {plan.item_count} gifts in this file were issued before, the last in batch {newest}"
+        if asked.name is not None:
+            self.say(f"Note: {said}; batch {asked.name} issues them once more.")
+            return
+        raise GuardRefused(
+            f"{said}. Nothing was sent.",
+            f"`--batch {shlex.quote(newest)}` issues only the rows that are new to that batch. If all of it is meant"
+            " once more, add --again, or a --batch name of its own.",
+            Context(batch=newest),
+            code="duplicate",
+        )
 
     def _take_up(
         self, batch: Batch, plan: Plan, asked: Asked, fingerprint: str, preflight: Callable[[Plan], None] | None

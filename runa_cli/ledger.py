@@ -414,11 +414,11 @@ class Ledger:
             yield Recorded(row["id"], row["identity"], row["row"], row["item"], State(row["state"]), row["order_id"])
 
     def issued_before(self, environment: str, identities: Sequence[str]) -> tuple[int, str | None]:
-        """Count which of these gifts are issued already, or may be, and name the newest batch that holds one."""
+        """Count which of these gifts a file has issued, or may have, and name the newest batch that holds one."""
         row = self._select(
             "SELECT count(DISTINCT gift.identity) AS found, max(batch.id) AS newest FROM gift"  # noqa: S608 - only marks
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            " WHERE batch.environment = ? AND purchase.state NOT IN ('prepared', 'rejected')"
+            " WHERE batch.environment = ? AND batch.source = 'file' AND purchase.state NOT IN ('prepared', 'rejected')"
             f" AND gift.identity IN ({','.join('?' * len(identities))})",
             environment,
             *identities,

@@ -400,14 +400,37 @@ def test_gifts_of_different_currencies_and_countries_go_into_different_orders(
     assert Counter({2: 1, 1: 3}) == Counter(len(order["items"]) for order in orders_at(emulator))
 
 
-def test_a_file_without_a_name_that_grew_is_pointed_out(program: Program, emulate: Emulate) -> None:
-    """Only a name makes a growing file one thing; without it, the old rows would be paid again unnoticed."""
-    emulate()
+def test_a_file_without_a_name_that_grew_is_refused_and_the_name_of_its_batch_issues_what_is_new(
+    program: Program, emulate: Emulate
+) -> None:
+    """Only a name makes a growing file one thing; without it, the old rows would be paid again."""
+    emulator = emulate()
     rows = gifts(3)
     path = sheet(program.home / "gifts.csv", rows)
-    assert "" == program("order", "create", "--file", str(path), "-o", "csv").err
-    grown = sheet(path, [*rows, {**rows[0], "email": "new@example.com"}])
-    assert "3 of the 4 gifts in this file were issued before" in program("order", "create", "--file", str(grown)).err
+    command = ("order", "create", "--file", str(path))
+    assert 0 == program(*command).code
+    grown = [*rows, {**rows[0], "email": "new@example.com"}]
+    sheet(path, grown)
+    refused = program(*command, "--json")
+    assert (6, "duplicate", "not_issued") == (refused.code, refused.error["code"], refused.error["money"])
+    assert "3 of the 4 gifts in this file were issued before" in refused.error["message"]
+    assert 1 == posts(emulator)
+    ran = program(*command, "--batch", refused.error["batch"], "-o", "csv")
+    assert 0 == ran.code, ran.err
+    assert_each_once(emulator, rows_of(ran.out), 4)
+
+
+def test_again_or_a_name_says_that_a_file_that_grew_is_meant_whole(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    rows = gifts(2)
+    path = sheet(program.home / "gifts.csv", rows)
+    assert 0 == program("order", "create", "--file", str(path)).code
+    sheet(path, [*rows, {**rows[0], "email": "new@example.com"}])
+    assert 0 == program("order", "create", "--file", str(path), "--again").code
+    named = program("order", "create", "--file", str(path), "--batch", "december")
+    assert 0 == named.code
+    assert "Note: 3 of the 3 gifts in this file were issued before" in named.err
+    assert [2, 3, 3] == sorted(len(order["items"]) for order in orders_at(emulator))
 
 
 def test_the_results_may_not_replace_the_input(program: Program, emulate: Emulate) -> None:

@@ -385,7 +385,13 @@ class Issue(RuleBasedStateMachine):
                 done = tally.any(State.ABANDONED) or command.source == "file" or self.is_recent(tally, minutes=10)
                 if done and not command.again:
                     return None, True
-        return None, False
+        return None, not command.again and self.is_issued_in_another_file(command)
+
+    def is_issued_in_another_file(self, command: Command) -> bool:
+        held = (State.SENT, State.ACCEPTED, State.COMPLETED, State.FAILED, State.ABANDONED)
+        files = [wish for wish in self.wishes if wish.command.source == "file"]
+        issued = [self.desk.recorded(wish.batch_id, *held, shown=shown) for wish in files for shown in (True, False)]
+        return any(gift in recorded for recorded in issued for gift in command.gifts)
 
     def is_open(self, batch: Batch, tally: Tally, *, again: bool) -> bool:
         """Tell whether somebody who asks for the same cannot know yet that it is done."""
