@@ -326,7 +326,7 @@ complete -c runa -n '__runa_is emulator' -a reset -d 'Forget the emulator\'s ord
 complete -c runa -n '__runa_is emulator; and __runa_new --help' -l help -d 'Show this message and exit.'
 complete -c runa -n '__runa_in emulator serve; and __runa_new = --port' -l port -r -f -d '0 takes a free one.'
 complete -c runa -n '__runa_in emulator serve; and __runa_new = --host' -l host -r -f -d 'The address to listen on.'
-complete -c runa -n '__runa_in emulator serve' -l fault -r -f -d 'Misbehave; repeat.'
+complete -c runa -n '__runa_in emulator serve' -l fault -r -f -d 'Misbehave; repeat for more.'
 complete -c runa -n '__runa_in emulator serve; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
 complete -c runa -n '__runa_in emulator serve; and __runa_new = --env-file' -l env-file -r -F -d 'Settings file instead of ./.env.'
 complete -c runa -n '__runa_in emulator serve; and __runa_new = --output -o' -l output -r -f -a 'table json jsonl csv links' -d 'table, json, jsonl, csv or links.'

@@ -150,7 +150,7 @@ def said(reply: Reply) -> str:
 def describe(error: replies.ErrorBody) -> str:
     """Return Runa's own words about a refusal, with each detail's place."""
     details = "; ".join(f"{detail.path}: {detail.message}" for detail in error.details[:10])
-    return " ".join(filter(None, [error.message.strip(), details])) or error.type
+    return " ".join(filter(None, [error.message.strip(), details])).rstrip(".") or error.type
 
 
 def worth_asking_again(reply: Reply) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from runa_cli import output
@@ -28,11 +29,12 @@ from runa_cli.session import Session
 from runa_cli.tables import Column, Part, Summary, list_parts, summary_parts
 
 _COLUMNS = (
-    Column("Batch", keep=True),
-    Column("Created", keep=True),
+    Column("Batch", least=21),  # made-up names are that long
+    Column("In"),
+    Column("Created", least=10),
     Column("Gifts", number=True),
     Column("Total", number=True, keep=True),
-    Column("State", status=True, keep=True),
+    Column("State", status=True),
 )
 _FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
 _ORDER_COLUMNS = (
@@ -179,6 +181,8 @@ def _resume_all(session: Session, issuing: Issuing, *, yes: bool) -> None:
         except RunaError as error:
             trouble = error
         if trouble is not None:
+            if batch.name not in trouble.message:
+                trouble.message = f"Batch {batch.name}: {trouble.message}"
             troubles.append(trouble)
         if isinstance(trouble, Interrupted):
             break
@@ -201,7 +205,7 @@ def _raise_together(troubles: list[RunaError], batches: int) -> None:
         raise type(troubles[0])(sentences.lstrip(), troubles[0].hint, code=troubles[0].code, money=troubles[0].money)
     raise PartlyDone(
         f"{len(troubles)} of {batches} batches are not finished:\n{sentences}",
-        "Run the same command again.",
+        "Run the same command again; what needs a yes takes --yes.",
         money=Money.PARTIAL,
     )
 
@@ -220,8 +224,7 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
         f"Give up {len(doubtful)} order(s) with {gifts} gift(s) of batch {name}? They may have been issued; their links"
         " will not be fetched any more"
     )
-    if not yes and (session.ask is None or not session.ask(question + ".")):
-        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", Context(batch=name), code="not_confirmed")
+    _confirm(session, question, yes=yes, about=Context(batch=name))
     for order in doubtful:
         session.ledger.mark_abandoned(order, session.clock.now())
     session.talk.say(f"{len(doubtful)} order(s) of batch {name} are given up.")
@@ -240,11 +243,20 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
         session.talk.say(f"No settled batch is older than {older_than} days.")
         return
     question = f"Drop the links and addresses of {len(old)} batch(es)? They cannot be shown again"
-    if not yes and (session.ask is None or not session.ask(question + ".")):
-        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", code="not_confirmed")
+    _confirm(session, question, yes=yes)
     for batch in old:
         ledger.prune(batch, session.clock.now())
     session.talk.say(f"{len(old)} batch(es) pruned.")
+
+
+def _confirm(session: Session, question: str, *, yes: bool, about: Context | None = None) -> None:
+    """Make sure that somebody means it. Raises GuardRefused."""
+    if yes:
+        return
+    if session.ask is None:
+        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", about or Context(), code="not_confirmed")
+    if not session.ask(question + "."):
+        raise GuardRefused("Not confirmed. Nothing was changed.", None, about or Context(), code="not_confirmed")
 
 
 def _settled_before(tally: Tally, limit: datetime) -> bool:
@@ -311,7 +323,7 @@ def _batch_cells(batch: Batch, tally: Tally) -> list[str]:
 
 def _batch_row(batch: Batch, tally: Tally) -> list[str]:
     name, environment, created, _, gifts, total, state = _batch_cells(batch, tally)
-    return [f"{name} ({environment})" if environment != "live" else name, created, gifts, total, state]
+    return [name, environment, created, gifts, total, state]
 
 
 def _order_cells(order: Order) -> list[str]:
@@ -319,7 +331,7 @@ def _order_cells(order: Order) -> list[str]:
         str(order.position),
         order.order_id or "",
         str(order.item_count),
-        f"{order.total} {order.currency}",
+        money({order.currency: Decimal(order.total)}),
         str(order.state),
         order.error_text or "",
         order.idempotency_key,

@@ -66,16 +66,16 @@ def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
         _check_text(arguments)
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False, obj=clock)
         if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C outside of a batch
-            return _report(_interrupted(), arguments)
+            return _report(_interrupted(arguments), arguments)
         return result if isinstance(result, int) else 0
     except RunaError as error:
         return _report(error, arguments)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the help that it stands for is shown already
             return UsageMistake.exit_code
-        return _report(UsageMistake(_sentence(error), "`runa --help` and `runa COMMAND --help` tell more."), arguments)
+        return _report(UsageMistake(_sentence(error), _usage_hint(arguments)), arguments)
     except (KeyboardInterrupt, typer.Abort):
-        return _report(_interrupted(), arguments)
+        return _report(_interrupted(arguments), arguments)
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.ENOSPC}:
             return _report(_defect(error), arguments)
@@ -128,7 +128,15 @@ def _sentence(error: TyperException) -> str:
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
-def _interrupted() -> RunaError:
+def _usage_hint(arguments: Sequence[str]) -> str:
+    if arguments and arguments[0].startswith("-"):
+        return "Options stand after the command, as in `runa ping --env local`; `runa --help` shows the commands."
+    return "`runa --help` and `runa COMMAND --help` tell more."
+
+
+def _interrupted(arguments: Sequence[str]) -> RunaError:
+    if tuple(arguments[:2]) not in {("order", "create"), ("batch", "resume")}:
+        return Interrupted("Interrupted.")
     return Interrupted(
         "Interrupted.",
         "What was recorded is saved: the same command goes on where it stopped.",

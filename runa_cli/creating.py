@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import cast
 
 from runa_cli import intake, output, payload, products, settings
-from runa_cli.errors import ConfigurationError, InputError, LedgerUnusable, Money, OutputFailed, RunaError, UsageMistake
+from runa_cli.errors import (
+    ConfigurationError,
+    Context,
+    InputError,
+    LedgerUnusable,
+    Money,
+    OutputFailed,
+    RunaError,
+    UsageMistake,
+)
 from runa_cli.fields import Given, Typed
 from runa_cli.intake import Format
-from runa_cli.issuing import Asked, Issuing
+from runa_cli.issuing import Asked, Issuing, before_sending
 from runa_cli.output import Output
 from runa_cli.plan import Plan
 from runa_cli.preflight import Preflight
@@ -45,13 +54,17 @@ def create(session: Session, wish: Wish) -> None:
     """Issue what was typed, once. Raises the RunaError that the run stands for."""
     session.checked()
     _check_flags(wish)
-    with plan_of(session, wish.typed, stamp=wish.stamp) as plan:
+    with before_sending():
+        plan = plan_of(session, wish.typed, stamp=wish.stamp)
+    with plan:
         _check_one_order(wish, plan)
         asked = _asked(wish, session)
         _point_out(session, plan)
         if wish.dry_run:
             from runa_cli import rehearsal
 
+            if wish.preflight and (check := _preflight(wish, session, plan)):
+                check(plan)
             rehearsal.show(session, plan, asked)
         else:
             _issue(wish, session, plan, asked)
@@ -103,6 +116,7 @@ def show(
     out, verdict = session.output, run.verdict()
     out.hint = f"What is issued is recorded: `runa batch export {run.batch.name}` shows it."
     out.money = verdict.money if verdict else Money.ISSUED
+    out.context = Context(batch=run.batch.name)
     broken = _write(session, issuing, run, results, lines)
     if broken is None and not run.tally.any(State.PREPARED, State.SENT):
         try:
@@ -128,7 +142,9 @@ def _write(
     except OutputFailed as error:
         broken = error
     except LedgerUnusable as error:
-        broken = OutputFailed(f"The results could not be read again: {error.message}", out.hint, money=out.money)
+        broken = OutputFailed(
+            f"The results could not be read again: {error.message}", out.hint, out.context, money=out.money
+        )
     if results is not None:
         try:
             output.write_results(results, issuing.ledger, run.batch, out.money)

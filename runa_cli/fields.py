@@ -1,5 +1,6 @@
 """Flat fields, as flags and columns have them: the API's item that they describe, and the name of a place in it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -109,11 +110,20 @@ def _distribution(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(text: str) -> object:
-    """Return the amount in plain digits as a number; anything else stays text and is a mistake by itself."""
-    if text.isascii() and text.replace(".", "", 1).isdigit() and not text.startswith(".") and not text.endswith("."):
-        whole, dot, cents = text.partition(".")
-        return Number((whole.lstrip("0") or "0") + dot + cents)
-    return text
+    """Return the amount in plain digits as a number; anything else stays text and is a mistake by itself.
+
+    So does one with three decimals: where people write a comma for the point, 1.500 is fifteen hundred.
+    """
+    found = re.fullmatch(r"(-?)0*([0-9]+(?:\.[0-9]{1,2}|\.[0-9]{4,})?)", text, re.ASCII)
+    return Number("".join(found.groups())) if found else text
+
+
+def with_point(cell: str) -> str:
+    """Return a cell's amount with a decimal point where it has the comma that much of Europe writes.
+
+    Only where it cannot be read in two ways: a comma before three digits may stand for a thousand.
+    """
+    return re.sub(r"^([0-9]+),([0-9]{1,2})$", r"\1.\2", cell, flags=re.ASCII)
 
 
 def quantity(text: str | None, place: Place, mistakes: Mistakes) -> int:

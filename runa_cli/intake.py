@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal
 from pydantic import ValidationError
 
 from runa_cli import documents, fields, payload
-from runa_cli.fields import Given, JsonPlace, RowPlace, Where, flag_place, item_document
+from runa_cli.fields import Given, JsonPlace, RowPlace, Where, flag_place, item_document, with_point
 from runa_cli.mistakes import Mistakes, Place
 from runa_cli.payload import Item, Loc, OrderHead
 from runa_cli.plan import Plan
@@ -58,7 +58,7 @@ def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format 
     if kind is None:
         start = stream.read(documents.PEEK)
         kind, stream = _by_content(start), documents.rewound(start, stream)
-    plan = Plan(source="file", most_items=1 if given.mode == "sync" else payload.MOST_ITEMS)
+    plan = Plan(source="file", file=name, most_items=1 if given.mode == "sync" else payload.MOST_ITEMS)
     intake = _Intake(given, mistakes, plan)
     if kind == "csv":
         intake.add_sheet(Sheet(stream, name, mistakes))
@@ -120,7 +120,7 @@ class _Intake:
             return
         paying = currency or self._given.currency
         own = self._own_currency([item], where, ())
-        head = self._head(paying or own, description, where)
+        head = self._head(paying or own, description, where, item.codes)
         if head is None or not self._agree(own, head.payment_method.currency, where, ("payment_method", "currency")):
             return
         for _ in range(quantity):
@@ -143,14 +143,16 @@ class _Intake:
         self._mistakes.check()
         given = self._filling()
         for row in sheet.rows():
-            self._add_row(row, given)
+            self._add_row(row, given, decimal_comma=sheet.delimiter != ",")
 
-    def _add_row(self, row: SheetRow, given: Mapping[str, Any]) -> None:
+    def _add_row(self, row: SheetRow, given: Mapping[str, Any], *, decimal_comma: bool) -> None:
         own = {name: cell for name, cell in row.cells.items() if cell}
         if own.keys() & {"product", "product_template"}:
             given = {name: value for name, value in given.items() if name not in {"product", "product_template"}}
         cells = {**given, **own}
         where = RowPlace(row.place, frozenset({*given, "metadata"} - own.keys()))
+        if "face_value" in own and decimal_comma:
+            cells["face_value"] = with_point(own["face_value"])
         if isinstance(cells.get("product"), str):
             cells["product"] = [code.strip() for code in cells["product"].split("|")]
         if own.keys() >= {"product", "product_template"}:
@@ -212,7 +214,7 @@ class _Intake:
         present = [item for item in valid if item is not None]
         own = self._own_currency(present, where, ("items",))
         self._check_templates(present, where)
-        head = self._order_head(document, own, where)
+        head = self._order_head(document, own, where, [code for item in present for code in item.codes])
         if head is None or len(present) < len(valid):
             self._row += len(items)
             return
@@ -235,11 +237,13 @@ class _Intake:
             filled["distribution_method"] = {**method, "template_id": self._given.template_id}
         return filled
 
-    def _order_head(self, document: Mapping[str, Any], own: str | None, where: Where) -> OrderHead | None:
+    def _order_head(
+        self, document: Mapping[str, Any], own: str | None, where: Where, codes: list[str]
+    ) -> OrderHead | None:
         method = document.get("payment_method")
         currency = self._given.currency or own
         if method is None and currency is None:
-            self._mistakes.add(where(("payment_method",)), _UNTOLD_CURRENCY)
+            self._mistakes.add(where(("payment_method",)), _untold_currency(codes))
             return None
         head = {
             "payment_method": {"type": "ACCOUNT_BALANCE", "currency": currency} if method is None else method,
@@ -267,12 +271,12 @@ class _Intake:
             self._mistakes.add(where(loc), sentence)
         return None if broken else item
 
-    def _head(self, currency: str | None, description: str | None, where: Where) -> OrderHead | None:
+    def _head(self, currency: str | None, description: str | None, where: Where, codes: list[str]) -> OrderHead | None:
         key = (currency, description or self._given.description)
         if key in self._heads:
             return self._heads[key]
         if currency is None:
-            self._mistakes.add(where(("payment_method", "currency")), _UNTOLD_CURRENCY)
+            self._mistakes.add(where(("payment_method", "currency")), _untold_currency(codes))
             return None
         head = self._validated_head(
             {
@@ -373,7 +377,9 @@ class _Intake:
         return self._given.emails[0] if self._given.emails else None
 
 
-_UNTOLD_CURRENCY = "cannot be told from the products: check their codes, or say which balance pays with --currency"
+def _untold_currency(codes: list[str]) -> str:
+    named = ", ".join(sorted(set(codes))[:5]) or "a saved selection"
+    return f"cannot be told from {named}: check the code, or say which balance pays with --currency"
 
 
 def _country(item: Item) -> str:

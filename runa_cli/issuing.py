@@ -16,13 +16,13 @@ from runa_cli import payload, results
 from runa_cli.client import Client
 from runa_cli.clock import REAL, Clock
 from runa_cli.crew import Crew
-from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused, LedgerUnusable
+from runa_cli.errors import BatchBusy, Context, CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
 from runa_cli.governor import Governor
 from runa_cli.ledger import Ledger
 from runa_cli.mistakes import MOST_LISTED
 from runa_cli.plan import Plan
 from runa_cli.records import SETTLED, Batch, NewBatch, NewOrder, Recorded, State, Tally
-from runa_cli.runs import Run, money
+from runa_cli.runs import Run, gifts, money
 from runa_cli.settling import Progress, Say, Settler, Terms, renew
 from runa_cli.troubles import context, recorded_trouble
 
@@ -87,10 +87,12 @@ class Issuing:
         """
         check_total(plan.sums, asked)
         fingerprint = plan.fingerprint()
-        batch, fresh = self._admit(plan, asked, fingerprint, preflight)
+        with before_sending():
+            batch, fresh = self._admit(plan, asked, fingerprint, preflight)
         with self.claimed(batch):
             if not fresh:
-                batch = self._take_up(batch, plan, asked, fingerprint, preflight)
+                with before_sending():
+                    batch = self._take_up(batch, plan, asked, fingerprint, preflight)
             yield self.finish(batch)
 
     def _admit(
@@ -160,8 +162,6 @@ class Issuing:
                 plan.left_out(),
                 now=self.clock.now(),
             )
-        if not self.ledger.tally(batch).any(*UNFINISHED, State.REJECTED):
-            self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
         self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
         for order in self.ledger.orders(batch, [State.REJECTED]):
             if not order.own_key:
@@ -182,7 +182,7 @@ class Issuing:
         if order is None and named is None:
             other = None if asked.again or asked.name else self._by_content(plan, asked, known)
             if other is not None:
-                raise self._duplicate(other, "is recorded")
+                raise self._duplicate(other, self.ledger.tally(other))
             return None
         digests = [planned.body_sha256 for planned in plan.orders()]
         if order is None or [order.body_sha256] != digests or (named is not None and named.id != order.batch_id):
@@ -201,7 +201,7 @@ class Issuing:
             if self._goes_on(plan, batch, tally, again=asked.again):
                 return batch
             if not asked.again and self._is_duplicate(plan, batch, tally):
-                raise self._duplicate(batch, "was given up" if tally.any(State.ABANDONED) else "was issued")
+                raise self._duplicate(batch, tally)
         return None
 
     def _goes_on(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
@@ -225,12 +225,22 @@ class Issuing:
     def _settled_within(self, tally: Tally, time: timedelta) -> bool:
         return tally.settled_at is not None and self.clock.now() - tally.settled_at < time
 
-    def _duplicate(self, batch: Batch, what: str) -> GuardRefused:
+    def _duplicate(self, batch: Batch, tally: Tally) -> GuardRefused:
         order = next(self.ledger.orders(batch))
+        name = shlex.quote(batch.name)
+        if tally.any(State.ABANDONED):
+            became, hint = "was given up, and may have been issued,", f"`runa batch show {name}` tells more."
+        elif tally.any(State.COMPLETED):
+            became, hint = "was issued", f"`runa batch export {name}` shows its links again."
+        elif tally.any(State.FAILED):
+            became = "was ordered, and Runa reported it FAILED,"
+            hint = "Ask ordersupport@runa.io with the order's id before issuing it again."
+        else:
+            became, hint = "is recorded", f"`runa batch resume {name}` finishes it."
         return GuardRefused(
-            f"The same {what} on {batch.created_at.astimezone():%Y-%m-%d at %H:%M:%S} as batch {batch.name}."
+            f"The same {became} on {batch.created_at.astimezone():%Y-%m-%d at %H:%M:%S} as batch {batch.name}."
             " Nothing was sent.",
-            f"`runa batch export {batch.name}` shows its links again. If it is meant once more, add --again.",
+            f"{hint} If it is meant once more, add --again.",
             context(batch, order),
             code="duplicate",
         )
@@ -241,14 +251,14 @@ class Issuing:
         """Make sure that somebody wants live money to move."""
         if not live or yes:
             return
-        gifts = f"{items} {'gift' if items == 1 else 'gifts'}, {money(sums)}"
+        total = f"{gifts(items)}, {money(sums)}"
         if self.ask is None:
             raise GuardRefused(
-                f"Live money needs a yes: {gifts}, from account {account}. Nothing was sent.",
+                f"Live money needs a yes: {total}, from account {account}. Nothing was sent.",
                 "Without a terminal, add --yes, or --confirm-total with this total.",
                 code="not_confirmed",
             )
-        if not self.ask(f"Issue {gifts}, in live, from account {account}?"):
+        if not self.ask(f"Issue {total}, in live, from account {account}?"):
             raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
 
     def consent_to_key(self, batch: Batch, account: str, *, yes: bool) -> None:
@@ -289,10 +299,20 @@ class Issuing:
         finally:
             self.ledger.release(batch)
 
+    def _say_what_is_done(self, batch: Batch, tally: Tally) -> None:
+        """Tell what an earlier run has issued from what this one is about to send."""
+        done, left = tally.items[State.COMPLETED], sum(tally.items[state] for state in UNFINISHED)
+        if done and left:
+            self.say(f"Batch {batch.name} goes on: {gifts(done)} issued before, {gifts(left)} left.")
+        elif not left:
+            self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
+
     def finish(self, batch: Batch) -> Run:
         """Send and settle every unfinished order of a claimed batch."""
         run = Run(batch)
-        self.progress.begin(batch, self.ledger.tally(batch))
+        tally = self.ledger.tally(batch)
+        self._say_what_is_done(batch, tally)
+        self.progress.begin(batch, tally)
         for order in self.ledger.orders(batch, SETTLED):
             run.note(order, recorded_trouble(order, context(batch, order)))
             self.progress.settled(order)
@@ -325,6 +345,15 @@ class Issuing:
             run.tally = self.ledger.tally(batch)
             self.progress.end(run.tally)
         return run
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """Do what comes before the first order is sent: whoever interrupts it has moved no money. Raises Interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted. Nothing was sent.") from None
 
 
 def made_up_name(clock: Clock) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from runa_cli import jsontext, replies, results
-from runa_cli.errors import Money, OutputFailed
+from runa_cli.errors import Context, Money, OutputFailed
 from runa_cli.ledger import Ledger
 from runa_cli.records import Batch, Order, State
 from runa_cli.results import Line
@@ -35,6 +35,7 @@ class Output:
         self._stream = sys.stdout
         self.hint: str | None = None
         self.money = Money.NOT_ISSUED
+        self.context = Context()
 
     @property
     def is_terminal(self) -> bool:
@@ -116,7 +117,7 @@ class Output:
     def failed(self, reason: str, *, broken: bool = False) -> OutputFailed:
         """Return the error for output that could not be written."""
         kind = BrokenOutput if broken else OutputFailed
-        return kind(f"The output could not be written: {reason}.", self.hint, money=self.money)
+        return kind(f"The output could not be written: {reason}.", self.hint, self.context, money=self.money)
 
 
 def silence(stream: Any) -> None:
@@ -257,5 +258,8 @@ def write_results(path: Path, ledger: Ledger, batch: Batch, became: Money) -> No
             raise
     except OSError as error:
         raise OutputFailed(
-            f"The results could not be written to {path}: {error.strerror}.", hint, money=became
+            f"The results could not be written to {path}: {error.strerror}.",
+            hint,
+            Context(batch=batch.name),
+            money=became,
         ) from error

@@ -70,7 +70,7 @@ def shown(value: object) -> str:
 
 def _amount(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Decimal):
-        raise _complain(f"must be a number, found {shown(value)}")
+        raise _complain(f"must be a number, found {shown(value)}{_advice(value)}")
     if not value.is_finite() or value < LEAST_FACE_VALUE:
         raise _complain(f"must be at least {LEAST_FACE_VALUE}, found {shown(value)}")
     if value > MOST_FACE_VALUE:
@@ -78,6 +78,13 @@ def _amount(value: object) -> Decimal:
     if _decimals(value) > MOST_DECIMALS:
         raise _complain(f"must have at most {MOST_DECIMALS} decimal places, found {shown(value)}")
     return value
+
+
+def _advice(value: object) -> str:
+    """Say how an amount is written that somebody wrote in another way."""
+    if not isinstance(value, str) or not re.search("[0-9]", value) or re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", value):
+        return ""
+    return ": write 12.50 or 1500, with a point, without a separator of thousands or a currency"
 
 
 def _decimals(value: Decimal) -> int:

@@ -50,8 +50,11 @@ class PlannedOrder:
 class Plan:
     """The orders of one create, in their order. A context manager: its disk space goes with it."""
 
-    def __init__(self, *, source: str, shape: str = "list", most_items: int = MOST_ITEMS) -> None:
+    def __init__(
+        self, *, source: str, file: str | None = None, shape: str = "list", most_items: int = MOST_ITEMS
+    ) -> None:
         self.source = source
+        self.file = file  # its name, where there is one
         self.shape = shape
         self.columns: tuple[str, ...] = ()
         self.most_items = most_items

@@ -7,12 +7,13 @@ from typing import Any, Literal
 from runa_cli import jsontext, settings
 from runa_cli.issuing import UNSENT, Asked, check_total, leave_out_issued, made_up_name, new_orders
 from runa_cli.plan import Plan
-from runa_cli.records import HELD, Batch, NewOrder, Order, State
+from runa_cli.records import Batch, NewOrder, Order, State
 from runa_cli.runs import money
 from runa_cli.session import Session
 from runa_cli.settling import renewed
 from runa_cli.tables import Summary, summary_parts
 
+_ISSUED = (State.ACCEPTED, State.COMPLETED)
 EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs
 
 
@@ -29,6 +30,10 @@ def show(session: Session, plan: Plan, asked: Asked) -> None:
     """Show the plan; as JSON, the exact requests. Raises GuardRefused where a create would refuse."""
     check_total(plan.sums, asked)
     batch = _recorded(session, plan, asked)
+    if batch is not None and asked.name is None and not asked.again and _is_done(session, batch):
+        session.talk.say(
+            f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
+        )
     sendings = _sendings(session, plan, asked, batch)
     out = session.output
     if out.format == "json":
@@ -81,7 +86,9 @@ def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> 
     issued = "none"
     if batch is not None:
         tally = session.ledger.tally(batch)
-        issued = f"{sum(tally.items[state] for state in HELD)} items, {money(tally.sums(HELD))}, in batch {batch.name}"
+        count = sum(tally.items[state] for state in _ISSUED)
+        if count:
+            issued = f"{count} items, {money(tally.sums(_ISSUED))}, in batch {batch.name}"
     return Summary(
         "Dry run:",
         "nothing was sent or recorded",
@@ -91,7 +98,7 @@ def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> 
             ("Items", str(plan.item_count)),
             ("Total", money(plan.sums)),
             ("Already issued", issued),
-            ("To be sent", f"{orders} orders"),
+            ("To be sent", f"{orders} {'order' if orders == 1 else 'orders'}"),
         ],
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runa_cli import jsontext
-from runa_cli.records import Result
+from runa_cli.records import Result, State
 from runa_cli.safetext import defused
 
 COLUMNS = (
@@ -53,6 +53,9 @@ class Line:
         return [*map(defused, values), *map(defused, self.carried)]
 
 
+_REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
+
+
 def from_ledger(result: Result) -> Line:
     """Return the line of a recorded gift. The status is the payout's where there is one, else the order's state."""
     answered = result.issued or {}
@@ -63,7 +66,7 @@ def from_ledger(result: Result) -> Line:
         status=_text(_payout(answered).get("status")) or str(result.state),
         order_id=result.order_id or "",
         currency=result.currency,
-        error=result.error_text or "" if not answered else "",
+        error="" if answered else result.error_text or _REASONS.get(result.state, ""),
         carried=result.carried,
     )
 

@@ -18,6 +18,11 @@ def money(sums: Mapping[str, Decimal]) -> str:
     return " + ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
 
 
+def gifts(count: int) -> str:
+    """Return a number of gifts as a person writes it."""
+    return f"{count:,} {'gift' if count == 1 else 'gifts'}"
+
+
 @dataclass
 class Run:
     """Where a batch stands after a run, and the first troubles of its orders."""

@@ -177,7 +177,7 @@ class Settler:
                             attempts=attempts.count,
                             said=attempts.said,
                             url=self.client.endpoint.base_url,
-                            seconds=self.terms.timeout,
+                            seconds=self.clock.seconds() - attempts.started,
                         ),
                     )
 

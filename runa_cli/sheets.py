@@ -44,8 +44,14 @@ class Sheet:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         csv.field_size_limit(MOST_CELL)
         header_line = self._next_line()
-        self._delimiter = _delimiter(header_line)
-        self._reader = csv.reader(self._lines(header_line), delimiter=self._delimiter, strict=True)
+        told = re.fullmatch(r"sep=(.)\r?\n", header_line)  # Excel's own way to say it
+        self._above = 1 if told else 0  # lines above the header
+        if told:
+            header_line = self._next_line()
+        if header_line.startswith("PK\x03\x04"):
+            mistakes.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
+        self.delimiter = told[1] if told else _delimiter(header_line)
+        self._reader = csv.reader(self._lines(header_line), delimiter=self.delimiter, strict=True)
         self._meanings = self._header()
 
     @property
@@ -62,7 +68,7 @@ class Sheet:
         """Yield the rows that are not blank, numbered from 1."""
         row = 0
         while True:
-            line = self._reader.line_num + 1
+            line = self._above + self._reader.line_num + 1
             cells = self._next_row()
             if cells is None:
                 self._text.detach()  # the stream belongs to whoever opened it
@@ -88,7 +94,7 @@ class Sheet:
         meanings: list[tuple[str, bool]] = []
         for name in names:
             known = _known(name)
-            place = Place(file=self.name, line=1, column=name.strip() or "(no name)")
+            place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
             if known is None and (meant := _meant(name)):
                 self._mistakes.add(place, f"is one typo away from {meant}: rename it to {meant}, or to something else")
             if known is not None and (known, True) in meanings:
@@ -114,7 +120,7 @@ class Sheet:
         try:
             return next(self._reader, None)
         except csv.Error as error:
-            self._mistakes.stop(Place(file=self.name, line=self._reader.line_num), f"is not CSV: {error}")
+            self._mistakes.stop(Place(file=self.name, line=self._above + self._reader.line_num), f"is not CSV: {error}")
 
 
 def _delimiter(header: str) -> str:

@@ -1,7 +1,7 @@
 """What people look at: finished data in, renderables out.
 
 Ids and links are never cut or wrapped. Where a table with its links is wider than the terminal, each link gets a line
-of its own below its row.
+of its own below its row; where a list is, each of its cells does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,8 @@ _STATUS_STYLES = {
     **dict.fromkeys(("processing", "accepted", "prepared", "sent", "temporarily_degraded"), BUSY),
     **dict.fromkeys(("failed", "rejected", "abandoned", "cancelled", "expired", "temporarily_disabled"), BAD),
 }
-_GAP = 2
+_GAP = 2  # between the columns of a row that stands alone
+_FRAME_GAP = 3  # between those of a frame
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Column:
     style: str = ""
     status: bool = False
     keep: bool = False  # never wrapped
+    least: int = 8  # a narrower one that may wrap is no pleasure to read
 
 
 def status_text(status: str) -> Text:
@@ -93,10 +95,10 @@ def gift_parts(lines: Sequence[Line], width: int | None) -> Iterator[Part]:
         yield Part(table, whole=width is None)
         return
     columns = _columns(lines)
-    widths = _fitted([[cell.plain for cell in row] for row in map(_cells, lines)], columns, width)
+    widths = _fitted([[cell.plain for cell in row] for row in map(_cells, lines)], columns, width, _GAP)
     indent = widths[0] + _GAP
     yield Part(_row([Text(column.heading, style="bold") for column in columns], columns, widths))
-    yield Part(Text("─" * (sum(widths) + _GAP * (len(widths) - 1))))
+    yield Part(Text("─" * _span(widths, _GAP)))
     for line in lines:
         yield Part(_row(_cells(line), columns, widths))
         if line.payout_url:
@@ -105,18 +107,38 @@ def gift_parts(lines: Sequence[Line], width: int | None) -> Iterator[Part]:
 
 def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[Part]:
     """Yield a plain list."""
+    rows = list(rows)
+    widths: Sequence[int | None] = [None] * len(columns)
+    if width is not None:
+        widths = _fitted(rows, columns, width, _FRAME_GAP)
+        if _span(widths, _FRAME_GAP) > width:
+            yield from _cards(columns, rows)
+            return
     table = _frame()
-    for column in columns:
+    for column, fitted in zip(columns, widths, strict=True):
         table.add_column(
             column.heading,
             justify="right" if column.number else "left",
             style=column.style,
+            width=fitted,
             no_wrap=column.keep or width is None,
             overflow="ignore" if column.keep else "fold",
         )
     for row in rows:
         table.add_row(*(_cell(column, cell) for column, cell in zip(columns, row, strict=True)))
     yield Part(table, whole=width is None)
+
+
+def _cards(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[Part]:
+    """Yield a list that fits into no columns, a cell a line."""
+    longest = max(cell_len(column.heading) for column in columns)
+    for row in rows:
+        for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
+            if cell or not index:
+                heading = Text(
+                    ("  " if index else "") + column.heading.ljust(longest + (0 if index else 2)) + "  ", DIM
+                )
+                yield Part(heading.append_text(_cell(column, cell)), whole=True)
 
 
 def _cell(column: Column, cell: str) -> Text:
@@ -174,16 +196,26 @@ def _width(table: Table) -> int:
     return sum(widest) + 3 * (len(widest) - 1)
 
 
-def _fitted(rows: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> list[int]:
-    """Return column widths that fit: what may wrap gives way, the widest first."""
+def _fitted(rows: Sequence[Sequence[str]], columns: Sequence[Column], width: int, gap: int) -> list[int]:
+    """Return column widths that fit, if any do: what may wrap gives way, the widest first."""
     cells = [[column.heading for column in columns], *rows]
-    widths = [max(cell_len(row[index]) for row in cells if index < len(row)) for index in range(len(columns))]
-    while sum(widths) + _GAP * (len(widths) - 1) > width:
-        loose = [index for index, column in enumerate(columns) if not column.keep and widths[index] > 8]
+    widths = [
+        max(cell_len(printable(row[index])) for row in cells if index < len(row)) for index in range(len(columns))
+    ]
+    while _span(widths, gap) > width:
+        loose = [
+            index
+            for index, column in enumerate(columns)
+            if not column.keep and widths[index] > max(column.least, cell_len(column.heading))
+        ]
         if not loose:
             break
         widths[max(loose, key=widths.__getitem__)] -= 1
     return widths
+
+
+def _span(widths: Sequence[int | None], gap: int) -> int:
+    return sum(filter(None, widths)) + gap * (len(widths) - 1)
 
 
 def _row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Table:

@@ -19,7 +19,7 @@ from rich.text import Text
 from runa_cli import jsontext
 from runa_cli.errors import RunaError
 from runa_cli.records import SETTLED, Batch, Order, State, Tally
-from runa_cli.runs import money
+from runa_cli.runs import gifts, money
 from runa_cli.safetext import printable, printable_lines
 
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
@@ -160,7 +160,7 @@ class Lines(Silent):
         self._orders, self._items = sum(tally.orders.values()), sum(tally.items.values())
         self._last = time.monotonic()
         if self._orders > 1:
-            self._talk.say(f"Batch {batch.name}: {self._orders} orders, {self._items} gifts, {money(tally.sums())}.")
+            self._talk.say(f"Batch {batch.name}: {self._orders} orders, {gifts(self._items)}, {money(tally.sums())}.")
 
     def settled(self, order: Order) -> None:
         """Count the order, and say so now and then."""
@@ -195,7 +195,6 @@ class Bar(Silent):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} gifts"),
             TextColumn("{task.fields[said]}", markup=False),
             TimeRemainingColumn(),
             console=talk.console,
@@ -213,7 +212,7 @@ class Bar(Silent):
         self._several = self._orders > 1
         self._already = sum(tally.orders[state] for state in SETTLED)
         self._started = time.monotonic()
-        self._task = self._progress.add_task(self._described(), total=sum(tally.items.values()), said="")
+        self._task = self._progress.add_task(self._described(), total=sum(tally.items.values()), said=self._said())
         self._progress.start()
 
     def settled(self, order: Order) -> None:
@@ -221,12 +220,16 @@ class Bar(Silent):
         with self._lock:
             count(self._tally, order)
             settled = sum(self._tally.items[state] for state in SETTLED)
-            said = f"{money(self._tally.sums([State.COMPLETED]))} issued, {self._rate()}"
-            self._progress.update(self._task, description=self._described(), completed=settled, said=said)
+            self._progress.update(self._task, description=self._described(), completed=settled, said=self._said())
 
     def _described(self) -> str:
         done = sum(self._tally.orders[state] for state in SETTLED)
         return f"{done}/{self._orders} orders" if self._several else "Issuing"
+
+    def _said(self) -> str:
+        if not self._several:
+            return ""
+        return f"{money(self._tally.sums([State.COMPLETED]))} issued, {self._rate()}"
 
     def _rate(self) -> str:
         done = sum(self._tally.orders[state] for state in SETTLED) - self._already
@@ -255,7 +258,7 @@ def count(tally: Tally, order: Order) -> None:
 def summary(tally: Tally) -> str:
     """Say what a batch of several orders came to."""
     states = ", ".join(
-        f"{tally.orders[state]} {state} ({tally.items[state]} gifts, {money(tally.sums([state]))})"
+        f"{tally.orders[state]} {state} ({gifts(tally.items[state])}, {money(tally.sums([state]))})"
         for state in State
         if tally.orders[state]
     )

@@ -49,7 +49,7 @@ def out_of_time(batch: Batch, order: Order, *, attempts: int, said: str, url: st
     return _unfinished(
         batch,
         order,
-        f"The outcome of the order is unknown after {attempts} attempt(s) in {seconds:g} s:"
+        f"The outcome of the order is unknown after {attempts} attempt(s) in {seconds:.1f} s:"
         f" {said}. It may have been issued.",
     )
 

@@ -6,6 +6,7 @@ so none is followed; and the library's time limit counts for each read, so the w
 """
 
 import errno
+import http.client
 import queue
 import socket
 import threading
@@ -161,7 +162,8 @@ def _reason(error: BaseException) -> str:
     """Say what went wrong in a few words, without addresses of memory or the library's nesting."""
     inner: BaseException = error
     while True:
-        nested = [part for part in (*inner.args, getattr(inner, "reason", None)) if isinstance(part, BaseException)]
+        causes = (*inner.args, getattr(inner, "reason", None), inner.__cause__)
+        nested = [part for part in causes if isinstance(part, BaseException)]
         if not nested:
             break
         inner = nested[-1]
@@ -175,6 +177,8 @@ def _reason(error: BaseException) -> str:
         return "the answer timed out"
     if isinstance(inner, urllib3.exceptions.IncompleteRead) or "IncompleteRead" in type(inner).__name__:
         return "the answer was cut off"
+    if isinstance(inner, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror[0].lower() + inner.strerror[1:]
     text = str(inner)

@@ -288,7 +288,7 @@ def test_short_rows_are_filled_up_with_blank_cells() -> None:
         (
             "face_value,product",
             "10,FOO",
-            "column currency: cannot be told from the products: check their codes, or say which balance pays",
+            "column currency: cannot be told from FOO: check the code, or say which balance pays",
         ),
         ("face_value,product,quantity", "10,AMZ-US,1.5", "column quantity: must be a whole number from 1 to 100000,"),
         ("face_value,product,description", f"10,AMZ-US,{'x' * 129}", "column description: must have at most 128 ch"),
@@ -468,3 +468,31 @@ def test_a_mistake_of_a_row_is_named_by_its_column_even_where_a_flag_could_fill_
     assert ["stdin, line 2 (row 1), column face_value: must be at least 0.01, found 0."] == mistakes(
         lambda: read_csv(content, face_value="10", products=("AMZ-US",))
     )
+
+
+@pytest.mark.parametrize(("cell", "value"), [("12,50", "12.50"), ("7,5", "7.5"), ("12.50", "12.50")])
+def test_a_decimal_comma_is_a_point_where_a_comma_separates_nothing(cell: str, value: str) -> None:
+    (item,) = items(read_csv(f"face_value;email;product\n{cell};a@example.com;AMZ-US\n"))
+    assert value == item["face_value"].text
+
+
+@pytest.mark.parametrize("cell", ["1.500", "1,500", "1.234,50", "1'500", "12,50 €"])
+def test_what_may_be_a_thousand_is_not_guessed_at(cell: str) -> None:
+    (mistake,) = mistakes(lambda: read_csv(f"face_value;email;product\n{cell};a@example.com;AMZ-US\n"))
+    assert f'must be a number, found "{cell}": write 12.50 or 1500' in mistake
+
+
+def test_a_workbook_is_known_for_what_it_is() -> None:
+    (mistake,) = mistakes(lambda: read_csv(b"PK\x03\x04" + b"\x14\x00\x06\x00[Content_Types].xml"))
+    assert "stdin: is an Excel workbook: save it as CSV UTF-8." == mistake
+
+
+def test_excels_own_line_about_the_separator_is_heeded_and_counted() -> None:
+    content = "sep=;\r\nface_value;email;product\r\n10;a@example.com;AMZ-US\r\n0;b@example.com;AMZ-US\r\n"
+    (mistake,) = mistakes(lambda: read_csv(content))
+    assert mistake.startswith("stdin, line 4 (row 2), column face_value")
+
+
+def test_a_currency_that_cannot_be_told_names_the_code() -> None:
+    (mistake,) = mistakes(lambda: read_csv("face_value,product\n10,AMAZON\n"))
+    assert "cannot be told from AMAZON" in mistake

@@ -3,6 +3,7 @@
 import json
 import signal
 import sqlite3
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -285,3 +286,29 @@ def recorded_text(ledger: Path) -> str:
 def recorded_body(ledger: Path) -> object:
     """Return the last recorded order."""
     return json.loads(recorded_text(ledger))
+
+
+def test_a_failed_order_is_not_called_issued_when_it_is_asked_for_again(program: Program, emulate: Emulate) -> None:
+    emulate("failed@1")
+    assert 5 == program(*GIFT).code
+    refused = program(*GIFT, "--json")
+    assert 6 == refused.code
+    assert "reported it FAILED" in refused.error["message"]
+    assert "ordersupport@runa.io" in refused.error["hint"]
+
+
+def test_ctrl_c_before_anything_is_sent_says_so(program: Program, emulate: Emulate) -> None:
+    """Whoever thinks better of it while the input is still being typed has moved no money."""
+    emulator = emulate()
+    running = subprocess.Popen(
+        program.command("order", "create", "--file", "-", "--json"), stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=program.home, env=program.environment(),
+    )  # fmt: skip
+    assert running.stdin is not None
+    running.stdin.write("face_value,email,product\n" + "10,a@example.com,AMZ-US\n" * 20_000)
+    running.stdin.flush()  # returns once most of it is being read
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert 130 == running.returncode
+    assert "not_issued" == json.loads(err.splitlines()[-1])["error"]["money"]
+    assert 0 == posts(emulator)

@@ -243,3 +243,17 @@ def test_errors_are_json_when_the_environment_asks_for_json(program: Program) ->
     ran = program("ping", RUNA_OUTPUT="json")
     assert "no_key" == json.loads(ran.err)["error"]["code"]
     assert "--env local" in json.loads(ran.err)["error"]["hint"]
+
+
+@pytest.mark.parametrize("columns", [30, 50, 80, 120])
+def test_no_amount_or_state_of_a_list_is_lost_on_a_narrow_terminal(
+    program: Program, emulate: Emulate, columns: int
+) -> None:
+    emulator = emulate()
+    assert 0 == program(*TWO, "--batch", "bonus").code
+    (order,) = orders_at(emulator)
+    for command in (("batch", "list"), ("batch", "show", "bonus"), ("order", "list")):
+        shown = on_a_terminal(program, *command, columns=columns, NO_COLOR="1")
+        assert "20.00 USD" in shown
+        assert "completed" in shown.casefold()
+        assert command == ("batch", "list") or order["id"] in shown

@@ -18,18 +18,34 @@ def serve(
         int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.", show_default="8642")
     ] = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    fault: Annotated[list[str] | None, typer.Option("--fault", metavar="NAME@N", help="Misbehave; repeat.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME@N", help="Misbehave; repeat for more.")
+    ] = None,
 ) -> None:
-    """Serve the emulator until Ctrl-C, so that its payout links open. Prints its base URL, for RUNA_BASE_URL."""
+    """Serve the emulator until Ctrl-C, so that its payout links open. Prints its base URL, for RUNA_BASE_URL.
+
+    Faults of POST /order: lost-before, lost-after, cut-length, cut-close, unreadable, 102, 102-then-200, in-progress,
+    429, 429-retry-after, stored-5xx, stored-5xx-made, transient-5xx, 503-html, slow, dribble, foreign-order, shuffled,
+    failed, failed-bare, redirect; of GET /order/ID: get-500, get-429, get-lost, get-404; and clock+DAYS. NAME@2 is the
+    second request, NAME@2-4 a few, NAME@* all; slow:5 and dribble:0.1 set seconds.
+    """
     from runa_cli.emulator import __main__ as foreground
-    from runa_cli.emulator.server import DEFAULT_PORT
+    from runa_cli.emulator.server import DEFAULT_PORT, Emulator
+    from runa_cli.errors import ConfigurationError, UsageMistake
     from runa_cli.session import emulator_path
 
     path = emulator_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    faults = [part for name in fault or () for part in ("--fault", name)]
-    chosen = str(DEFAULT_PORT if port is None else port)
-    raise typer.Exit(foreground.main(["--db", str(path), "--host", host, "--port", chosen, *faults]))
+    chosen = DEFAULT_PORT if port is None else port
+    try:
+        emulator = Emulator(path, host=host, port=chosen, faults=fault or ())
+    except ValueError as unknown:
+        raise UsageMistake(f"--fault: {unknown}.") from unknown
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        emulator.start()
+    except foreground.UNUSABLE as unusable:
+        raise ConfigurationError(f"The emulator cannot start: {foreground.reason(unusable, chosen)}") from unusable
+    raise typer.Exit(foreground.run(emulator))
 
 
 @app.command()

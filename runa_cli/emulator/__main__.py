@@ -11,9 +11,11 @@ from pathlib import Path
 
 from runa_cli.emulator.server import Emulator
 
+UNUSABLE = (OSError, ValueError, OverflowError, sqlite3.Error)  # what a host, a port or a file may be
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the base URL, serve, and return 0, or 1 if it cannot start or a scripted fault was never met."""
+    """Serve what the arguments say and return 0, 1 if a scripted fault was never met, or 4 if it cannot start."""
     parser = _parser()
     wanted = parser.parse_args(arguments)
     try:
@@ -26,13 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except ValueError as unknown:
         parser.error(str(unknown))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: emulator.shutdown())
     try:
         emulator.start()
-    except (OSError, ValueError, sqlite3.Error) as unusable:
-        sys.stderr.write(f"The emulator cannot start: {_reason(unusable, wanted.port)}\n")
-        return 1
+    except UNUSABLE as unusable:
+        sys.stderr.write(f"The emulator cannot start: {reason(unusable, wanted.port)}\n")
+        return 4
+    return run(emulator)
+
+
+def run(emulator: Emulator) -> int:
+    """Print the base URL of a started emulator, serve until a signal, and return 0, or 1 for a fault never met."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: emulator.shutdown())
     with contextlib.closing(emulator):
         sys.stdout.write(f"{emulator.url}\n")
         sys.stdout.flush()
@@ -42,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if emulator.unhit_faults else 0
 
 
-def _reason(unusable: Exception, port: int) -> str:
+def reason(unusable: Exception, port: int) -> str:
+    """Say why an emulator cannot start."""
     if isinstance(unusable, OSError) and unusable.errno == errno.EADDRINUSE:
         return f"port {port} is taken; --port 0 takes a free one."
     return str(unusable)

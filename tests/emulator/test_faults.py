@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runa_cli.commands import emulator as emulator_command
 from runa_cli.emulator.faults import ORDER_FAULTS, READ_FAULTS, Faults
 from runa_cli.emulator.server import Emulator
 from tests.emulator.calls import KEY, Client, encoded, item, order
@@ -314,3 +316,8 @@ def test_closing_cuts_a_slow_answer_short(tmp_path: Path) -> None:
     emulator.close()
     assert time.monotonic() - started < 5
     read_all(connection)
+
+
+def test_the_help_of_serve_names_every_fault() -> None:
+    described = emulator_command.serve.__doc__ or ""
+    assert set(re.findall(r"[a-z0-9][a-z0-9-]+", described)) >= {*ORDER_FAULTS, *READ_FAULTS}

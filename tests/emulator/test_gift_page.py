@@ -298,8 +298,8 @@ def test_a_port_that_is_taken_is_one_sentence_that_says_what_to_do(program: Prog
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ran = program("emulator", "serve", "--port", str(port))
-    assert (1, "") == (ran.code, ran.out)
-    assert f"The emulator cannot start: port {port} is taken; --port 0 takes a free one.\n" == ran.err
+    assert (4, "") == (ran.code, ran.out)
+    assert f"Error: The emulator cannot start: port {port} is taken; --port 0 takes a free one.\n" == ran.err
 
 
 def test_the_help_names_the_port_that_links_lead_to(program: Program) -> None:

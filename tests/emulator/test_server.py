@@ -209,5 +209,5 @@ def test_the_command_names_the_faults_there_are(tmp_path: Path) -> None:
 def test_the_command_says_why_it_cannot_start(tmp_path: Path) -> None:
     with serving(tmp_path / "nowhere" / "emulator.db") as process:
         output, errors = process.communicate(timeout=10)
-    assert (process.returncode, output) == (1, "")
+    assert (process.returncode, output) == (4, "")
     assert re.fullmatch("The emulator cannot start: .*nowhere.*\n", errors)
