@@ -48,11 +48,16 @@ class Lookup:
             raise Unreachable("The time was over before all orders were looked at.", code="lookup_too_long")
         return left
 
+    def _since(self, sent: datetime) -> datetime:
+        """Return when the order was made at the earliest; sent in the future, it may be as old as Runa remembers."""
+        now = self._clock.now()
+        return now - KEY_MEMORY if sent > now else sent - self._reach
+
     def _ranked(self, order: Order) -> Iterator[str]:
         """Yield the ids worth a look, a page at a time, those of the same total first."""
         document = order.document
         currency, description = document["payment_method"]["currency"], document.get("description")
-        since = (order.first_sent_at or order.prepared_at) - self._reach
+        since = self._since(order.first_sent_at or order.prepared_at)
         total = Decimal(order.total)
         for page in self._client.pages("/order", "items", {"limit": LIST_PAGE}, seconds=self._left()):
             self._left()

@@ -140,17 +140,26 @@ class Settler:
             if isinstance(polled, Settled):
                 return polled
             order = self.ledger.mark_doubted(order)
-        if order.state is State.SENT and self._too_old(order):
-            return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order")
-        if order.state is State.SENT and order.same_errors >= SAME_SERVER_ERRORS:
-            # An earlier run took the error for a stored one. Should it have been an outage after all, one more sending
-            # under the same key ends it; a stored answer just comes back.
-            found = self._look_up(order, order.error_text or "")
-            if found.order.state is not State.SENT:
-                return found
         if order.state in {State.PREPARED, State.SENT}:
-            return self._send(order, attempts)
+            return self._known_to_runa(order) or self._send(order, attempts)
         return self._done(order)
+
+    def _known_to_runa(self, order: Order) -> Settled | None:
+        """Ask Runa for an order first, where sending it might pay twice or is of no use; None where it may be sent."""
+        match order.state:
+            case State.SENT if self._too_old(order.first_sent_at):
+                return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order")
+            case State.SENT if order.same_errors >= SAME_SERVER_ERRORS:
+                # An earlier run took the error for a stored one. Should it have been an outage after all, one more
+                # sending under the same key ends it; a stored answer just comes back.
+                found = self._look_up(order, order.error_text or "")
+                return found if found.order.state is not State.SENT else None
+            case State.PREPARED if self.batch.named and self._too_old(order.prepared_at):
+                # Never sent from here; but where the same batch was issued elsewhere, Runa may have forgotten its key
+                # by now, and would not see the duplicate any more.
+                return self._found(order, "it was recorded 29 days ago, and may have been issued elsewhere")
+            case _:
+                return None
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -255,9 +264,9 @@ class Settler:
     def _left(self, attempts: _Attempts) -> float:
         return max(0.1, self.terms.timeout - (self.clock.seconds() - attempts.started))
 
-    def _too_old(self, order: Order) -> bool:
-        """Tell whether Runa may have forgotten the key. Sent in the future, its age is anybody's guess."""
-        age = self.clock.now() - order.first_sent_at if order.first_sent_at is not None else timedelta(0)
+    def _too_old(self, since: datetime | None) -> bool:
+        """Tell whether Runa may have forgotten a key used since then. In the future, its age is anybody's guess."""
+        age = self.clock.now() - since if since is not None else timedelta(0)
         return not -CLOCK_SLIP < age < KEY_LIFETIME
 
     # --- what an answer proves -----------------------------------------------------------------------------------
@@ -372,15 +381,21 @@ class Settler:
 
     def _look_up(self, order: Order, reason: str) -> Settled:
         """Search Runa for an order whose fate its answers do not tell, and adopt it if it is there."""
+        nowhere = troubles.lost_sight(self.batch, order, reason, "No order at Runa bears its stamp.")
+        return self._found(order, reason) or Settled(order, nowhere)
+
+    def _found(self, order: Order, reason: str) -> Settled | None:
+        """Search Runa for an order and adopt it; None where Runa has none with its stamp."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
+        lookup = Lookup(self.client, self.terms.timeout, named=self.batch.named, clock=self.clock)
         try:
-            answer = Lookup(self.client, self.terms.timeout, named=self.batch.named, clock=self.clock).find(order)
+            answer = lookup.find(order)
         except RunaError as error:
             return Settled(
                 order, troubles.lost_sight(self.batch, order, reason, f"It could not be looked up: {error.message}")
             )
         if answer is None:
-            return Settled(order, troubles.lost_sight(self.batch, order, reason, "No order at Runa bears its stamp."))
+            return None
         taken = self._take(order, answer)
         if isinstance(taken, Uncertain):
             return Settled(

@@ -89,6 +89,30 @@ def test_a_named_batch_meets_runas_duplicate_check_after_the_ledger_was_lost(
     assert 1 == len(orders_at(emulator))
 
 
+def test_a_named_batch_recorded_long_ago_is_looked_up_before_it_is_sent_for_the_first_time(
+    program: Program, emulate: Emulate
+) -> None:
+    """Another machine may have issued it, and after 30 days Runa's duplicate check would not see that."""
+    emulator = emulate()
+    command = (*GIFT, "--batch", "bonus", "-o", "links")
+    assert 7 == program(*command, "--timeout", "0.5", RUNA_BASE_URL="http://127.0.0.1:9/v2").code
+    elsewhere = program(*command, RUNA_LEDGER=str(program.home / "elsewhere.db"))
+    age(program.ledger, timedelta(days=30))
+    ran = program(*command)
+    assert elsewhere.out == ran.out, ran.err
+    assert 1 == posts(emulator)
+    assert ["completed"] == program.states()
+
+
+def test_a_named_batch_recorded_long_ago_that_nobody_issued_is_sent(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    command = (*GIFT, "--batch", "bonus")
+    assert 7 == program(*command, "--timeout", "0.5", RUNA_BASE_URL="http://127.0.0.1:9/v2").code
+    age(program.ledger, timedelta(days=30))
+    assert 0 == program(*command).code
+    assert 1 == len(orders_at(emulator))
+
+
 def test_an_idempotency_key_stands_for_one_order(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     first = program(*GIFT, "--idempotency-key", "invoice-7", "-o", "links")
@@ -265,7 +289,10 @@ def test_a_file_of_settings_cannot_send_the_key_elsewhere(program: Program) -> N
 def age(ledger: Path, by: timedelta) -> None:
     """Move everything in the ledger into the past, as time itself would."""
     with sqlite3.connect(ledger) as connection:
-        for table, columns in (("batch", ("created_at", "shown_at")), ("purchase", ("first_sent_at", "settled_at"))):
+        for table, columns in (
+            ("batch", ("created_at", "shown_at")),
+            ("purchase", ("prepared_at", "first_sent_at", "settled_at")),
+        ):
             for column in columns:
                 for row, text in connection.execute(f"SELECT id, {column} FROM {table}").fetchall():
                     if text:
