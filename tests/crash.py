@@ -1,128 +1,277 @@
-"""The kill harness: SIGKILL at random instants of the real program, started again until it is done, and then counted.
+"""The kill harness: the real program is killed with SIGKILL, started again until it is done, and then counted.
 
-`python -m tests.crash --kills 20 --rows 10000` kills a batch; `--rows 1` kills single orders, one after the other. It
-prints what it counted and exits 1 if a gift is missing, doubled, or under another recipient.
+`python -m tests.crash --kills 500` does so to single orders, orders of several gifts and batches, with a new ledger and
+with one in use: just before the calls by which the program changes the disk, talks to Runa or shows something, one
+after the other, and at random instants. Where there are more such boundaries than kills for them, those come first at
+which one kind of call follows another; `--every` leaves none out. Many a run that goes on is killed too. `--rows 10000`
+takes one large batch instead.
+
+`python -m tests.crash --errors` breaks the disk instead: full from each boundary on that needs room, broken at each
+fsync. The program must tell the truth about the money, and finish when the disk is mended.
+
+As many cases run at a time as there are processors, each with an emulator and a home of its own. The exit code is 1,
+and the faults are listed, if a gift is missing, doubled or under another recipient, or a run ends as it should not.
 """
 
 import argparse
+import itertools
+import os
 import random
+import shutil
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from runa_cli.emulator.server import Emulator
-from tests.program import KEY, Program, orders_at
-from tests.sheets import gifts, links_by_address, rows_of, sheet
+from tests import faultpoints
+from tests.cases import Case, Count, Scenario, both
+from tests.faultpoints import NEVER, Boundary, Kind, edges, evenly
+from tests.program import GIFT, KEY, Program
+
+AT_BOUNDARIES = 0.5  # of the wanted kills; the others are for runs that go on, and for random instants
+KILLED_AGAIN = 0.4  # how likely a run that goes on is killed too
+FAULTS_ENOUGH = 20
+PROCESSING_SECONDS = 0.05  # over at the first poll, so that a run comes to the same boundaries each time
+SCENARIOS = (*both("one gift", 1), *both("one order of three gifts", 3), *both("batch of four orders", 8, 4))
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass
-class Harness:
-    """Starts, kills and counts."""
+class Course:
+    """How a run goes that nothing happens to: its boundaries, and the seconds from its start to the first and last."""
 
-    program: Program
-    emulator: Emulator
-    chance: random.Random
-    rows: int
-    kills: int = 0
-    runs: int = 0
-    faults: list[str] = field(default_factory=list)
+    scenario: Scenario
+    boundaries: Sequence[Boundary]
+    first: float
+    last: float
 
-    def kill(self, wanted: int) -> None:
-        """Issue batch after batch until the program was killed that often, and finish the last one too."""
-        number = 0
-        while self.kills < wanted:
-            command = self.command(number)
-            longest = self.seconds(*command, "--dry-run") + (1.5 if self.rows > 1 else 0.2)
-            while self.kills < wanted and self.killed(command, self.chance.uniform(0.1, longest)):
-                pass
-            self.check(number, command)
-            number += 1
+    def outrun(self, seconds: float) -> None:
+        """Learn that a whole run took less than that: the machine was busier when the first one was measured."""
+        self.first, self.last = self.first * seconds / self.last, seconds
 
-    def command(self, number: int) -> tuple[str, ...]:
-        """Return the command line of a batch of people of its own."""
-        rows = gifts(self.rows, first=number * self.rows)
-        if self.rows == 1:
-            flags = (
-                "--face-value",
-                rows[0]["face_value"],
-                "--email",
-                rows[0]["email"],
-                "--product",
-                rows[0]["product"],
-            )
-            return ("order", "create", *flags, "--quiet", "-o", "csv")
-        for row in rows:
-            row["description"] = ""
-        path = sheet(self.program.home / f"gifts{number}.csv", rows)
-        return ("order", "create", "--file", str(path), "--batch", f"batch {number}", "--quiet", "-o", "csv")
 
-    def seconds(self, *command: str) -> float:
-        """Return how long a run takes."""
-        started = time.monotonic()
-        self.program(*command)
-        return time.monotonic() - started
+@dataclass
+class Bench:
+    """Where cases are made, several at a time: a directory, the built shim, and a ledger that is in use."""
 
-    def killed(self, command: tuple[str, ...], seconds: float) -> bool:
-        """Start the program, kill it after a while, and tell whether it was still running."""
-        running = self.program.start(*command)
-        killer = threading.Timer(seconds, running.kill)
-        killer.start()
-        running.communicate()
-        killer.cancel()
-        self.runs += 1
-        self.kills += running.returncode == -9
-        return running.returncode == -9
+    directory: Path
+    library: Path
+    workers: int = 1
+    count: Count = field(default_factory=Count)
+    by_scenario: dict[Scenario, Count] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)  # of calls that runs make to which nothing happens
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def check(self, number: int, command: tuple[str, ...]) -> None:
-        """Run a batch to its end, and hold what it shows against what the emulator made."""
-        ran = self.program(*command)
-        self.runs += 1
-        if ran.code == 6:  # a single order that was shown before it could be killed is refused the second time
-            (batch,) = self.program("batch", "list", "--json").json[:1]
-            ran = self.program("batch", "export", batch["batch"], "-o", "csv")
+    @classmethod
+    def build(cls, directory: Path, *, workers: int = 1) -> "Bench":
+        """Build the shim and the ledger in use."""
+        bench = cls(directory, faultpoints.build(directory), workers)
+        used = directory / "used"
+        used.mkdir()
+        with Emulator(directory / "used.db") as emulator:
+            ran = program_at(emulator, used)(*GIFT)
         if ran.code != 0:
-            self.faults.append(f"batch {number} ended with exit {ran.code}: {ran.err.strip()}")
-        made = links_by_address(self.emulator)
-        shown = {row["email"]: row["payout_url"] for row in rows_of(ran.out)}
-        if len(shown) != self.rows:
-            self.faults.append(f"batch {number} shows {len(shown)} of {self.rows} gifts")
-        self.faults += [
-            f"{address} is shown {url} and has {made.get(address)}"
-            for address, url in shown.items()
-            if made.get(address) != [url]
-        ]
-        expected = (number + 1) * self.rows
-        if len(made) != expected or sum(map(len, made.values())) != expected:
-            self.faults.append(f"after batch {number} there are {sum(map(len, made.values()))} gifts, not {expected}")
+            raise RuntimeError(f"the ledger in use could not be made: {ran.err}")
+        return bench
+
+    @contextmanager
+    def case(self, scenario: Scenario) -> Iterator[Case]:
+        """Make a case, and add up what it came to."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.directory) as directory,
+            Emulator(Path(directory) / "account.db", processing_seconds=PROCESSING_SECONDS) as emulator,
+        ):
+            home = Path(directory) / "home"
+            home.mkdir()
+            if scenario.used:
+                shutil.copytree(self.directory / "used/.local", home / ".local")
+            case = Case(scenario, program_at(emulator, home), emulator, self.library)
+            try:
+                yield case
+            except ValueError as error:  # what should be JSON is none
+                case.fault(f"showed what cannot be read: {error}")
+        with self._lock:
+            for count in (self.count, self.by_scenario.setdefault(scenario, Count())):
+                count.add(case.count)
+
+    def course(self, scenario: Scenario, kind: Kind) -> Course:
+        """Return how a run goes, and where that kind of fault can hit it. Raises Blind."""
+        with self.case(scenario) as case:
+            started = time.monotonic()
+            _, boundaries = case.watch(kind)
+            case.finish()
+        faultpoints.check(boundaries, kind)
+        self.kinds.update(boundary.name for boundary in boundaries)
+        return Course(scenario, boundaries, boundaries[0].seconds - started, boundaries[-1].seconds - started)
+
+    def each(self, members: Iterable[A], do: Callable[[A], B]) -> list[B]:
+        """Do something with every member, several at a time."""
+        with ThreadPoolExecutor(self.workers) as workers:
+            return list(workers.map(do, members))
+
+
+def program_at(emulator: Emulator, home: Path) -> Program:
+    """Return the program that talks to an emulator. It writes no compiled modules, which the next run would not."""
+    env = {"RUNA_ENV": "local", "RUNA_API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
+    return Program(home, {**env, "RUNA_BASE_URL": emulator.url})
+
+
+# --- kills and faults ------------------------------------------------------------------------------------------------
+
+
+def kill(bench: Bench, scenarios: Sequence[Scenario], wanted: int | None, seed: int) -> str:
+    """Kill the program at least that often, or once at every boundary, and return what was counted."""
+    courses = bench.each(scenarios, lambda scenario: bench.course(scenario, "kill"))
+    places = chosen(courses, NEVER if wanted is None else round(wanted * AT_BOUNDARIES))
+
+    def at_boundary(place: tuple[Course, Boundary]) -> None:
+        course, boundary = place
+        with bench.case(course.scenario) as case:
+            case.strike("kill", boundary.number)
+            go_on(case, course, chance_of(seed, course, boundary.number))
+
+    bench.each(places, at_boundary)
+    kill_at_instants(bench, courses, wanted or 0, seed)
+    totals = {course.scenario: len(course.boundaries) for course in courses}
+    for scenario in scenarios:
+        sys.stdout.write(f"{scenario.name}: {kills_of(bench.by_scenario[scenario], totals[scenario])}\n")
+    return kills_of(bench.count, sum(totals.values()))
+
+
+def chosen(courses: Sequence[Course], most: int) -> list[tuple[Course, Boundary]]:
+    """Return boundaries to kill at: all if there are no more than that, or else those first that matter most."""
+    first = [(course, boundary) for course in courses for boundary in edges(course.boundaries)]
+    taken = {(course.scenario, boundary.number) for course, boundary in first}
+    rest = [
+        (course, boundary)
+        for course in courses
+        for boundary in course.boundaries
+        if (course.scenario, boundary.number) not in taken
+    ]
+    places = evenly(first, most)
+    return places + evenly(rest, most - len(places))
+
+
+def kill_at_instants(bench: Bench, courses: Sequence[Course], wanted: int, seed: int) -> None:
+    """Kill the program at random instants, scenario after scenario, until it was killed often enough."""
+    turns, lock = enumerate(itertools.cycle(courses)), threading.Lock()
+
+    def work(_: int) -> None:
+        while bench.count.kills < wanted and len(bench.count.faults) < FAULTS_ENOUGH:
+            with lock:
+                number, course = next(turns)
+            chance = chance_of(seed, course, -number)
+            with bench.case(course.scenario) as case:
+                seconds = instant(course, chance)
+                if not case.kill_after(seconds):
+                    course.outrun(seconds)
+                go_on(case, course, chance)
+
+    bench.each(range(bench.workers), work)
+
+
+def go_on(case: Case, course: Course, chance: random.Random) -> None:
+    """Run the command again until it is done, perhaps killed at other places too, and count."""
+    while chance.random() < KILLED_AGAIN:
+        if chance.random() < AT_BOUNDARIES:
+            case.kill_at(chance.randint(1, len(course.boundaries)))
+        else:
+            case.kill_after(instant(course, chance))
+    case.finish()
+
+
+def chance_of(seed: int, course: Course, number: int) -> random.Random:
+    """Return the chance of one case, which does not depend on what runs beside it."""
+    return random.Random(f"{seed} {course.scenario.name} {number}")  # noqa: S311 - repeatable, not secret
+
+
+def instant(course: Course, chance: random.Random) -> float:
+    """Return an instant at which there is something to interrupt, in seconds from the start of a run."""
+    return chance.uniform(course.first, course.last)
+
+
+def break_disks(bench: Bench, scenarios: Sequence[Scenario], most: int) -> str:
+    """Break the disk at no more than that many boundaries of each scenario and kind, and return what was counted."""
+    kinds: tuple[Kind, ...] = ("full", "sync")
+    asked = list(itertools.product(scenarios, kinds))
+    courses = bench.each(asked, lambda pair: bench.course(*pair))
+    places = [
+        (kind, course, boundary)
+        for (_, kind), course in zip(asked, courses, strict=True)
+        for boundary in evenly(course.boundaries, most)
+    ]
+
+    def at(place: tuple[Kind, Course, Boundary]) -> None:
+        kind, course, boundary = place
+        with bench.case(course.scenario) as case:
+            case.strike(kind, boundary.number)
+            case.finish()
+
+    bench.each(places, at)
+    for scenario in scenarios:
+        sys.stdout.write(f"{scenario.name}: {disk_faults_of(bench.by_scenario[scenario])}\n")
+    return disk_faults_of(bench.count)
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def kills_of(count: Count, boundaries: int) -> str:
+    """Say what kills came to."""
+    return (
+        f"{count.kills} kills ({count.at_boundaries} at boundaries, {len(count.boundaries)} of the {boundaries} there"
+        f" are; {count.at_instants} at random instants) {cases_of(count)}"
+    )
+
+
+def disk_faults_of(count: Count) -> str:
+    """Say what faults of the disk came to."""
+    ends = ", ".join(f"{number} with exit {code}" for code, number in sorted(count.ends.items()))
+    return f"{count.disk_faults} faults of the disk ({ends}) {cases_of(count)}"
+
+
+def cases_of(count: Count) -> str:
+    """Say what was run and counted."""
+    return (
+        f"in {count.runs} runs, {count.orders} orders with {count.gifts} gifts, {len(count.faults)} missing, doubled,"
+        " misplaced or untrue"
+    )
 
 
 def main() -> int:
     """Run the harness and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="how often the program is killed")
-    parser.add_argument("--rows", type=int, default=10_000, help="rows of each batch; 1: single orders")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed chooses the same instants")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=500, help="how often the program is killed at least")
+    parser.add_argument("--every", action="store_true", help="kill it once at every boundary instead")
+    parser.add_argument("--errors", action="store_true", help="break the disk instead")
+    parser.add_argument("--most", type=int, default=10_000, help="break it at most so often a scenario and kind")
+    parser.add_argument("--rows", type=int, help="rows of one large batch, instead of small orders and batches")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed chooses the same places")
     wanted = parser.parse_args()
+    scenarios = both(f"batch of {wanted.rows:,} rows", wanted.rows, 1) if wanted.rows else SCENARIOS
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        home = Path(directory) / "home"
-        home.mkdir()
-        with Emulator(Path(directory) / "account.db", processing_seconds=0.2) as emulator:
-            program = Program(home, {"RUNA_BASE_URL": emulator.url, "RUNA_ENV": "local", "RUNA_API_KEY": KEY})
-            chance = random.Random(wanted.seed)  # noqa: S311 - repeatable, not secret
-            harness = Harness(program, emulator, chance, wanted.rows)
-            harness.kill(wanted.kills)
-            orders = orders_at(emulator)
-    made = sum(len(order["items"]) for order in orders)
+        bench = Bench.build(Path(directory), workers=os.cpu_count() or 1)
+        if wanted.errors:
+            total = break_disks(bench, scenarios, wanted.most)
+        else:
+            total = kill(bench, scenarios, None if wanted.every else wanted.kills, wanted.seed)
     sys.stdout.write(
-        f"{harness.kills} kills in {harness.runs} runs, {len(orders)} orders with {made} gifts,"
-        f" {len(harness.faults)} missing, doubled or misplaced; {time.monotonic() - started:.0f} s\n"
+        f"{total}; at {len(bench.kinds & bench.count.kinds)} of {len(bench.kinds)} kinds of calls,"
+        f" {bench.count.unreached} boundaries not come to; {bench.workers} cases at a time,"
+        f" {time.monotonic() - started:.0f} s\n"
     )
-    sys.stdout.writelines(f"{fault}\n" for fault in harness.faults[:20])
-    return 1 if harness.faults else 0
+    sys.stdout.writelines(f"{fault}\n" for fault in bench.count.faults[:FAULTS_ENOUGH])
+    return 1 if bench.count.faults else 0
 
 
 if __name__ == "__main__":

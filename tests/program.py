@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runa_cli.emulator.server import Emulator
 
@@ -72,10 +72,10 @@ class Program:
         )  # fmt: skip
         return Ran(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
-    def start(self, *arguments: str, **env: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, stdout: int | IO[str] = subprocess.PIPE, **env: str) -> "subprocess.Popen[str]":
         """Start the program and leave it running."""
         return subprocess.Popen(
-            self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.home,
+            self.command(*arguments), stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=self.home,
             env=self.environment(**env),
         )  # fmt: skip
 

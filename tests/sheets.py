@@ -2,7 +2,9 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from runa_cli.emulator.server import Emulator
 from tests.program import orders_at
@@ -40,8 +42,13 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 def links_by_address(emulator: Emulator) -> dict[str, list[str]]:
     """Return the links that Runa made for each address."""
+    return links_in(orders_at(emulator))
+
+
+def links_in(orders: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the links of orders for each address."""
     links: dict[str, list[str]] = {}
-    for order in orders_at(emulator):
-        for item in order["items"]:
+    for order in orders:
+        for item in order.get("items", ()):  # while it is processed, an order shows none
             links.setdefault(item["distribution_method"]["email_address"], []).append(item["payout"]["url"])
     return links
