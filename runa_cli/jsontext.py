@@ -25,6 +25,20 @@ UNSAFE = {
     )
     for code in range(first, last + 1)
 }
+# Further marks that turn or hide text. Only what is shown escapes them: the bytes of an order and its key come from
+# `dumps`, and another escape there would be another order to Runa.
+UNSEEN = {
+    code: json.dumps(chr(code))[1:-1]
+    for first, last in (
+        (0x061C, 0x061C),
+        (0x180E, 0x180E),
+        (0x2060, 0x2064),
+        (0x206A, 0x206F),
+        (0xFFF9, 0xFFFB),
+        (0xE0000, 0xE007F),
+    )
+    for code in range(first, last + 1)
+}
 _ANY_UNSAFE = re.compile(f"[{''.join(map(re.escape, map(chr, UNSAFE)))}]")
 
 
@@ -71,6 +85,12 @@ def dumps(value: object, *, indent: int | None = None) -> str:
     """Write a value as JSON: numbers as they came, text readable, nothing a terminal would act on."""
     text = _text(value, indent, 0)
     return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
+
+
+def shown(value: object, *, indent: int | None = None) -> str:
+    """Write a value as JSON for somebody to look at."""
+    text = dumps(value, indent=indent)
+    return text if text.isascii() else text.translate(UNSEEN)
 
 
 def _text(value: object, indent: int | None, level: int) -> str:

@@ -4,9 +4,12 @@ SQLite in WAL mode with `synchronous=FULL`: once a call returns, what it wrote s
 the machine. No transaction is held while a socket is open. The API key never comes here.
 """
 
+import errno
 import os
 import sqlite3
+import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -107,17 +110,20 @@ class Ledger:
     """The open journal. Every method commits before it returns. Raises LedgerUnusable throughout."""
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()  # two names of one file must lead to one file of claims
+        with _explained(path):
+            _check_link(path)
+        path = Path(os.path.realpath(path))  # two names of one file must lead to one file of claims
         self.path = path
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _explained(path):
-            _create_private(path)
+            mode = _create_private(path)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             try:
                 self._connection.row_factory = sqlite3.Row
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                _check_as_found(self._connection, path, mode)
+                _write_ahead(self._connection)
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 _migrate(self._connection, path)
@@ -537,27 +543,79 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _create_private(path: Path) -> None:
-    """Make the file for its owner alone before SQLite opens it: SQLite itself would leave it open to the umask."""
+def _check_link(path: Path) -> None:
+    """Make sure that a link leads to a ledger: a new one in its place would know nothing of what was issued."""
+    if path.is_symlink() and not path.exists():
+        raise LedgerUnusable(
+            f"The ledger {path} is a link that leads nowhere ({path.readlink()}).",
+            hint="Bring back what it led to. To begin a new ledger, name its file itself in RUNA_LEDGER.",
+        )
+
+
+def _create_private(path: Path) -> int:
+    """Make the file for its owner alone before SQLite opens it: SQLite itself would leave it open to the umask.
+
+    Returns the mode that it had.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if os.fstat(handle).st_mode & 0o077:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):  # a device would lose its permissions for everybody
+            raise OSError(errno.EINVAL, "It is no file")
+        if mode & 0o077:
             os.fchmod(handle, 0o600)
+        return stat.S_IMODE(mode)
     finally:
         os.close(handle)
+
+
+def _check_as_found(connection: sqlite3.Connection, path: Path, mode: int) -> None:
+    """Check whose file it is before anything in it changes, and give another program's file its mode back."""
+    try:
+        _check_ours(connection, path)
+    except BaseException:
+        if mode & 0o077:
+            path.chmod(mode)
+        raise
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Make sure that the file is empty, or a ledger this program knows."""
+    # In this order: tables that are there were committed together with their version.
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise LedgerUnusable(
+            f"The ledger {path} was written by a newer runa (its version is {version}, this program knows"
+            f" {len(MIGRATIONS)}).",
+            hint="Install the newer runa here too.",
+        )
+    if tables and not (version and tables >= {"batch", "purchase", "gift"}):
+        raise LedgerUnusable(
+            f"{path} is a database of another program.", hint="Name a file of its own for the ledger in RUNA_LEDGER."
+        )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Choose the journal mode; unlike every other statement, this one does not wait for other processes by itself."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        _check_ours(connection, path)  # another process may have migrated it since
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            raise LedgerUnusable(
-                f"The ledger {path} was written by a newer runa (its version is {version}, this program knows"
-                f" {len(MIGRATIONS)}).",
-                hint="Install the newer runa here too.",
-            )
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             for statement in script.split(";"):
                 connection.execute(statement)

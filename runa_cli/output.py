@@ -17,6 +17,7 @@ from runa_cli.ledger import Ledger
 from runa_cli.records import Batch, Order, State
 from runa_cli.results import Line
 from runa_cli.runs import money
+from runa_cli.safetext import printable
 from runa_cli.tables import Part, Summary, order_parts
 
 _SHOWN = (State.COMPLETED, State.ACCEPTED, State.FAILED)
@@ -69,9 +70,9 @@ class Output:
             raise self._failed(error) from error
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write lines as they come. Raises OutputFailed."""
+        """Write lines as they come; a link or a name that could command a terminal is escaped. Raises OutputFailed."""
         for line in lines:
-            self.text(line + "\n")
+            self.text(printable(line) + "\n")
 
     def parts(self, parts: Iterable[Part]) -> None:
         """Write what a table is made of. Raises OutputFailed."""
@@ -93,20 +94,20 @@ class Output:
 
     def json(self, value: object) -> None:
         """Write one document. Raises OutputFailed."""
-        self.text(jsontext.dumps(value, indent=2) + "\n")
+        self.text(jsontext.shown(value, indent=2) + "\n")
 
     def json_list(self, values: Iterable[object]) -> None:
         """Write one document that is a list, a member at a time. Raises OutputFailed."""
         separator = "["
         for value in values:
-            text = jsontext.dumps(value, indent=2).replace("\n", "\n  ")
+            text = jsontext.shown(value, indent=2).replace("\n", "\n  ")
             self.text(f"{separator}\n  {text}")
             separator = ","
         self.text("[]\n" if separator == "[" else "\n]\n")
 
     def json_line(self, value: object) -> None:
         """Write one value on a line of its own, at once. Raises OutputFailed."""
-        self.text(jsontext.dumps(value) + "\n")
+        self.text(jsontext.shown(value) + "\n")
         self.flush()
 
     def _failed(self, error: Exception) -> OutputFailed:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import platformdirs
-
 from runa_cli import jsontext, replies, settings, shelves
 from runa_cli.client import LIST_PAGE
 from runa_cli.errors import RequestRefused
 from runa_cli.payload import digest
+from runa_cli.results import csv_lines
+from runa_cli.safetext import defused
 from runa_cli.session import Session
 from runa_cli.shelves import Shelf, text
 from runa_cli.tables import Column, Summary, summary_parts
@@ -90,7 +90,7 @@ def _path(session: Session) -> Path:
     """Return where the copy for this account is: key prefix and address tell accounts apart."""
     where = f"{session.settings.account} {settings.request_url(session.settings) or ''}"
     name = f"catalogue-{session.environment}-{digest(where.encode())[:12]}.json"
-    return Path(platformdirs.user_cache_path("runa", appauthor=False)) / name
+    return settings.cache_directory() / name
 
 
 def _read(path: Path, now: datetime) -> tuple[datetime, list[dict[str, Any]]] | None:
@@ -154,7 +154,8 @@ def show_names(session: Session, path: str, member: str) -> None:
             for entry in _list(document, member):
                 out.json_line(entry)
         case "csv":
-            out.lines([member, *names])
+            for line in csv_lines([member], ([defused(name)] for name in names)):
+                out.text(line)
         case _:
             out.lines(names)
     out.flush()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from runa_cli import jsontext, settings
@@ -48,7 +49,7 @@ def show(session: Session, plan: Plan, asked: Asked) -> None:
 
 def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
     """Return the batch in which this was asked for before; where its input was edited, with what it issued left out."""
-    if not session.settings.ledger.value.exists():
+    if not _is_there(session.settings.ledger.value):
         return None
     if asked.name is None:
         return next(iter(session.ledger.batches_with(asked.environment, plan.fingerprint())), None)
@@ -56,6 +57,17 @@ def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
     if batch is not None and batch.fingerprint != plan.fingerprint():
         leave_out_issued(session.ledger, batch, plan)
     return batch
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether anything is at a path; what cannot be told is left to whoever opens it."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[Sending]:

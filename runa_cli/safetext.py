@@ -3,13 +3,13 @@
 import re
 import unicodedata
 
-from runa_cli.jsontext import UNSAFE
+from runa_cli.jsontext import UNSAFE, UNSEEN
 
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 # What spreadsheets take for the start of a formula, and the full-width forms that some of them fold to it.
 _FORMULA_STARTS = frozenset({"=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"})
 # Line breaks and tabs are part of a cell; what turns text around or commands a terminal is not.
-_CONTROLS = UNSAFE | {code: f"\\x{code:02x}" for code in range(0x20) if chr(code) not in "\t\n\r"}
+_CONTROLS = UNSAFE | UNSEEN | {code: f"\\x{code:02x}" for code in range(0x20) if chr(code) not in "\t\n\r"}
 
 
 def printable(text: str) -> str:

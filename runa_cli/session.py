@@ -2,8 +2,8 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,15 +97,9 @@ class Session:
     def _start_emulator(self) -> str:
         from runa_cli.emulator.server import DEFAULT_PORT, Emulator  # only here, for it costs as much as a command
 
-        path = emulator_path()
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with emulator_data() as path:
             # It ends with the command; its links open where `runa emulator serve` listens.
             return self._stack.enter_context(Emulator(path, links=f"http://127.0.0.1:{DEFAULT_PORT}")).url
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(
-                f"The emulator cannot keep its data in {path}: {error}.", "`runa emulator reset` starts it afresh."
-            ) from error
 
     def issuing(self, *, wait: bool = True, progress: Progress | None = None) -> Issuing:
         """Return what issues batches in this session."""
@@ -136,6 +130,14 @@ class Session:
         return self.talk.ask if readable and self.talk.is_terminal else None
 
 
-def emulator_path() -> Path:
-    """Return where the embedded emulator keeps its account."""
-    return configuration.data_directory() / "emulator.db"
+@contextmanager
+def emulator_data() -> Iterator[Path]:
+    """Give the file in which the emulator keeps its account. Raises ConfigurationError where that cannot be used."""
+    path = configuration.data_directory() / "emulator.db"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield path
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigurationError(
+            f"The emulator cannot keep its data in {path}: {error}.", "`runa emulator reset` starts it afresh."
+        ) from error

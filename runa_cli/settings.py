@@ -256,13 +256,13 @@ def _clean_key(text: str, name: str, source: _Source) -> ApiKey | None:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what is not wrong but should be known: a key file that others can read."""
-    path = Path(settings.api_key.origin.partition(" (RUNA_API_KEY_FILE")[0])
-    if "RUNA_API_KEY_FILE" not in settings.api_key.origin or not path.is_file():
+    """Return what is not wrong but should be known: a file with the key that others can read."""
+    origin, by_name, _ = settings.api_key.origin.partition(" (RUNA_API_KEY_FILE")
+    path = Path(origin)
+    if origin in {"environment", ORIGIN_DEFAULT} or not path.is_file() or not stat.S_IMODE(path.stat().st_mode) & 0o077:
         return []
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return [f"The key file {path} can be read by others: chmod 600 {path}"]
-    return []
+    named = f"key file {path}" if by_name else f"settings file {path} holds the key and"
+    return [f"The {named} can be read by others: chmod 600 {path}"]
 
 
 def _environment(source: _Source, key: Setting[ApiKey | None]) -> Setting[Environment | None]:
@@ -318,8 +318,22 @@ def _ledger(source: _Source) -> Setting[Path]:
 
 
 def data_directory() -> Path:
-    """Return the directory where this program keeps a user's data."""
-    return Path(platformdirs.user_data_path("runa", appauthor=False))
+    """Return the directory where this program keeps a user's data. Raises ConfigurationError."""
+    return _directory(platformdirs.user_data_path, "XDG_DATA_HOME")
+
+
+def cache_directory() -> Path:
+    """Return the directory where this program keeps what it can fetch again. Raises ConfigurationError."""
+    return _directory(platformdirs.user_cache_path, "XDG_CACHE_HOME")
+
+
+def _directory(of_user: Callable[..., Path], variable: str) -> Path:
+    try:
+        return of_user("runa", appauthor=False)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "This user has no home directory.", f"Export HOME, or {variable} with a directory that only you can read."
+        ) from error
 
 
 def _path(text: str) -> Path:

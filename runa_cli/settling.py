@@ -127,8 +127,8 @@ class Settler:
             settled = self._advance(order)
         except LedgerUnusable as error:
             settled = Settled(order, troubles.reply_not_recorded(self.batch, order, error))
-        except Exception as error:  # a defect in one order must not take the others along
-            log.exception("order %d", order.position)
+        except Exception as error:  # noqa: BLE001 - a defect in one order must not take the others along
+            log.info("order %d: %s", order.position, troubles.way_to(error))
             settled = Settled(order, troubles.defect(self.batch, order, error))
         self.progress.settled(settled.order)
         return settled

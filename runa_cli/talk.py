@@ -87,7 +87,7 @@ class Talk:
     def error(self, error: RunaError) -> None:
         """Say what went wrong: one paragraph, or one line of JSON."""
         if self._as_json:
-            self._stream.write(jsontext.dumps(error.as_dict()) + "\n")
+            self._stream.write(jsontext.shown(error.as_dict()) + "\n")
             self._stream.flush()
             return
         self._print(Text.assemble(("Error: ", "bold red"), printable_lines(error.message)))

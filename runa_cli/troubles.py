@@ -138,6 +138,12 @@ def where(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
+def way_to(error: Exception) -> str:
+    """Return the calls that led to a defect; its own text may hold a key or a link, and no log line does."""
+    calls = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at " + ", ".join(f"{Path(call.filename).name}:{call.lineno}" for call in calls)
+
+
 def recorded_trouble(order: Order, about: Context) -> RunaError | None:
     """Return the error that a settled order stands for; None where it is completed."""
     if order.state is State.FAILED:

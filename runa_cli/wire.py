@@ -7,6 +7,7 @@ so none is followed; and the library's time limit counts for each read, so the w
 
 import errno
 import http.client
+import os
 import queue
 import socket
 import threading
@@ -23,6 +24,7 @@ from runa_cli.answers import NoAnswer, NotConnected, Reply
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 45.0  # Runa's gateway itself gives up at about 30 s
 MOST_BYTES = 1 << 26
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 T = TypeVar("T")
 
@@ -54,6 +56,7 @@ def exchange(request: Request, *, seconds: float, now: Callable[[], datetime]) -
 def _send(request: Request, read_seconds: float, line: "_Line", now: Callable[[], datetime]) -> Reply:
     with requests.Session() as session:
         session.trust_env = not request.direct
+        session.verify = _authorities()
         for scheme in ("http://", "https://"):
             session.mount(scheme, _WatchedAdapter(line))
         with session.request(
@@ -67,6 +70,14 @@ def _send(request: Request, read_seconds: float, line: "_Line", now: Callable[[]
             auth=_no_netrc,
         ) as response:
             return Reply(response.status_code, _read(response), response.headers, now())
+
+
+def _authorities() -> str | bool:
+    """Return whose certificates are trusted: the library's authorities, or those that the machine's variables name.
+
+    The library reads only some of these variables, and none for a server that must not be reached through a proxy.
+    """
+    return next(filter(None, map(os.environ.get, CA_VARIABLES)), True)
 
 
 class _Line:

@@ -1,5 +1,6 @@
 """What every test starts from: a program with an empty home, and emulators that end with the test."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.program import KEY, Program
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts with `&`
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Emulate = Callable[..., Emulator]
 

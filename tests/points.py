@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+Action = Callable[[FrameType, Any], None]  # takes the function's frame, and its result where it returns
 
-def watch(actions: Mapping[str, Callable[[], None]]) -> None:
+
+def watch(actions: Mapping[str, Action]) -> None:
     """Do something at each of these points of this process, once."""
-    waiting: dict[tuple[str, str], list[tuple[int, Callable[[], None]]]] = {}
+    waiting: dict[tuple[str, str], list[tuple[int, Action]]] = {}
     for point, action in actions.items():
         event, name, *count = point.split(":")
         waiting.setdefault((event, name), []).append((int(count[0]) if count else 1, action))
     seen = dict.fromkeys(waiting, 0)
     lock = threading.Lock()
 
-    def profile(frame: FrameType, what: str, _: Any) -> None:
+    def profile(frame: FrameType, what: str, result: Any) -> None:
         place = (what, frame.f_code.co_qualname)
         if place not in seen:
             return
@@ -29,7 +31,7 @@ def watch(actions: Mapping[str, Callable[[], None]]) -> None:
             number = seen[place]
         for wanted, action in waiting[place]:
             if wanted == number:
-                action()
+                action(frame, result)
 
     threading.setprofile(profile)
     sys.setprofile(profile)

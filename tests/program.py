@@ -5,8 +5,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,7 @@ from runa_cli.emulator.server import Emulator
 ROOT = Path(__file__).parent.parent
 KEY = "xxtests.secret~part"
 LONGEST = 120  # seconds: no run of a test takes longer unless it hangs
+LAUNCHER = (sys.executable, str(Path(__file__).with_name("at_point.py")))
 GIFT = ("order", "create", "--face-value", "10", "--email", "fred@example.com", "--product", "AMZ-US")
 
 
@@ -61,8 +63,11 @@ class Program:
 
     def killed_at(self, point: str, *arguments: str) -> Ran:
         """Run the program until it reaches a point of its code, and kill it there with SIGKILL."""
-        launcher = [sys.executable, "-m", "tests.killed_at", point, *arguments]
-        return self.execute(launcher, PYTHONPATH=str(ROOT))
+        return self.execute([*LAUNCHER, "kill", point, *arguments])
+
+    def broken_at(self, point: str, *arguments: str, **env: str) -> Ran:
+        """Run the program until it reaches a point of its code, and let a defect be there."""
+        return self.execute([*LAUNCHER, "raise", point, *arguments], **env)
 
     def execute(self, command: Sequence[str], *, stdin: str = "", **env: str) -> Ran:
         """Run a command in the program's environment."""
@@ -113,3 +118,10 @@ def ask(emulator: Emulator, target: str) -> Any:
 def posts(emulator: Emulator) -> int:
     """Return how often an order was posted."""
     return sum(method == "POST" for method, _, _ in emulator.requests)
+
+
+def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") -> None:
+    """Wait until something is so, or the program has ended without it."""
+    while not condition():
+        assert running.poll() is None, "the program ended too early"
+        time.sleep(0.005)

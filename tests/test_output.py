@@ -96,6 +96,19 @@ def test_an_output_that_breaks_exits_9_and_the_same_command_shows_the_result(
     assert 1 == posts(emulator)
 
 
+def test_an_export_that_breaks_says_so_and_the_next_one_is_whole(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*TWO, "--batch", "bonus", "--quiet").code
+    for output_format in ("table", "json", "jsonl", "csv", "links"):
+        export = " ".join(program.command("batch", "export", "bonus", "-o", output_format))
+        for redirection in (">&-", ">/dev/full"):
+            ran = program.execute(["bash", "-c", f"{export} {redirection}"])
+            assert 9 == ran.code, ran.err
+            assert "The output could not be written" in ran.err
+            assert "Traceback" not in ran.err
+    assert links_at(emulator) == set(program("batch", "export", "bonus", "-o", "links").out.split())
+
+
 def test_the_message_of_a_broken_output_says_that_it_is_issued(program: Program, emulate: Emulate) -> None:
     emulate()
     ran = program.execute(["bash", "-c", " ".join([*program.command(*GIFT), "--json >/dev/full"])])
@@ -217,7 +230,14 @@ class answering:  # noqa: N801 - reads as a context
 
 
 def on_a_terminal(program: Program, *arguments: str, columns: int, **env: str) -> str:
-    """Run the program on a pseudo-terminal and return what it wrote there."""
+    """Run the program on a pseudo-terminal and return what it wrote there. It must succeed."""
+    code, written = ended_on_a_terminal(program, *arguments, columns=columns, **env)
+    assert 0 == code, written
+    return written
+
+
+def ended_on_a_terminal(program: Program, *arguments: str, columns: int, **env: str) -> tuple[int, str]:
+    """Run the program on a pseudo-terminal and return its exit code and what it wrote there."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     started = subprocess.Popen(
@@ -235,8 +255,7 @@ def on_a_terminal(program: Program, *arguments: str, columns: int, **env: str) -
             break
         written += piece
     os.close(master)
-    assert 0 == started.wait(), written.decode()
-    return written.decode()
+    return started.wait(), written.decode()
 
 
 def test_errors_are_json_when_the_environment_asks_for_json(program: Program) -> None:

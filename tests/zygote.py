@@ -19,6 +19,7 @@ import threading
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tests.points import watch
@@ -193,7 +194,7 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     from runa_cli import cli
     from runa_cli.clock import Clock
 
-    def pause() -> None:
+    def pause(_frame: FrameType, _result: Any) -> None:
         connection.sendall(b"paused\n")
         lines.readline()
 
@@ -207,7 +208,7 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     os.environ.update(start.env)
     if start.room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (start.room, start.room))
-    points = {start.paused_at: pause, start.killed_at: lambda: os.kill(os.getpid(), signal.SIGKILL)}
+    points = {start.paused_at: pause, start.killed_at: lambda *_: os.kill(os.getpid(), signal.SIGKILL)}
     watch({point: action for point, action in points.items() if point is not None})
     time = SharedTime(Path(start.time))
     clock = Clock(

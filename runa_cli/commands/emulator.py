@@ -32,16 +32,15 @@ def serve(
     from runa_cli.emulator import __main__ as foreground
     from runa_cli.emulator.server import DEFAULT_PORT, Emulator
     from runa_cli.errors import ConfigurationError, UsageMistake
-    from runa_cli.session import emulator_path
+    from runa_cli.session import emulator_data
 
-    path = emulator_path()
     chosen = DEFAULT_PORT if port is None else port
     try:
-        emulator = Emulator(path, host=host, port=chosen, faults=fault or ())
+        with emulator_data() as path:
+            emulator = Emulator(path, host=host, port=chosen, faults=fault or ())
     except ValueError as unknown:
         raise UsageMistake(f"--fault: {unknown}.") from unknown
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         emulator.start()
     except foreground.UNUSABLE as unusable:
         raise ConfigurationError(f"The emulator cannot start: {foreground.reason(unusable, chosen)}") from unusable
@@ -53,8 +52,9 @@ def serve(
 def reset(*, common: Common) -> None:
     """Forget the emulator's orders and balances."""
     from runa_cli.emulator import store
-    from runa_cli.session import emulator_path
+    from runa_cli.session import emulator_data
 
-    store.reset(emulator_path())
+    with emulator_data() as path:
+        store.reset(path)
     with session_of(common) as session:
-        session.talk.say(f"The emulator starts afresh: {emulator_path()} is gone.")
+        session.talk.say(f"The emulator starts afresh: {path} is gone.")
