@@ -130,8 +130,11 @@ def export(session: Session, name: str) -> None:
     batch = find(session, name)
     if batch.pruned_at is not None:
         session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
+    tally = session.ledger.tally(batch)
+    session.output.context = Context(batch=name)
+    session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED
     output.show_batch(session.output, session.ledger, batch)
-    if not session.ledger.tally(batch).any(*UNFINISHED):
+    if not tally.any(*UNFINISHED):
         session.ledger.mark_shown(batch, session.clock.now())
 
 
@@ -187,6 +190,7 @@ def _resume_all(session: Session, issuing: Issuing, *, yes: bool) -> None:
         if isinstance(trouble, Interrupted):
             break
     session.output.money = Money.PARTIAL if troubles else Money.ISSUED
+    session.output.asks = False
     output.show_batches(session.output, ledger, batches)
     for batch in batches:
         if not ledger.tally(batch).any(*UNFINISHED):

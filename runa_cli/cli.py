@@ -107,8 +107,8 @@ def _report(error: RunaError, arguments: Sequence[str]) -> int:
     from runa_cli.output import BrokenOutput
     from runa_cli.talk import Talk
 
-    if isinstance(error, BrokenOutput) and error.money is Money.NOT_ISSUED:
-        return 0  # whoever read a list has read enough
+    if isinstance(error, BrokenOutput):
+        return 0
     Talk(as_json=_wants_json(arguments), no_color="--no-color" in arguments).error(error)
     return error.exit_code
 

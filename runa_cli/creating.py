@@ -117,6 +117,7 @@ def show(
     out.hint = f"What is issued is recorded: `runa batch export {run.batch.name}` shows it."
     out.money = verdict.money if verdict else Money.ISSUED
     out.context = Context(batch=run.batch.name)
+    out.asks = False
     broken = _write(session, issuing, run, results, lines)
     if broken is None and not run.tally.any(State.PREPARED, State.SENT):
         try:

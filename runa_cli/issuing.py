@@ -162,6 +162,9 @@ class Issuing:
                 plan.left_out(),
                 now=self.clock.now(),
             )
+        if plan.source == "file" and batch.pruned_at is None:
+            self.ledger.relabel(batch, plan.columns, plan.labels())
+            batch = self.ledger.batch_by_id(batch.id)
         self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
         for order in self.ledger.orders(batch, [State.REJECTED]):
             if not order.own_key:

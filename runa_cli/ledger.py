@@ -225,6 +225,21 @@ class Ledger:
             )
         return self.batch_by_id(batch.id)
 
+    def relabel(self, batch: Batch, columns: Sequence[str], labels: Iterable[tuple[str | None, str]]) -> None:
+        """Take over the references and carried cells that the same gifts have in the input now, in their order."""
+        with self._transaction() as sql:
+            rows = sql.execute(
+                "SELECT gift.id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+                " WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id",
+                (batch.id,),
+            ).fetchall()
+            sql.executemany(
+                "UPDATE gift SET reference = ?1, carried = ?2"
+                " WHERE id = ?3 AND (reference IS NOT ?1 OR carried IS NOT ?2)",
+                ((reference, carried, row["id"]) for row, (reference, carried) in zip(rows, labels, strict=True)),
+            )
+            sql.execute("UPDATE batch SET columns = ? WHERE id = ?", (jsontext.dumps(list(columns)), batch.id))
+
     def prune(self, batch: Batch, now: datetime) -> None:
         """Drop a settled batch's payloads, addresses and links; what tells that it was issued stays."""
         with self._transaction() as sql:

@@ -24,7 +24,7 @@ _SHOWN = (State.COMPLETED, State.ACCEPTED, State.FAILED)
 
 
 class BrokenOutput(OutputFailed):
-    """Whoever read standard output has gone."""
+    """Whoever read the answer to a question has gone, having read enough."""
 
 
 class Output:
@@ -37,6 +37,7 @@ class Output:
         self.hint: str | None = None
         self.money = Money.NOT_ISSUED
         self.context = Context()
+        self.asks = True  # whether nothing is shown but answers; what was just issued must reach somebody
 
     @property
     def is_terminal(self) -> bool:
@@ -117,7 +118,7 @@ class Output:
 
     def failed(self, reason: str, *, broken: bool = False) -> OutputFailed:
         """Return the error for output that could not be written."""
-        kind = BrokenOutput if broken else OutputFailed
+        kind = BrokenOutput if broken and self.asks else OutputFailed
         return kind(f"The output could not be written: {reason}.", self.hint, self.context, money=self.money)
 
 

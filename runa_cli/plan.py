@@ -185,6 +185,10 @@ class Plan:
             else:
                 yield gift
 
+    def labels(self) -> Iterator[tuple[str | None, str]]:
+        """Yield the reference and the carried cells of each gift, in their order."""
+        yield from self._connection.execute("SELECT reference, carried FROM gift ORDER BY id")
+
     def left_out(self) -> Iterator[tuple[int, int, str | None, str]]:
         """Yield for each gift left out its recorded id and the row, reference and carried cells it has here."""
         yield from self._connection.execute(

@@ -22,6 +22,7 @@ BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground
 API_VERSION = "2024-02-05"
 FORMATS = ("table", "json", "jsonl", "csv", "links")
 MODES = ("auto", "sync", "async")
+MOST_KEY = 4096  # characters: no key is longer, and a device has no end
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
 
 T = TypeVar("T")
@@ -240,7 +241,8 @@ def _api_key(source: _Source) -> Setting[ApiKey | None]:
 
 def _key_from(path: Path, source: _Source) -> ApiKey | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            text = stream.read(MOST_KEY)
     except (OSError, UnicodeDecodeError) as error:
         source.problems.append(f"The key file {path} cannot be read: {_reason(error)}.")
         return None

@@ -138,6 +138,21 @@ def test_what_a_row_carries_may_change_for_the_gift_is_the_same(program: Program
     assert_each_once(emulator, after, 4)
 
 
+def test_new_references_and_carried_columns_alone_are_taken_over_without_sending_anything(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate()
+    rows = gifts(3)
+    path = sheet(program.home / "gifts.csv", rows)
+    before = rows_of(issue(program, path, "-o", "csv").out)
+    labelled = [{**row, "reference": f"new {number}", "desk": str(number)} for number, row in enumerate(rows)]
+    after = rows_of(issue(program, sheet(path, labelled), "-o", "csv").out)
+    assert ["new 0", "new 1", "new 2"] == [row["reference"] for row in after]
+    assert ["0", "1", "2"] == [row["desk"] for row in after]
+    assert [row["payout_url"] for row in before] == [row["payout_url"] for row in after]
+    assert 1 == posts(emulator)
+
+
 def test_a_rejected_order_does_not_stop_the_others_and_its_mended_row_is_issued(
     program: Program, emulate: Emulate
 ) -> None:
