@@ -15,7 +15,7 @@ ROOT = Path(runa_cli.__file__).parent
 # The table is part of the design: a new module gets its line here, and a rank above all that it imports.
 RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "jsontext", "examples", "clock"),
-    ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes"),
+    ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes", "ledgerfile"),
     ("records", "replies", "sheets", "documents", "fields"),
     ("ledger", "answers", "plan", "runs", "results"),
     ("wire", "troubles"),
