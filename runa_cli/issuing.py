@@ -103,6 +103,8 @@ class Issuing:
             known = self.ledger.batches_with(asked.environment, fingerprint)
             batch = self._recorded(plan, asked, known)
             if batch is not None:
+                if asked.name is None and self.ledger.tally(batch).any(*UNFINISHED):
+                    self.say(f"This was begun as batch {batch.name} and is unfinished: it goes on.")
                 return batch, False
             self._weigh_overlap(plan, asked)
             self._consent(plan.sums, plan.item_count, asked.account, live=asked.live, yes=asked.consented)
