@@ -117,6 +117,9 @@ def zygote() -> Zygote:
     return started
 
 
+told: Counter[str] = Counter()  # what the runs of this process came to, for a report
+
+
 class Desk:
     """Somebody who issues orders: each call is a run of the program."""
 
@@ -153,6 +156,7 @@ class Desk:
 
     def run_meanwhile(self, *arguments: str, stdin: str = "") -> Ran:
         """Run the program to its end while another run is under way, in the weather that there is."""
+        told["second processes"] += 1
         return self.end(self._begin(arguments, FAIR, stdin, None))
 
     def end(self, running: Running) -> Ran:
@@ -160,6 +164,7 @@ class Desk:
         ran = running.end()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
+        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.room is not None else [])])
         self.shown += [ran.out, ran.err]
         return ran
 

@@ -1,15 +1,14 @@
 """Whatever is asked for, goes wrong and is asked for again, in any order: never twice, never lost, and the truth told.
 
 Hypothesis invents a story of commands, faults, kills, full disks, second processes and days that pass, and holds what
-the program says and has recorded against the emulator's books after every step. CI tells a fixed set of stories;
-`HYPOTHESIS_PROFILE=long` many more, and new ones each time.
+the program says and has recorded against the emulator's books after every step. The tests tell a fixed set of stories;
+`python -m tests.stories` as many as wanted, and new ones each time.
 """
 
 # ruff: noqa: D102, PLR0917 - the name of a rule says what it does, and Hypothesis names its arguments
 import csv
 import io
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -29,9 +28,6 @@ from runa_cli.plan import Plan
 from runa_cli.records import Batch, State, Tally
 from tests.desk import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
 from tests.program import Ran
-
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-STORIES = int(os.environ.get("HYPOTHESIS_STORIES", "2000" if LONG else "100"))
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure
 UNFINISHED = (State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
@@ -578,12 +574,17 @@ def _links(order: dict[str, Any]) -> dict[str, str]:
     return {item["payout"]["url"]: item["distribution_method"]["email_address"] for item in order["items"]}
 
 
+def telling(stories: int, steps: int, *, new: bool = False) -> settings:
+    """Return how many stories are told, of how many steps at most, and whether they are new ones each time."""
+    return settings(
+        derandomize=not new,
+        database=None,
+        max_examples=stories,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 TestIssue = Issue.TestCase
-TestIssue.settings = settings(
-    derandomize=not LONG,
-    database=None,
-    max_examples=STORIES,
-    stateful_step_count=30 if LONG else 15,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+TestIssue.settings = telling(100, 15)
