@@ -203,6 +203,8 @@ class Issuing:
         """Return the batch of the same content that this run goes on with, or None. Raises GuardRefused."""
         for batch in known:
             tally = self.ledger.tally(batch)
+            if not tally.any(*(frozenset(State) - {State.REJECTED})) and next(self.ledger.orders(batch)).own_key:
+                continue  # a key of their own is burnt with its rejection, and nothing else of the batch is left
             if self._goes_on(plan, batch, tally, again=asked.again):
                 return batch
             if not asked.again and self._is_duplicate(plan, batch, tally):
@@ -309,7 +311,7 @@ class Issuing:
         done, left = tally.items[State.COMPLETED], sum(tally.items[state] for state in UNFINISHED)
         if done and left:
             self.say(f"Batch {batch.name} goes on: {gifts(done)} issued before, {gifts(left)} left.")
-        elif not left:
+        elif done == sum(tally.items.values()):
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
 
     def finish(self, batch: Batch) -> Run:

@@ -25,8 +25,6 @@ class State(StrEnum):
 
 
 SETTLED = frozenset({State.COMPLETED, State.FAILED, State.REJECTED, State.ABANDONED})
-# States in which money has moved or may have: what is in one of them is never issued anew by itself.
-HELD = frozenset({State.SENT, State.ACCEPTED, State.COMPLETED, State.FAILED, State.ABANDONED})
 
 
 @dataclass(frozen=True)

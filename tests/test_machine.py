@@ -286,7 +286,7 @@ class Issue(RuleBasedStateMachine):
             return
         assert not refused or self.has_no_say(ran), f"what was refused by right went through: {ran}"
         self.take_in([command], wish, before, complete=not self.has_no_say(ran))
-        if wish and wish.command == command:
+        if wish and wish.gifts == command.gifts:
             assert not untouchable, f"issued gifts were edited away: {untouchable}"
         if batch := self.worked_on(wish, before):
             self.hold_against_the_books(ran, batch, before, command)
@@ -347,8 +347,8 @@ class Issue(RuleBasedStateMachine):
         else:
             assert not complete, "a new wish was taken for an old one"
             return
-        recorded = [command for command in commands if self.is_recorded(wish, command)]
-        wish.command = next(iter(recorded), wish.command)
+        recorded = next((command for command in commands if self.is_recorded(wish, command)), wish.command)
+        wish.command = replace(recorded, name=wish.command.name, key=wish.command.key)
 
     def worked_on(self, wish: Wish | None, before: Books) -> Batch | None:
         """Return the batch that a command worked on."""
@@ -376,6 +376,8 @@ class Issue(RuleBasedStateMachine):
             if wish.gifts == command.gifts and wish.command.source == command.source:
                 batch = self.batch(wish)
                 tally = self.desk.ledger.tally(batch)
+                if wish.command.key and {State.REJECTED} == {state for state in State if tally.orders[state]}:
+                    continue  # the key is burnt
                 if self.is_open(batch, tally, again=command.again):
                     return wish, False
                 done = tally.any(State.ABANDONED) or command.source == "file" or self.is_recent(tally, minutes=10)

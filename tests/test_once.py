@@ -123,6 +123,18 @@ def test_an_idempotency_key_stands_for_one_order(program: Program, emulate: Emul
     assert (6, "key_reused") == (other.code, other.error["code"])
 
 
+def test_what_a_rejected_key_of_ones_own_asked_for_can_be_asked_for_without_it(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate()
+    command = ("order", "create", "--face-value", "26", "--quantity", "1", "--product", "800PET-US")
+    assert 5 == program(*command, "--idempotency-key", "mine").code
+    ran = program(*command)
+    assert 5 == ran.code
+    assert "issued already" not in ran.err
+    assert 2 == len({key for method, _, key in emulator.requests if method == "POST"})
+
+
 def test_a_rejected_idempotency_key_is_not_replaced_by_another(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     command = ("order", "create", "--face-value", "26", "--quantity", "1", "--product", "800PET-US")
