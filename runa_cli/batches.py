@@ -19,9 +19,9 @@ from runa_cli.errors import (
     RunaError,
     UsageMistake,
 )
-from runa_cli.issuing import UNFINISHED, Issuing
+from runa_cli.issuing import Issuing
 from runa_cli.ledger import Ledger
-from runa_cli.records import Batch, Order, State, Tally
+from runa_cli.records import UNFINISHED, Batch, Order, State, Tally
 from runa_cli.results import csv_lines
 from runa_cli.runs import Run, money
 from runa_cli.safetext import defused

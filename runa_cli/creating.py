@@ -23,7 +23,7 @@ from runa_cli.errors import (
 )
 from runa_cli.fields import Given, Typed
 from runa_cli.intake import Format
-from runa_cli.issuing import Asked, Issuing, before_sending
+from runa_cli.issuing import Issuing, before_sending
 from runa_cli.output import Output
 from runa_cli.plan import Plan
 from runa_cli.preflight import Preflight
@@ -31,6 +31,7 @@ from runa_cli.records import Order, State
 from runa_cli.runs import Run
 from runa_cli.session import Session
 from runa_cli.settling import Progress
+from runa_cli.weighing import Asked
 
 
 @dataclass(frozen=True)

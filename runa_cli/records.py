@@ -25,6 +25,7 @@ class State(StrEnum):
 
 
 SETTLED = frozenset({State.COMPLETED, State.FAILED, State.REJECTED, State.ABANDONED})
+UNFINISHED = frozenset(State) - SETTLED
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runa_cli import jsontext, settings
-from runa_cli.issuing import UNSENT, Asked, check_total, leave_out_issued, made_up_name, new_orders
+from runa_cli.issuing import made_up_name, new_orders
 from runa_cli.plan import Plan
 from runa_cli.records import Batch, NewOrder, Order, State
 from runa_cli.runs import money
 from runa_cli.session import Session
 from runa_cli.settling import renewed
 from runa_cli.tables import Summary, summary_parts
+from runa_cli.weighing import UNSENT, Asked, check_total, leave_out_issued
 
 _ISSUED = (State.ACCEPTED, State.COMPLETED)
 EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs

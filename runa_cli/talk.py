@@ -98,7 +98,11 @@ class Talk:
         """Ask for a yes on the terminal."""
         self._stream.write(f"{printable_lines(question)} [y/N] ")
         self._stream.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        try:
+            return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        except KeyboardInterrupt:
+            self._stream.write("\n")  # what is said next begins a line of its own
+            raise
 
     def log(self) -> None:
         """Let the log lines through."""

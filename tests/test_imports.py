@@ -22,6 +22,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("client",),
     ("intake", "lookup", "preflight", "tables", "talk"),
     ("settling", "output"),
+    ("weighing",),
     ("issuing", "shelves"),
     ("session",),
     ("rehearsal", "reading", "configured", "listing", "products"),
