@@ -22,7 +22,7 @@ from runa_cli.errors import InputError
 from runa_cli.fields import Given
 from runa_cli.intake import Format
 
-WATCHED = ("intake", "documents", "sheets", "jsontext", "payload", "replies")
+WATCHED = ("intake", "fields", "documents", "sheets", "jsontext", "payload", "replies")
 LONGEST = 1 << 14  # bytes; what is longer only costs time
 
 ITEM = (
