@@ -53,7 +53,7 @@ def tries(often: int) -> settings:
     return settings(
         derandomize=not LONG,
         database=None,
-        max_examples=often * 400 if LONG else often,
+        max_examples=often * 40 if LONG else often,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
