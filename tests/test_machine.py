@@ -51,7 +51,7 @@ products = st.sampled_from([GOOD, GOOD, GOOD, ("AMZ-US", "20"), BAD])
 parts = st.sampled_from(["part 1", "part 1", "part 2", "part 3"])
 rows = st.builds(lambda address, product, part: Gift(address, product[1], product[0], part), addresses, products, parts)
 faults = st.builds(
-    "{}@{}".format, st.sampled_from([*ORDER_FAULTS, *READ_FAULTS]), st.sampled_from(["1", "1-2", "2", "*", "*"])
+    "{}@{}".format, st.sampled_from([*ORDER_FAULTS, *READ_FAULTS]), st.sampled_from(["1", "1-2", "1-5", "2", "*", "*"])
 )
 points = st.builds(
     "{}:{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(POINTS), st.sampled_from([1, 1, 1, 2])
@@ -64,8 +64,10 @@ def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
     match draw(st.sampled_from(kinds)):
         case "storm":
             return Weather(tuple(draw(st.lists(faults, min_size=1, max_size=2))))
-        case "lost":
-            return Weather(("lost-after@*",))
+        case "lost":  # for good, or for as long as one order is sent again and again
+            return Weather((draw(st.sampled_from(["lost-after@*", "lost-after@1-5"])),))
+        case "foreign":
+            return Weather(("foreign-order@1",))
         case "kill":
             return Weather(tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(points))
         case "full disk":
@@ -76,7 +78,7 @@ def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
             return FAIR
 
 
-weathers = weather_of(["fair", "storm", "lost", "kill", "kill", "full disk", "shut"])
+weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "full disk", "shut"])
 choices = st.integers(0, 11)  # of whatever there is: what may be drawn must not depend on how a race went
 times = st.sampled_from([timedelta(minutes=1), timedelta(minutes=11), timedelta(days=2), timedelta(days=29),
                          timedelta(days=31)])  # fmt: skip
