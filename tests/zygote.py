@@ -129,8 +129,12 @@ class Zygote:
         assert b"ready\n" == self._process.stdout.readline()
 
     def close(self) -> None:
-        """End it."""
-        self._process.communicate()
+        """End it, without waiting for a run that still stands at its point: that goes on when this process is gone."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
     def begin(self, start: Start) -> Running:
         """Start a run."""
