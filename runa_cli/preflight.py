@@ -1,28 +1,16 @@
 """Checks against the catalogue and the balance, before anything is sent."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from runa_cli import jsontext, replies
 from runa_cli.client import LIST_PAGE, Client
 from runa_cli.errors import GuardRefused, RunaError
-from runa_cli.fields import FLAGS
+from runa_cli.fields import RowPlace, Where, flag_place
 from runa_cli.mistakes import Mistakes, Place
 from runa_cli.plan import Plan
 from runa_cli.runs import money
-
-
-@dataclass(frozen=True)
-class _Where:
-    """Names a field of a gift: a file's by its row, a flag's by the flag."""
-
-    file: str | None
-    row: int
-
-    def __call__(self, field: str) -> Place:
-        return Place(flag=FLAGS[field]) if self.file is None else Place(file=self.file, row=self.row, column=field)
 
 
 class Preflight:
@@ -64,14 +52,14 @@ class Preflight:
             for gift in order.gifts:
                 item = jsontext.loads(gift.item)
                 if isinstance(item, dict):
-                    where = _Where(plan.file, gift.row)
+                    where = flag_place if plan.file is None else RowPlace(Place(file=plan.file, row=gift.row))
                     self._check_item(item, where, order.currency, catalogue, mistakes)
         mistakes.check()
 
     def _check_item(
         self,
         item: dict[str, Any],
-        where: "_Where",
+        where: Where,
         currency: str,
         catalogue: dict[str, replies.Product | None],
         mistakes: Mistakes,
@@ -80,7 +68,7 @@ class Preflight:
         codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
         known = []
         for code in codes:
-            place = where("product")
+            place = where(("products",))
             product = catalogue.get(code)
             if product is None:
                 if code in catalogue:
@@ -95,7 +83,7 @@ class Preflight:
         value = item["face_value"]
         if known and not any(replies.takes(product, value) for product in known):
             allowed = "; ".join(f"{product.code} takes {replies.denominations(product)}" for product in known)
-            mistakes.add(where("face_value"), f"of {value.text} cannot be ordered: {allowed}")
+            mistakes.add(where(("face_value",)), f"of {value.text} cannot be ordered: {allowed}")
 
     def _check_balance(self, plan: Plan) -> None:
         needed: dict[str, Decimal] = {}
