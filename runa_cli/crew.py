@@ -1,40 +1,58 @@
 """A few threads that work through a list, and stop in good order when a person says so."""
 
+import queue
+import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from runa_cli.clock import LONGEST_SLEEP
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENOUGH_TO_LEAVE, ENOUGH_TO_BREAK = 2, 3  # signals
 
 
 class Crew:
-    """Works through items with up to `size` threads; a crew works once.
+    """Works through items with up to `size` threads; a crew works once, and for the main thread.
 
-    The first Ctrl-C lets nobody begin another item and waits for those at work; the second ends the waiting at once.
+    The first Ctrl-C, SIGTERM or SIGHUP lets nobody begin another item and waits for those at work; the second ends the
+    waiting at once. They are noted and not raised, for an exception in the middle of the bookkeeping would leave
+    nobody who knows who is at work.
     """
 
     def __init__(self, size: int, say: Callable[[str], None]) -> None:
         self._size = size
         self._say = say
         self._lock = threading.Lock()
-        self._at_work = 0
-        self._all_done = threading.Event()
+        self._signals = 0
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._errors: list[BaseException] = []
+        self.at_work = 0
         self.stopping = threading.Event()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person or the system asked it to stop."""
+        return self._signals > 0
 
     def stop(self) -> None:
         """Let nobody begin another item."""
         self.stopping.set()
 
-    def work(self, items: Iterable[int], task: Callable[[int], None]) -> bool:
-        """Do the task for each item. Returns whether a person interrupted it. Raises what a task raises."""
+    def work(self, items: Iterable[int], task: Callable[[int], None]) -> None:
+        """Do the task for each item, unless interrupted; `at_work` then tells how many were not waited for.
+
+        Raises what a task raises, and KeyboardInterrupt for a third signal, or one just before or after the work.
+        """
         waiting = list(reversed(list(items)))
-        self._at_work = min(self._size, len(waiting))
-        if not waiting:
-            return False
-        for _ in range(self._at_work):
-            threading.Thread(target=self._member, args=(waiting, task), daemon=True).start()
-        interrupted = self._watch()
-        if self._errors and not interrupted:
+        with self._noting_signals():
+            for _ in range(min(self._size, len(waiting))):
+                with self._lock:
+                    self.at_work += 1
+                threading.Thread(target=self._member, args=(waiting, task), daemon=True).start()
+            self._watch()
+        if self._errors and not self.interrupted:
             raise self._errors[0]
-        return interrupted
 
     def _member(self, waiting: list[int], task: Callable[[int], None]) -> None:
         try:
@@ -45,27 +63,37 @@ class Crew:
             self._errors.append(error)
         finally:
             with self._lock:
-                self._at_work -= 1
-                if not self._at_work:
-                    self._all_done.set()
+                self.at_work -= 1
+            self._bell.put(None)
 
-    def _watch(self) -> bool:
-        """Wait until all are done, and tell whether Ctrl-C came.
-
-        What is waited for is a state and not a message: a Ctrl-C may come just when a message was taken, and lose it.
-        """
-        interrupted = False
-        while True:
-            try:
-                self._all_done.wait()
-            except KeyboardInterrupt:
-                if interrupted:
-                    return True
-                interrupted = True
-                self.stop()
+    def _watch(self) -> None:
+        said = False
+        while self.at_work and self._signals < ENOUGH_TO_LEAVE:
+            with suppress(queue.Empty):
+                self._bell.get(timeout=LONGEST_SLEEP)
+            if self.interrupted and self.at_work and not said:
+                said = True
                 self._say("Stopping: no new orders; those in flight are finished. Ctrl-C again stops at once.")
-            else:
-                return interrupted
+
+    @contextmanager
+    def _noting_signals(self) -> Iterator[None]:
+        """Have signals noted, but for those that are ignored, as under nohup."""
+        before = {number: handler for number in STOP_SIGNALS if callable(handler := signal.getsignal(number))}
+        try:
+            for number in before:
+                signal.signal(number, self._note_signal)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note_signal(self, *_: object) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self.stop()
+        if self._signals >= ENOUGH_TO_BREAK:
+            raise KeyboardInterrupt  # something else than the members hangs, as a terminal that takes no text
+        self._bell.put(None)
 
 
 def _next(waiting: list[int]) -> int | None:

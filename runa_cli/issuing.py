@@ -206,10 +206,13 @@ class Issuing:
                 crew.stop()  # the next order would be refused for the same reason
 
         try:
-            run.interrupted = crew.work([order.id for order in self.ledger.orders(batch, UNFINISHED)], settle)
-        except KeyboardInterrupt:  # a person who does not even wait for the answer to the first one
+            crew.work([order.id for order in self.ledger.orders(batch, UNFINISHED)], settle)
+            run.interrupted = crew.interrupted
+        except KeyboardInterrupt:
+            crew.stop()
             run.interrupted = True
         finally:
+            run.left_in_flight = crew.at_work
             run.tally = self.ledger.tally(batch)
             self.progress.end(run.tally)
         return run

@@ -25,13 +25,17 @@ def gifts(count: int) -> str:
 
 @dataclass
 class Run:
-    """Where a batch stands after a run, and the first troubles of its orders."""
+    """Where a batch stands after a run, and the first troubles of its orders.
+
+    `left_in_flight` threads were not waited for: what the ledger says of their orders may be old already.
+    """
 
     batch: Batch
     tally: Tally = field(default_factory=Tally)
     troubles: list[tuple[Order, RunaError]] = field(default_factory=list)
     trouble_count: int = 0
     interrupted: bool = False
+    left_in_flight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, order: Order, trouble: RunaError | None) -> None:
@@ -58,7 +62,8 @@ class Run:
         return self._partly_done() if self.tally.any(State.COMPLETED) else self._nothing_done()
 
     def _interrupted(self) -> RunaError:
-        done, unknown = self.tally.any(State.COMPLETED), self.tally.any(*UNKNOWN)
+        done = self.tally.any(State.COMPLETED)
+        unknown = self.tally.any(*UNKNOWN) or self.left_in_flight
         certain = Money.PARTIAL if done else Money.NOT_ISSUED
         return Interrupted(
             f"Interrupted. Batch {self.batch.name}: {self.counts()}.",

@@ -11,6 +11,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ import requests
 import urllib3
 
 from runa_cli.answers import NoAnswer, NotConnected, Reply
+from runa_cli.clock import LONGEST_SLEEP
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 45.0  # Runa's gateway itself gives up at about 30 s
@@ -159,14 +161,17 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
             done.put((None, error))
 
+    until = time.monotonic() + seconds
     threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = done.get(timeout=seconds)
-    except queue.Empty:
-        raise _TimeIsUp from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value] # without an error there is a result
+    while (left := until - time.monotonic()) > 0:
+        try:
+            result, error = done.get(timeout=min(left, LONGEST_SLEEP))
+        except queue.Empty:
+            continue
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value] # without an error there is a result
+    raise _TimeIsUp
 
 
 def _reason(error: BaseException) -> str:

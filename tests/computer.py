@@ -3,13 +3,18 @@
 Every fault is the system's own. A test that needs what this machine does not allow is skipped and says why.
 """
 
+import ctypes
 import functools
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 import pytest
@@ -20,6 +25,32 @@ from tests.program import LONGEST
 def needs(tool: str) -> pytest.MarkDecorator:
     """Return the mark of a test that needs a program of the system."""
     return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")
+
+
+def wait_until_main_thread_is_in(function: str) -> None:
+    """Wait until the main thread is at work or asleep in a function of that name."""
+    while not any(frame.f_code.co_name == function for frame in _main_stack()):
+        time.sleep(0.001)
+
+
+def _main_stack() -> Iterator[FrameType]:
+    main = threading.main_thread().ident
+    assert main is not None
+    frame: FrameType | None = sys._current_frames()[main]
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def signal_another_thread(running: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Hand a signal to a thread of a running program that is not its main thread, as the system itself may."""
+    try:
+        tgkill = ctypes.CDLL(None).tgkill
+    except AttributeError:
+        pytest.skip("this system's C library cannot address a thread")
+    while not (others := [int(task.name) for task in Path(f"/proc/{running.pid}/task").iterdir()][1:]):
+        time.sleep(0.001)
+    assert 0 == tgkill(running.pid, others[0], number)
 
 
 @functools.cache

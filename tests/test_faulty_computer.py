@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.computer import Disk, needs, tamper, tampered, without_privileges
+from tests.computer import Disk, needs, signal_another_thread, tamper, tampered, without_privileges
 from tests.conftest import Emulate
-from tests.program import GIFT, LAUNCHER, LONGEST, Program, Ran, links_at, orders_at, posts, wait_for
+from tests.program import GIFT, KEY, LAUNCHER, LONGEST, Program, Ran, links_at, orders_at, posts, wait_for
 from tests.sheets import gifts, links_by_address, rows_of, sheet
+
+Hand = Callable[["subprocess.Popen[str]", signal.Signals], None]
 
 SENT_AND_KILLED = (*LAUNCHER, "kill", "return:Client.create_order")
 MANY = ("order", "create", "--face-value", "10", "--quantity", "60", "--product", "AMZ-US")
@@ -399,9 +402,14 @@ def test_a_ledger_that_another_program_holds_is_waited_for(program: Program, emu
     assert 2 == len(orders_at(emulator))
 
 
+def signal_process(running: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    running.send_signal(number)
+
+
+@pytest.mark.parametrize("hand", [signal_process, signal_another_thread])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
-    program: Program, emulate: Emulate, number: signal.Signals
+    program: Program, emulate: Emulate, number: signal.Signals, hand: Hand
 ) -> None:
     emulator = emulate(processing_seconds=0.05)
     path = sheet(program.home / "gifts.csv", gifts(60, orders=60))
@@ -419,13 +427,27 @@ def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
     )
     running = program.start(*command)
     wait_for(lambda: posts(emulator) >= 3, running)
-    running.send_signal(number)
+    hand(running, number)
     _, err = running.communicate(timeout=60)
     assert 130 == running.returncode
     assert "interrupted" == json.loads(err.splitlines()[-1])["error"]["code"]
     again = program(*command[:-1], "-o", "csv")
     assert 0 == again.code, again.err
     assert {row["email"]: [row["payout_url"]] for row in rows_of(again.out)} == links_by_address(emulator)
+
+
+@pytest.mark.parametrize("hand", [signal_process, signal_another_thread])
+def test_a_question_that_nobody_answers_ends_with_a_signal(program: Program, hand: Hand) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(LONGEST)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v2"
+        running = program.start("balance", "--json", RUNA_ENV="local", RUNA_API_KEY=KEY, RUNA_BASE_URL=url)
+        asking, _ = silent.accept()
+        hand(running, signal.SIGINT)
+        _, err = running.communicate(timeout=10)
+        asking.close()
+    assert 130 == running.returncode
+    assert "interrupted" == json.loads(err)["error"]["code"]
 
 
 def test_nohup_means_that_a_lost_terminal_stops_nothing(program: Program, emulate: Emulate) -> None:

@@ -103,7 +103,10 @@ class Emulator:
         """Serve until `shutdown` is called, from a signal handler or another thread."""
         if self._server is None:
             self.start()
-        self._stopping.wait()
+        # A signal may be handed to a handler's thread, and then nothing wakes this one to act on it; and if it slept in
+        # the event's own lock, `shutdown` could not take that.
+        while not self._stopping.is_set():
+            time.sleep(_POLL_SECONDS)
 
     def shutdown(self) -> None:
         """Make `serve_forever` return, and cut pauses of faults short."""

@@ -15,6 +15,7 @@ import pytest
 
 from runa_cli.emulator import server
 from runa_cli.emulator.server import Emulator
+from tests.computer import wait_until_main_thread_is_in
 from tests.emulator.calls import KEY, Client, Reply, item, order
 
 
@@ -187,6 +188,31 @@ def test_the_command_prints_its_url_and_ends_quietly(tmp_path: Path, number: sig
         process.send_signal(number)
         assert process.communicate(timeout=10) == ("", "")
     assert process.returncode == 0
+
+
+def test_a_signal_that_the_system_hands_to_another_thread_ends_it_at_once(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path / "emulator.db")
+    ended = threading.Event()
+    in_time = []
+
+    def end() -> None:
+        wait_until_main_thread_is_in("serve_forever")
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        in_time.append(ended.wait(10))
+        emulator.shutdown()
+
+    before = signal.signal(signal.SIGTERM, lambda *_: emulator.shutdown())
+    try:
+        emulator.start()
+        ending = threading.Thread(target=end)
+        ending.start()
+        emulator.serve_forever()
+        ended.set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        ending.join()
+        emulator.close()
+    assert [True] == in_time
 
 
 def test_the_command_names_a_fault_that_was_never_met(tmp_path: Path) -> None:
