@@ -1,29 +1,23 @@
-"""What was issued from here: the batches of the ledger, listed, shown, resumed, exported and given up."""
+"""What was issued from here: the batches of the ledger, listed, shown, exported, given up and pruned."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from runa_cli import output
-from runa_cli.creating import show as show_run
 from runa_cli.errors import (
     BatchBusy,
     Context,
     GuardRefused,
     InputError,
-    Interrupted,
     Money,
-    PartlyDone,
-    RunaError,
     UsageMistake,
 )
-from runa_cli.issuing import Issuing
 from runa_cli.ledger import Ledger
 from runa_cli.records import UNFINISHED, Batch, Order, State, Tally
 from runa_cli.results import csv_lines
-from runa_cli.runs import Run, money
+from runa_cli.runs import money
 from runa_cli.safetext import defused
 from runa_cli.session import Session
 from runa_cli.tables import Column, Part, Summary, list_parts, summary_parts
@@ -136,82 +130,6 @@ def export(session: Session, name: str) -> None:
     output.show_batch(session.output, session.ledger, batch)
     if not tally.any(*UNFINISHED):
         session.ledger.mark_shown(batch, session.clock.now())
-
-
-def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
-    """Settle what is unfinished in one batch or in all, and show the results. Raises what the runs stand for."""
-    if every == (name is not None):
-        raise UsageMistake("Say which batch to resume, or --all.")
-    session.checked()
-    issuing = session.issuing()
-    if name is None:
-        _resume_all(session, issuing, yes=yes)
-        return
-    batch = find(session, name)
-    if batch.environment != session.environment:
-        raise GuardRefused(
-            f"Batch {name} is in {batch.environment}, and this is {session.environment}.",
-            f"Add --env {batch.environment} (with its key).",
-            Context(batch=name),
-            code="other_environment",
-        )
-    with _taken_up(session, issuing, batch, yes=yes) as run:
-        show_run(session, issuing, run)
-
-
-@contextmanager
-def _taken_up(session: Session, issuing: Issuing, batch: Batch, *, yes: bool) -> Iterator[Run]:
-    with issuing.claimed(batch):
-        issuing.consent_to_key(batch, session.settings.account, yes=yes)
-        issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
-        yield issuing.finish(batch)
-
-
-def _resume_all(session: Session, issuing: Issuing, *, yes: bool) -> None:
-    ledger = session.ledger
-    batches = [
-        batch
-        for batch in ledger.batches(session.environment, oldest_first=True)
-        if ledger.tally(batch).any(*UNFINISHED)
-    ]
-    if not batches:
-        session.talk.say("Nothing is unfinished.")
-    troubles: list[RunaError] = []
-    for batch in batches:
-        try:
-            with _taken_up(session, issuing, batch, yes=yes) as run:
-                trouble = run.verdict()
-        except RunaError as error:
-            trouble = error
-        if trouble is not None:
-            if batch.name not in trouble.message:
-                trouble.message = f"Batch {batch.name}: {trouble.message}"
-            troubles.append(trouble)
-        if isinstance(trouble, Interrupted):
-            break
-    session.output.money = Money.PARTIAL if troubles else Money.ISSUED
-    session.output.asks = False
-    output.show_batches(session.output, ledger, batches)
-    for batch in batches:
-        if not ledger.tally(batch).any(*UNFINISHED):
-            ledger.mark_shown(batch, session.clock.now())
-    _raise_together(troubles, len(batches))
-
-
-def _raise_together(troubles: list[RunaError], batches: int) -> None:
-    """Raise the one error that stands for several batches."""
-    if not troubles:
-        return
-    if batches == 1 or isinstance(troubles[-1], Interrupted):
-        raise troubles[-1]
-    sentences = "\n".join(f"  {trouble.message}" for trouble in troubles)
-    if len(troubles) == batches and len({trouble.exit_code for trouble in troubles}) == 1:
-        raise type(troubles[0])(sentences.lstrip(), troubles[0].hint, code=troubles[0].code, money=troubles[0].money)
-    raise PartlyDone(
-        f"{len(troubles)} of {batches} batches are not finished:\n{sentences}",
-        "Run the same command again; what needs a yes takes --yes.",
-        money=Money.PARTIAL,
-    )
 
 
 def abandon(session: Session, name: str, *, yes: bool) -> None:

@@ -56,6 +56,10 @@ def main(clock: "Clock | None" = None) -> NoReturn:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, _interrupt)
     code = run(sys.argv[1:], clock)
+    if code == Interrupted.exit_code:
+        # Who did not wait for the orders in flight leaves threads behind, one of them stuck in a write, perhaps. The
+        # interpreter's tidy end would wait for it; all that is to be shown has left already.
+        os._exit(code)
     sys.exit(_flushed(code))
 
 

@@ -3,34 +3,25 @@
 import re
 import sqlite3
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from runa_cli import intake, output, payload, products, settings
+from runa_cli import intake, payload, products, settings, showing
 from runa_cli.errors import (
     ConfigurationError,
-    Context,
     InputError,
-    LedgerUnusable,
-    Money,
-    OutputFailed,
     RunaError,
     UsageMistake,
 )
 from runa_cli.fields import Given, Typed
 from runa_cli.intake import Format
-from runa_cli.issuing import Issuing, before_sending
-from runa_cli.output import Output
+from runa_cli.issuing import before_sending
 from runa_cli.plan import Plan
 from runa_cli.preflight import Preflight
-from runa_cli.records import Order, State
-from runa_cli.runs import Run
 from runa_cli.session import Session
-from runa_cli.settling import Progress
 from runa_cli.weighing import Asked
 
 
@@ -72,87 +63,10 @@ def create(session: Session, wish: Wish) -> None:
 
 
 def _issue(wish: Wish, session: Session, plan: Plan, asked: Asked) -> None:
-    lines = _AsTheySettle(session.progress(), session.output) if session.output.format == "jsonl" else None
+    lines = showing.AsTheySettle(session.progress(), session.output) if session.output.format == "jsonl" else None
     issuing = session.issuing(wait=wish.wait, progress=lines)
     with issuing.create(plan, asked, _preflight(wish, session, plan)) as run:
-        show(session, issuing, run, results=wish.results, lines=lines)
-
-
-class _AsTheySettle:
-    """Writes every order as a line of JSON when it settles, and passes the news on.
-
-    Where a line cannot be written, the sending goes on undisturbed; what failed is raised with the result.
-    """
-
-    def __init__(self, progress: Progress, output_: Output) -> None:
-        self._output = output_
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._failed = False
-        self.begin, self.waiting, self.end = progress.begin, progress.waiting, progress.end
-
-    def settled(self, order: Order) -> None:
-        """Write the order."""
-        with self._lock:
-            if not self._failed:
-                try:
-                    output.show_order_line(self._output, order)
-                except OutputFailed:
-                    self._failed = True
-        self._progress.settled(order)
-
-    def check(self) -> None:
-        """Raise OutputFailed if a line could not be written."""
-        if self._failed:
-            raise self._output.failed("not every order could be written when it settled")
-
-
-def show(
-    session: Session, issuing: Issuing, run: Run, *, results: Path | None = None, lines: _AsTheySettle | None = None
-) -> None:
-    """Write the result of a run, note that it was written, and raise what the run stands for.
-
-    Where the output breaks too, the run's own error is raised, for it tells what became of the money.
-    """
-    out, verdict = session.output, run.verdict()
-    out.hint = f"What is issued is recorded: `runa batch export {run.batch.name}` shows it."
-    out.money = verdict.money if verdict else Money.ISSUED
-    out.context = Context(batch=run.batch.name)
-    out.asks = False
-    broken = _write(session, issuing, run, results, lines)
-    if broken is None and not run.tally.any(State.PREPARED, State.SENT):
-        try:
-            issuing.ledger.mark_shown(run.batch, session.clock.now())
-        except LedgerUnusable as error:
-            session.talk.warn(f"{error.message} The result is shown and recorded all the same.")
-    if verdict is not None and broken is not None:
-        session.talk.warn(broken.message)
-    if verdict is not None or broken is not None:
-        raise verdict or broken or AssertionError
-
-
-def _write(
-    session: Session, issuing: Issuing, run: Run, results: Path | None, lines: _AsTheySettle | None
-) -> OutputFailed | None:
-    """Write the results wherever they were asked for, and return what failed first."""
-    out, broken = session.output, None
-    try:
-        if lines is not None:
-            lines.check()
-        else:
-            output.show_batch(out, issuing.ledger, run.batch)
-    except OutputFailed as error:
-        broken = error
-    except LedgerUnusable as error:
-        broken = OutputFailed(
-            f"The results could not be read again: {error.message}", out.hint, out.context, money=out.money
-        )
-    if results is not None:
-        try:
-            output.write_results(results, issuing.ledger, run.batch, out.money)
-        except OutputFailed as error:
-            broken = broken or error
-    return broken
+        showing.show(session, run, results=wish.results, lines=lines)
 
 
 def _preflight(wish: Wish, session: Session, plan: Plan) -> Callable[[Plan], None] | None:

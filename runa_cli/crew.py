@@ -84,8 +84,10 @@ class Crew:
                 signal.signal(number, self._note_signal)
             yield
         finally:
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, before)  # one that raises now would leave the rest noted
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _note_signal(self, *_: object) -> None:
         self._signals += 1

@@ -21,7 +21,7 @@ from runa_cli.plan import Plan
 from runa_cli.records import SETTLED, UNFINISHED, Batch, NewBatch, NewOrder, State, Tally
 from runa_cli.runs import Run, gifts, money
 from runa_cli.settling import Progress, Say, Settler, Terms, renew
-from runa_cli.troubles import context, recorded_trouble
+from runa_cli.troubles import batch_not_readable, context, recorded_trouble
 from runa_cli.weighing import UNSENT, Asked, Weighing, check_total, leave_out_issued
 
 Ask = Callable[[str], bool]
@@ -176,7 +176,10 @@ class Issuing:
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
 
     def finish(self, batch: Batch) -> Run:
-        """Send and settle every unfinished order of a claimed batch."""
+        """Send and settle every unfinished order of a claimed batch.
+
+        Raises LedgerUnusable before anything is sent, and OutcomeUnknown where the ledger fails after that.
+        """
         run = Run(batch)
         tally = self.ledger.tally(batch)
         self._say_what_is_done(batch, tally)
@@ -205,16 +208,18 @@ class Issuing:
             if isinstance(settled.trouble, CredentialRefused):
                 crew.stop()  # the next order would be refused for the same reason
 
-        try:
-            crew.work([order.id for order in self.ledger.orders(batch, UNFINISHED)], settle)
-            run.interrupted = crew.interrupted
-        except KeyboardInterrupt:
-            crew.stop()
-            run.interrupted = True
-        finally:
-            run.left_in_flight = crew.at_work
-            run.tally = self.ledger.tally(batch)
-            self.progress.end(run.tally)
+        unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED)]
+        with _while_sending(batch):
+            try:
+                crew.work(unfinished, settle)
+                run.interrupted = crew.interrupted
+            except KeyboardInterrupt:
+                crew.stop()
+                run.interrupted = True
+            finally:
+                run.left_in_flight = crew.at_work
+                run.tally = self.ledger.tally(batch)
+                self.progress.end(run.tally)
         return run
 
 
@@ -225,6 +230,15 @@ def before_sending() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted("Interrupted. Nothing was sent.") from None
+
+
+@contextmanager
+def _while_sending(batch: Batch) -> Iterator[None]:
+    """Do what may move money: a ledger that fails now leaves open what became of it. Raises OutcomeUnknown."""
+    try:
+        yield
+    except LedgerUnusable as error:
+        raise batch_not_readable(batch, error) from error
 
 
 def made_up_name(clock: Clock) -> str:

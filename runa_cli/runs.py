@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from runa_cli.errors import Context, Interrupted, Money, OrderRefused, OutcomeUnknown, PartlyDone, RunaError
-from runa_cli.records import Batch, Order, State, Tally
+from runa_cli.records import UNFINISHED, Batch, Order, State, Tally
 
 MOST_TROUBLES = 50
 UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)
+OTHERWISE = frozenset(State) - {State.COMPLETED}
 
 
 def money(sums: Mapping[str, Decimal]) -> str:
@@ -47,31 +48,41 @@ class Run:
             if len(self.troubles) < MOST_TROUBLES:
                 self.troubles.append((order, trouble))
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether there may be more to show of the batch than was recorded when the run ended."""
+        return self.left_in_flight > 0 or self.tally.any(State.PREPARED, State.SENT)
+
     def counts(self) -> str:
         """Say how many orders are in which state."""
         return ", ".join(f"{count} {state}" for state in State if (count := self.tally.orders[state]))
 
     def verdict(self) -> RunaError | None:
         """Return the one error that the run stands for; None when everything asked for is done."""
-        if self.interrupted and self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED):
-            return self._interrupted()
+        if self.interrupted and (self.left_in_flight or self.tally.any(*UNFINISHED)):
+            return self.stopped()
         if not self.troubles:
             return None
         if sum(self.tally.orders.values()) == 1:
             return self.troubles[0][1]
         return self._partly_done() if self.tally.any(State.COMPLETED) else self._nothing_done()
 
-    def _interrupted(self) -> RunaError:
-        done = self.tally.any(State.COMPLETED)
-        unknown = self.tally.any(*UNKNOWN) or self.left_in_flight
-        certain = Money.PARTIAL if done else Money.NOT_ISSUED
+    def stopped(self) -> Interrupted:
+        """Return the error that stands for a run that was interrupted."""
         return Interrupted(
             f"Interrupted. Batch {self.batch.name}: {self.counts()}.",
             f"The state is saved. Run the same command again, or `runa batch resume {shlex.quote(self.batch.name)}`, to"
             " finish it.",
             Context(batch=self.batch.name),
-            money=Money.UNKNOWN if unknown else certain,
+            money=self._money(),
         )
+
+    def _money(self) -> Money:
+        if self.tally.any(*UNKNOWN) or (self.left_in_flight and self.tally.any(State.PREPARED)):
+            return Money.UNKNOWN
+        if not self.tally.any(State.COMPLETED):
+            return Money.NOT_ISSUED
+        return Money.PARTIAL if self.tally.any(*OTHERWISE) else Money.ISSUED
 
     def _partly_done(self) -> RunaError:
         return PartlyDone(

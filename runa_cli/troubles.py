@@ -132,6 +132,17 @@ def reply_not_recorded(batch: Batch, order: Order, error: LedgerUnusable) -> Out
     )
 
 
+def batch_not_readable(batch: Batch, error: LedgerUnusable) -> OutcomeUnknown:
+    """Say that the ledger failed after orders of the batch may have been sent."""
+    return OutcomeUnknown(
+        f"{error.message} Orders of batch {batch.name} may have been issued.",
+        "Mend the ledger, then run the same command again: what was recorded is not sent twice.",
+        Context(batch=batch.name),
+        code="ledger_unusable",
+        money=Money.UNKNOWN,
+    )
+
+
 def where(error: Exception) -> str:
     """Return where a defect showed itself, without anything it worked on."""
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -161,17 +161,19 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
             done.put((None, error))
 
-    until = time.monotonic() + seconds
     threading.Thread(target=run, daemon=True).start()
-    while (left := until - time.monotonic()) > 0:
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
         try:
-            result, error = done.get(timeout=min(left, LONGEST_SLEEP))
+            result, error = done.get(timeout=max(0.0, min(left, LONGEST_SLEEP)))
+            break
         except queue.Empty:
-            continue
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value] # without an error there is a result
-    raise _TimeIsUp
+            if left <= 0:
+                raise _TimeIsUp from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value] # without an error there is a result
 
 
 def _reason(error: BaseException) -> str:

@@ -327,18 +327,6 @@ def test_a_429_to_one_order_slows_all(program: Program, emulate: Emulate) -> Non
     assert 3 == posts(emulator)
 
 
-def test_resume_all_takes_up_every_unfinished_batch(program: Program, emulate: Emulate) -> None:
-    emulator = emulate("lost-after@1-2")
-    for name in ("first", "second"):
-        path = sheet(program.home / f"{name}.csv", gifts(1, note=name))
-        assert 7 == program("order", "create", "--file", str(path), "--batch", name, "--timeout", "0.05").code
-    assert ["sent", "sent"] == program.states()
-    ran = program("batch", "resume", "--all", "-o", "links")
-    assert 0 == ran.code, ran.err
-    assert ["completed", "completed"] == program.states()
-    assert 2 == len(ran.out.split()) == len(orders_at(emulator))
-
-
 def test_only_abandon_gives_up_an_order_of_unknown_outcome(program: Program, emulate: Emulate) -> None:
     emulator = emulate("stored-5xx@1")
     path = sheet(program.home / "gifts.csv", gifts(1))

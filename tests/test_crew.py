@@ -11,8 +11,29 @@ from typing import Any, Self
 
 import pytest
 
-from runa_cli.crew import Crew
+from runa_cli.crew import STOP_SIGNALS, Crew
 from tests.computer import wait_until_main_thread_is_in
+
+Handlers = dict[signal.Signals, Any]
+
+
+def handlers() -> Handlers:
+    return {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+
+@pytest.fixture
+def as_in_the_program() -> Iterator[Handlers]:
+    """Let every signal that stops the program interrupt it; returns their handlers."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = handlers()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    yield handlers()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class CtrlC:
@@ -58,15 +79,18 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("function", "least"), [("Crew.work", 8), ("Crew._watch", 2), ("Crew._noting_signals", 5), ("Thread.start", 5)]
+    ("function", "least"),
+    [("Crew.work", 8), ("Crew._watch", 2), ("Crew._noting_signals", 5), ("Thread.start", 5), ("signal", 8)],
 )
-def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(function: str, least: int) -> None:
+def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(
+    function: str, least: int, as_in_the_program: Handlers
+) -> None:
     """An exception would lose the message that was just heard, or the thread that was just begun."""
     for number in itertools.count(1):
         ctrl_c = CtrlC(number, function)
         begun, finished = work_through_four(ctrl_c)
         assert sorted(begun) == sorted(finished)
-        assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+        assert as_in_the_program == handlers()
         if not ctrl_c.came:
             break
     assert number > least

@@ -254,6 +254,19 @@ def test_a_ledger_that_is_none_means_that_nothing_is_sent_and_it_stays_as_it_was
     assert not (program.ledger.parent / "nowhere").exists()
 
 
+def test_a_ledger_that_is_damaged_while_an_order_is_in_flight_leaves_the_money_unknown(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate("slow:1@1")
+    running = start(program, program.command(*GIFT, "--json"))
+    wait_for(lambda: posts(emulator) >= 1, running)
+    for path in program.ledger.parent.glob("ledger.db*"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    ran = ended(running)
+    assert (7, "ledger_unusable", "unknown") == (ran.code, ran.error["code"], ran.error["money"])
+    assert 1 == len(orders_at(emulator))
+
+
 def _look_of(path: Path) -> tuple[int, bytes]:
     return path.lstat().st_mode, path.read_bytes() if path.is_file() else b""
 

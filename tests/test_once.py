@@ -1,6 +1,8 @@
 """Issued once: the same command, the same file, the same batch and the same key."""
 
+import fcntl
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Emulate
-from tests.program import GIFT, Program, links_at, orders_at, posts
+from tests.program import GIFT, Program, links_at, orders_at, posts, wait_for
 
+MANY = ("order", "create", "--face-value", "10", "--quantity", "60", "--product", "AMZ-US")
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
 
 
@@ -289,6 +292,30 @@ def test_ctrl_c_finishes_the_order_in_flight_and_a_second_one_stops_at_once(prog
     assert 130 == hasty.returncode
     assert "unknown" == json.loads(err.splitlines()[-1])["error"]["money"]
     assert ["completed", "sent"] == program.states()
+
+
+def test_who_leaves_while_a_line_cannot_be_written_is_not_told_that_all_is_done(
+    program: Program, emulate: Emulate
+) -> None:
+    """The order is issued and recorded, and its line stands in a pipe that nobody reads."""
+    emulator = emulate(processing_seconds=0)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    running = program.start(*MANY, "-o", "jsonl", stdout=writer)
+    os.close(writer)
+    assert running.stderr is not None
+    wait_for(lambda: posts(emulator) == 1, running)
+    wait_for(lambda: ["completed"] == program.states(), running)
+    running.send_signal(signal.SIGINT)
+    assert "Ctrl-C again" in running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=20)
+    os.close(reader)
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (130, "interrupted", "issued") == (running.returncode, error["code"], error["money"])
+    shown = program(*MANY, "-o", "links")
+    assert 0 == shown.code, shown.err
+    assert links_at(emulator) == set(shown.out.split())
 
 
 def test_a_file_of_settings_cannot_send_the_key_elsewhere(program: Program) -> None:

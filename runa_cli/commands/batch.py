@@ -43,10 +43,10 @@ def resume(
     timeout: TimeoutOption = None,
 ) -> None:
     """Settle what is unfinished, and show the results. It never pays twice."""
-    from runa_cli import batches
+    from runa_cli import resuming
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        batches.resume(session, name, every=every, yes=yes)
+        resuming.resume(session, name, every=every, yes=yes)
 
 
 @app.command()

@@ -57,6 +57,7 @@ class Emulator:
         self._processing = timedelta(seconds=processing_seconds)
         self._links = links
         self._requests: deque[tuple[str, str, str | None]] = deque(maxlen=_REMEMBERED)
+        self._ending = False
         self._stopping = threading.Event()
         self._server: _Server | None = None
         self._store: Store | None = None
@@ -103,18 +104,19 @@ class Emulator:
         """Serve until `shutdown` is called, from a signal handler or another thread."""
         if self._server is None:
             self.start()
-        # A signal may be handed to a handler's thread, and then nothing wakes this one to act on it; and if it slept in
-        # the event's own lock, `shutdown` could not take that.
-        while not self._stopping.is_set():
+        # A signal may be handed to a handler's thread, and then nothing wakes this one to act on it. And what is polled
+        # is no event: a signal that comes while one is set would wait for its lock for ever.
+        while not self._ending:
             time.sleep(_POLL_SECONDS)
 
     def shutdown(self) -> None:
-        """Make `serve_forever` return, and cut pauses of faults short."""
-        self._stopping.set()
+        """Make `serve_forever` return; whoever opened the emulator closes it."""
+        self._ending = True
 
     def close(self) -> None:
-        """Stop serving, close every connection and the file; may be called twice."""
+        """Stop serving, cut pauses of faults short, close every connection and the file; may be called twice."""
         self.shutdown()
+        self._stopping.set()
         if self._server is not None:
             self._server.stop()
             self._server = None
