@@ -89,7 +89,7 @@ def test_a_defect_in_an_order_shows_no_link_address_or_key_not_even_in_the_log(
 def test_an_order_in_flight_shows_its_secrets_to_no_process_list_no_child_and_nobody_else(
     program: Program, emulate: Emulate
 ) -> None:
-    emulator = emulate("slow:0.5@1")
+    emulator = emulate("slow:30@1")
     usual = os.umask(0)
     try:
         running = program.start(*GIFT)
@@ -105,6 +105,7 @@ def test_an_order_in_flight_shows_its_secrets_to_no_process_list_no_child_and_no
     assert 6 <= len(opened)
     modes = {path.name: path.stat().st_mode & 0o777 for path in program.ledger.parent.iterdir()}
     assert dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-claims"), 0o600) == modes
+    emulator.hurry()
     running.communicate(timeout=LONGEST)
     assert 0 == running.returncode
 

@@ -68,11 +68,12 @@ def test_a_file_system_without_room_costs_neither_money_nor_links(
 
 
 def test_a_disk_that_fills_up_while_an_order_is_in_flight_costs_no_link(program: Program, emulate: Emulate) -> None:
-    emulator = emulate("slow:0.5@1")
+    emulator = emulate("slow:30@1")
     with Disk(program.ledger.parent, 1024) as disk:
         running = start(program, disk.inside(program.command(*GIFT, "--json"), program.home))
         wait_for(lambda: posts(emulator) >= 1, running)
         disk.do(f"cat /dev/zero > {program.ledger.parent}/filler || true")
+        emulator.hurry()
         ran = ended(running)
         assert (7, "ledger_unusable", "unknown") == (ran.code, ran.error["code"], ran.error["money"])
         disk.do(f"rm {program.ledger.parent}/filler")
@@ -145,10 +146,11 @@ def test_a_disk_that_fails_while_an_order_is_in_flight_costs_no_link(
     program: Program, emulate: Emulate, calls: str, error: str
 ) -> None:
     """As a file system that turns read-only under the program, or a disk that takes what it cannot keep."""
-    emulator = emulate("slow:0.5@1")
+    emulator = emulate("slow:30@1")
     running = program.start(*GIFT, "--json")
     wait_for(lambda: posts(emulator) >= 1, running)
     watching = tamper(running, calls, f"error={error}")
+    emulator.hurry()
     ran = ended(running)
     watching.communicate(timeout=LONGEST)
     assert (7, "", "ledger_unusable", "unknown") == (ran.code, ran.out, ran.error["code"], ran.error["money"])
@@ -180,10 +182,11 @@ def test_a_ledger_that_is_held_too_long_means_that_nothing_is_sent(program: Prog
 
 @needs("strace")
 def test_a_ledger_that_is_held_too_long_for_the_reply_costs_no_link(program: Program, emulate: Emulate) -> None:
-    emulator = emulate("slow:0.5@1")
+    emulator = emulate("slow:30@1")
     running = start(program, tampered(program.command(*GIFT, "--json"), "clock_nanosleep", "retval=0"))
     wait_for(lambda: posts(emulator) >= 1, running)
     with held(program.ledger):
+        emulator.hurry()
         ran = ended(running)
     assert (7, "ledger_unusable", "unknown") == (ran.code, ran.error["code"], ran.error["money"])
     again = program(*GIFT, "-o", "links")
@@ -257,11 +260,12 @@ def test_a_ledger_that_is_none_means_that_nothing_is_sent_and_it_stays_as_it_was
 def test_a_ledger_that_is_damaged_while_an_order_is_in_flight_leaves_the_money_unknown(
     program: Program, emulate: Emulate
 ) -> None:
-    emulator = emulate("slow:1@1")
+    emulator = emulate("slow:30@1")
     running = start(program, program.command(*GIFT, "--json"))
     wait_for(lambda: posts(emulator) >= 1, running)
     for path in program.ledger.parent.glob("ledger.db*"):
         path.write_bytes(b"x" * path.stat().st_size)
+    emulator.hurry()
     ran = ended(running)
     assert (7, "ledger_unusable", "unknown") == (ran.code, ran.error["code"], ran.error["money"])
     assert 1 == len(orders_at(emulator))
@@ -409,7 +413,7 @@ def test_a_ledger_that_another_program_holds_is_waited_for(program: Program, emu
     connection.execute("BEGIN IMMEDIATE")
     running = program.start(*GIFT, "--again")
     threading.Timer(1.0, lambda: connection.execute("ROLLBACK")).start()
-    running.communicate(timeout=30)
+    running.communicate(timeout=LONGEST)
     connection.close()
     assert 0 == running.returncode
     assert 2 == len(orders_at(emulator))
@@ -441,7 +445,7 @@ def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
     running = program.start(*command)
     wait_for(lambda: posts(emulator) >= 3, running)
     hand(running, number)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=LONGEST)
     assert 130 == running.returncode
     assert "interrupted" == json.loads(err.splitlines()[-1])["error"]["code"]
     again = program(*command[:-1], "-o", "csv")
@@ -457,14 +461,14 @@ def test_a_question_that_nobody_answers_ends_with_a_signal(program: Program, han
         running = program.start("balance", "--json", RUNA_ENV="local", RUNA_API_KEY=KEY, RUNA_BASE_URL=url)
         asking, _ = silent.accept()
         hand(running, signal.SIGINT)
-        _, err = running.communicate(timeout=10)
+        _, err = running.communicate(timeout=LONGEST)
         asking.close()
     assert 130 == running.returncode
     assert "interrupted" == json.loads(err)["error"]["code"]
 
 
 def test_nohup_means_that_a_lost_terminal_stops_nothing(program: Program, emulate: Emulate) -> None:
-    emulator = emulate("slow:1@1")
+    emulator = emulate("slow:30@1")
     running = subprocess.Popen(
         ["nohup", *program.command(*GIFT, "-o", "links")],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -472,17 +476,21 @@ def test_nohup_means_that_a_lost_terminal_stops_nothing(program: Program, emulat
     )  # fmt: skip
     wait_for(lambda: posts(emulator) >= 1, running)
     running.send_signal(signal.SIGHUP)
-    out, _ = running.communicate(timeout=30)
+    emulator.hurry()
+    out, _ = running.communicate(timeout=LONGEST)
     assert 0 == running.returncode
     assert links_at(emulator) == set(out.split())
 
 
 def test_a_signal_to_a_single_order_in_flight_lets_it_finish(program: Program, emulate: Emulate) -> None:
-    emulator = emulate("slow:1@1")
+    emulator = emulate("slow:30@1")
     running = program.start(*GIFT, "-o", "links")
     wait_for(lambda: posts(emulator) >= 1, running)
     running.send_signal(signal.SIGTERM)
-    out, _ = running.communicate(timeout=30)
+    assert running.stderr is not None
+    assert "Ctrl-C again" in running.stderr.readline()
+    emulator.hurry()
+    out, _ = running.communicate(timeout=LONGEST)
     assert 0 == running.returncode
     assert links_at(emulator) == set(out.split())
 

@@ -47,12 +47,15 @@ def test_every_unfinished_batch_is_taken_up(program: Program, emulate: Emulate, 
 
 def test_ctrl_c_takes_up_no_further_batch(program: Program, emulate: Emulate, nowhere: dict[str, str]) -> None:
     """Even where the order in flight was the last of its batch, so that this one is finished."""
-    emulator = emulate("slow:1@1")
+    emulator = emulate("slow:30@1")
     for name in ("first", "second", "third"):
         record(program, name, nowhere)
     running = program.start(*ALL, "--json")
     wait_for(lambda: posts(emulator) >= 1, running)
     running.send_signal(signal.SIGINT)
+    assert running.stderr is not None
+    assert "Ctrl-C again" in running.stderr.readline()
+    emulator.hurry()
     out, err = running.communicate(timeout=LONGEST)
     error = json.loads(err.splitlines()[-1])["error"]
     assert (130, "interrupted", "partial") == (running.returncode, error["code"], error["money"])

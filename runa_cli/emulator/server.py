@@ -58,7 +58,7 @@ class Emulator:
         self._links = links
         self._requests: deque[tuple[str, str, str | None]] = deque(maxlen=_REMEMBERED)
         self._ending = False
-        self._stopping = threading.Event()
+        self._no_pauses = threading.Event()
         self._server: _Server | None = None
         self._store: Store | None = None
         self._account: Account | None = None
@@ -113,10 +113,14 @@ class Emulator:
         """Make `serve_forever` return; whoever opened the emulator closes it."""
         self._ending = True
 
+    def hurry(self) -> None:
+        """Cut the pauses of faults short, those to come too: what they were waited for has happened."""
+        self._no_pauses.set()
+
     def close(self) -> None:
-        """Stop serving, cut pauses of faults short, close every connection and the file; may be called twice."""
+        """Stop serving, close every connection and the file; may be called twice."""
         self.shutdown()
-        self._stopping.set()
+        self.hurry()
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -127,8 +131,8 @@ class Emulator:
     # What follows is for the handlers of connections.
 
     def pause(self, seconds: float) -> None:
-        """Wait, or less if the emulator closes."""
-        self._stopping.wait(seconds)
+        """Wait, or less once there is a hurry."""
+        self._no_pauses.wait(seconds)
 
     def treatment(self, method: str, target: str, key: str | None) -> Behaviour:
         """Note a request, and tell how it is to be treated."""
