@@ -184,10 +184,10 @@ def test_a_redirect_is_not_followed_to_another_host(program: Program, status: in
         away = {"Location": f"{other.url}/order"}
         with Fake(lambda *_: (status, away, b"")) as fake:
             program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-            ran = program(*GIFT, "--timeout", "0.5", "--json")
+            ran = program(*GIFT, "--timeout", "1.5", "--json")
             assert (7, "unknown") == (ran.code, ran.error["money"])
             for question in (("order", "get", "O-1"), ("balance",)):
-                assert program(*question, RUNA_TIMEOUT="0.5").code in {5, 7}
+                assert program(*question, RUNA_TIMEOUT="1.5").code in {5, 7}
         assert [] == lured
         assert len(fake.posted) >= 1
 
@@ -344,7 +344,7 @@ def test_a_certificate_must_verify_and_may_be_trusted_by_the_machines_own_variab
         program.env.update(RUNA_ENV="playground", RUNA_API_KEY=KEY, https_proxy=proxy)
         host = "gateway.example.test" if through_a_proxy else f"127.0.0.1:{port}"
         program.env["RUNA_BASE_URL"] = f"https://{host}"
-        ran = program(*GIFT, "--timeout", "0.5", "--json")
+        ran = program(*GIFT, "--timeout", "3", "--json")
         assert (7, "not_connected", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
         assert "certificate" in ran.error["message"]
         assert ["prepared"] == program.states()

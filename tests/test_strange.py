@@ -99,7 +99,7 @@ def test_strange_headers_never_end_in_a_defect(program: Program, headers: dict[s
             return as_json(200, {"items": []})
         return as_json(status, completed(given["X-Idempotency-Key"], body), **headers)
 
-    ran, _ = run(program, script, *GIFT, "--timeout", "0.6")
+    ran, _ = run(program, script, *GIFT, "--timeout", "1.5")
     assert ran.code in {0, 7}, ran.err
     assert program.states() in (["completed"], ["sent"])
 
@@ -143,7 +143,7 @@ def test_a_failed_order_of_somebody_else_is_not_taken_for_ours(program: Program)
         other = {**body["items"][0], "face_value": 77}
         return as_json(200, completed(headers["X-Idempotency-Key"], {"items": [other]}, status="FAILED"))
 
-    ran, _ = run(program, script, *GIFT, "--timeout", "0.5", "--json")
+    ran, _ = run(program, script, *GIFT, "--timeout", "1.5", "--json")
     assert (7, "unknown") == (ran.code, ran.error["money"])
     assert ["sent"] == program.states()
 
@@ -155,7 +155,7 @@ def test_one_order_of_runas_is_never_bound_to_two_of_ours(program: Program) -> N
     with Fake(script) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
         assert 0 == program(*GIFT).code
-        assert 7 == program(*GIFT, "--again", "--timeout", "0.5").code
+        assert 7 == program(*GIFT, "--again", "--timeout", "1.5").code
     assert ["completed", "sent"] == program.states()
 
 
