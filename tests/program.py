@@ -125,3 +125,10 @@ def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") ->
     while not condition():
         assert running.poll() is None, "the program ended too early"
         time.sleep(0.005)
+
+
+def wait_for_stopping(running: "subprocess.Popen[str]") -> None:
+    """Wait until a program that was sent a signal says that it begins no new orders."""
+    assert running.stderr is not None
+    while "Ctrl-C again" not in (said := running.stderr.readline()):
+        assert said, "the program ended instead"

@@ -3,9 +3,9 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
-from tests.program import Program, Ran, orders_at, posts
+from tests.program import LONGEST, Program, Ran, orders_at, posts, wait_for, wait_for_stopping
 from tests.sheets import gifts, links_by_address, rows_of, sheet
 
 
@@ -280,15 +280,16 @@ def test_quantity_makes_that_many_gifts_of_a_row(program: Program, emulate: Emul
 
 
 def test_an_interrupted_batch_says_what_is_left_and_resume_finishes_it(program: Program, emulate: Emulate) -> None:
-    emulator = emulate(processing_seconds=0.05)
+    emulator = emulate("slow:30@4", processing_seconds=0.05)
     path = sheet(program.home / "gifts.csv", gifts(200, orders=100))
     running = program.start(
         "order", "create", "--file", str(path), "--batch", "bonus", "--concurrency", "1", "--no-preflight", "--json"
     )
-    while posts(emulator) < 3:
-        time.sleep(0.01)
-    running.send_signal(2)
-    _, err = running.communicate(timeout=60)
+    wait_for(lambda: posts(emulator) == 4, running)
+    running.send_signal(signal.SIGINT)
+    wait_for_stopping(running)
+    emulator.hurry()
+    _, err = running.communicate(timeout=LONGEST)
     assert 130 == running.returncode
     error = json.loads(err.splitlines()[-1])["error"]
     assert ("interrupted", "partial") == (error["code"], error["money"])
@@ -306,10 +307,9 @@ def test_ctrl_c_sends_nothing_that_still_stands_in_line_for_the_rate(program: Pr
     running = program.start(
         "order", "create", "--file", str(path), "--batch", "bonus", "--rate-limit", "1", "--no-preflight", "--json"
     )
-    while not posts(emulator):
-        assert running.poll() is None
-        time.sleep(0.01)
-    running.send_signal(2)
+    wait_for(lambda: posts(emulator) == 1, running)
+    wait_for(lambda: "completed" in program.states(), running)
+    running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)  # the line is a minute long
     assert (130, 1) == (running.returncode, posts(emulator))
     assert "partial" == json.loads(err.splitlines()[-1])["error"]["money"]

@@ -15,7 +15,19 @@ import pytest
 
 from tests.computer import Disk, needs, signal_another_thread, tamper, tampered, without_privileges
 from tests.conftest import Emulate
-from tests.program import GIFT, KEY, LAUNCHER, LONGEST, Program, Ran, links_at, orders_at, posts, wait_for
+from tests.program import (
+    GIFT,
+    KEY,
+    LAUNCHER,
+    LONGEST,
+    Program,
+    Ran,
+    links_at,
+    orders_at,
+    posts,
+    wait_for,
+    wait_for_stopping,
+)
 from tests.sheets import gifts, links_by_address, rows_of, sheet
 
 Hand = Callable[["subprocess.Popen[str]", signal.Signals], None]
@@ -428,8 +440,8 @@ def signal_process(running: "subprocess.Popen[str]", number: signal.Signals) -> 
 def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
     program: Program, emulate: Emulate, number: signal.Signals, hand: Hand
 ) -> None:
-    emulator = emulate(processing_seconds=0.05)
-    path = sheet(program.home / "gifts.csv", gifts(60, orders=60))
+    emulator = emulate("slow:30@4")
+    path = sheet(program.home / "gifts.csv", gifts(6, orders=6))
     command = (
         "order",
         "create",
@@ -443,11 +455,14 @@ def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
         "--json",
     )
     running = program.start(*command)
-    wait_for(lambda: posts(emulator) >= 3, running)
+    wait_for(lambda: posts(emulator) == 4, running)
     hand(running, number)
+    wait_for_stopping(running)
+    emulator.hurry()
     _, err = running.communicate(timeout=LONGEST)
     assert 130 == running.returncode
     assert "interrupted" == json.loads(err.splitlines()[-1])["error"]["code"]
+    assert 4 == posts(emulator)
     again = program(*command[:-1], "-o", "csv")
     assert 0 == again.code, again.err
     assert {row["email"]: [row["payout_url"]] for row in rows_of(again.out)} == links_by_address(emulator)
@@ -487,8 +502,7 @@ def test_a_signal_to_a_single_order_in_flight_lets_it_finish(program: Program, e
     running = program.start(*GIFT, "-o", "links")
     wait_for(lambda: posts(emulator) >= 1, running)
     running.send_signal(signal.SIGTERM)
-    assert running.stderr is not None
-    assert "Ctrl-C again" in running.stderr.readline()
+    wait_for_stopping(running)
     emulator.hurry()
     out, _ = running.communicate(timeout=LONGEST)
     assert 0 == running.returncode
