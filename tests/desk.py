@@ -33,7 +33,8 @@ TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 class Weather:
     """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end.
 
-    `killed_at` is a point of its code, `room` how much the ledger's files may still grow, in bytes.
+    `killed_at` and `interrupted_at` (by Ctrl-C) are points of its code, `room` how much the ledger's files may still
+    grow, in bytes.
     """
 
     faults: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Weather:
     key_works: bool = True
     funds: bool = True
     killed_at: str | None = None
+    interrupted_at: str | None = None
     room: int | None = None
 
 
@@ -187,6 +189,7 @@ class Desk:
                 skew=self.skew.total_seconds(),
                 stdin=stdin,
                 killed_at=weather.killed_at,
+                interrupted_at=weather.interrupted_at,
                 paused_at=paused_at,
                 room=None if weather.room is None else self._largest() + weather.room,
             )

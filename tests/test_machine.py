@@ -31,7 +31,7 @@ from tests.program import Ran
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure
 UNFINISHED = (State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
-KILLED = -9
+KILLED, INTERRUPTED = -9, 130
 GOOD, BAD = ("AMZ-US", "10"), ("800PET-US", "26")  # the second product exists for 25 and 50 alone
 ORDER_FAULTS = (
     "lost-before", "lost-after", "cut-length", "cut-close", "unreadable", "102", "in-progress", "429",
@@ -57,6 +57,10 @@ points = st.builds(
     "{}:{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(POINTS), st.sampled_from([1, 1, 1, 2])
 )
 
+busy = st.sampled_from([f"{event}:{name}" for event in ("call", "return")
+                        for name in ("Ledger.mark_sent", "Client.create_order", "Ledger.mark_completed", "show_batch")]
+                       )  # fmt: skip
+
 
 @st.composite
 def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
@@ -70,6 +74,8 @@ def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
             return Weather(("foreign-order@1",))
         case "kill":
             return Weather(tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(points))
+        case "ctrl-c":
+            return Weather(interrupted_at=draw(busy))
         case "full disk":
             return Weather(room=draw(st.integers(0, 40)) << 10)
         case "shut":
@@ -78,7 +84,7 @@ def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
             return FAIR
 
 
-weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "full disk", "shut"])
+weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "ctrl-c", "ctrl-c", "full disk", "shut"])
 choices = st.integers(0, 11)  # of whatever there is: what may be drawn must not depend on how a race went
 times = st.sampled_from([timedelta(minutes=1), timedelta(minutes=11), timedelta(days=2), timedelta(days=29),
                          timedelta(days=31)])  # fmt: skip
@@ -314,7 +320,7 @@ class Issue(RuleBasedStateMachine):
         for ran in rans:
             assert ran.code in {0, 5, 6, 7, 8, 75}, ran
             if batch and ran.code not in {6, 75}:
-                self.check_what_is_shown(ran, batch)
+                self.check_what_is_shown(ran, batch, last=ran is rans[-1])
 
     def check_the_claim(self, ran: Ran, point: str, *, refused: bool) -> None:
         """Make sure that nobody works on a batch while another one does, or is about to show what came of it."""
@@ -324,8 +330,8 @@ class Issue(RuleBasedStateMachine):
         assert ran.code == 75 or (ran.code == 6 and (event, name) == ("return", "Ledger.mark_shown")), ran
 
     def has_no_say(self, ran: Ran) -> bool:
-        """Tell whether a run ended before anything was decided: killed, or without a ledger or a key."""
-        return ran.code in {KILLED, 4}
+        """Tell whether a run may have ended before anything was decided: killed, stopped, without a ledger or a key."""
+        return ran.code in {KILLED, INTERRUPTED, 4}
 
     def check_refusal(self, ran: Ran, before: Books, *, rightly: bool) -> None:
         assert rightly, f"refused without a reason: {ran}"
@@ -439,22 +445,23 @@ class Issue(RuleBasedStateMachine):
         code, money = ran.code, ran.error["money"]
         assert code == ran.error["exit_code"]
         if money == "not_issued":
-            assert code in {4, 5, 7}, ran
-            # Without a ledger, a run can speak for itself alone.
-            assert not (spent if ran.error["code"] == "ledger_unusable" else paid), f"{ran}, but it was"
+            assert code in {4, 5, 7, INTERRUPTED}, ran
+            # Without a ledger, or before it looked there, a run can speak for itself alone.
+            alone = ran.error["code"] in {"ledger_unusable", "interrupted"}
+            assert not (spent if alone else paid), f"{ran}, but it was"
         elif money == "unknown":
-            assert 7 == code, ran
-            assert tally.any(State.SENT, State.ACCEPTED, State.ABANDONED)
+            assert code in {7, INTERRUPTED}, ran
+            assert code == INTERRUPTED or tally.any(State.SENT, State.ACCEPTED, State.ABANDONED)
         elif money == "partial":
-            assert 8 == code, ran
+            assert code in {8, INTERRUPTED}, ran
             assert tally.any(State.COMPLETED)
             assert paid
         else:
             assert (9, "issued") == (code, money), ran
             assert paid
 
-    def check_what_is_shown(self, ran: Ran, batch: Batch) -> None:
-        """Make sure that each order shown is the batch's own, as Runa made it, and that no completed one is missing."""
+    def check_what_is_shown(self, ran: Ran, batch: Batch, *, last: bool = True) -> None:
+        """Make sure that each order shown is the batch's own, as Runa made it, and that the last run misses none."""
         if ran.code not in {0, 5, 7, 8}:
             return
         document = json.loads(ran.out) if ran.out else []
@@ -462,7 +469,8 @@ class Issue(RuleBasedStateMachine):
         own = {order["order_id"]: State(order["state"]) for order in self.desk.purchases(batch.id) if order["order_id"]}
         assert {order["id"] for order in shown} <= own.keys()
         completed = {order["id"] for order in shown if order["status"] == "COMPLETED"}
-        assert completed == {order_id for order_id, state in own.items() if state is State.COMPLETED}
+        recorded = {order_id for order_id, state in own.items() if state is State.COMPLETED}
+        assert completed == recorded if last else completed <= recorded
         made = {order["id"]: _links(order) for order in self.desk.bank.paid().values()}
         assert all(made[order["id"]] == _links(order) for order in shown if order["status"] == "COMPLETED")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.points import watch
+from tests.points import Action, watch
 from tests.program import LONGEST, ROOT, Ran
 
 _START = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -67,8 +67,8 @@ class SharedTime:
 class Start:
     """How the program is started. `skew` is what its calendar is wrong by, in seconds.
 
-    `killed_at` and `paused_at` are points of its code; `room` is the size beyond which the system lets no file of the
-    ledger grow, in bytes.
+    `killed_at`, `interrupted_at` and `paused_at` are points of its code; `room` is the size beyond which the system
+    lets no file of the ledger grow, in bytes.
     """
 
     arguments: tuple[str, ...]
@@ -78,6 +78,7 @@ class Start:
     skew: float = 0.0
     stdin: str = ""
     killed_at: str | None = None
+    interrupted_at: str | None = None
     paused_at: str | None = None
     room: int | None = None
 
@@ -197,10 +198,22 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     """Be the program."""
     from runa_cli import cli
     from runa_cli.clock import Clock
+    from runa_cli.crew import Crew
 
     def pause(_frame: FrameType, _result: Any) -> None:
         connection.sendall(b"paused\n")
         lines.readline()
+
+    def kill(_frame: FrameType, _result: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def interrupt(_frame: FrameType, _result: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        crew = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if isinstance(crew, Crew):
+            crew.stopping.wait(
+                LONGEST
+            )  # the main thread notes it in its own time, and a story is to go on the same way
 
     stdin = os.memfd_create("in")
     os.write(stdin, start.stdin.encode())
@@ -212,7 +225,11 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     os.environ.update(start.env)
     if start.room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (start.room, start.room))
-    points = {start.paused_at: pause, start.killed_at: lambda *_: os.kill(os.getpid(), signal.SIGKILL)}
+    points: dict[str | None, Action] = {
+        start.paused_at: pause,
+        start.interrupted_at: interrupt,
+        start.killed_at: kill,
+    }
     watch({point: action for point, action in points.items() if point is not None})
     time = SharedTime(Path(start.time))
     clock = Clock(
