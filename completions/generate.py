@@ -10,9 +10,9 @@ import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
+from runa_cli.app.order_list import STATUSES
 from runa_cli.cli import app
-from runa_cli.listing import STATUSES
-from runa_cli.settings import FORMATS
+from runa_cli.config.settings import FORMATS
 
 FILES = "/"  # what a value is that names a file
 VALUES = {"--output": FORMATS, "--status": STATUSES}

@@ -13,10 +13,10 @@ from typer.exceptions import TyperException
 
 from runa_cli import __version__
 from runa_cli.commands import account, batch, emulator, order, product
-from runa_cli.errors import Interrupted, Money, RunaError, UsageMistake
+from runa_cli.core.errors import Interrupted, Money, RunaError, UsageMistake
 
 if TYPE_CHECKING:
-    from runa_cli.clock import Clock
+    from runa_cli.core.clock import Clock
 
 app = typer.Typer(
     name="runa",
@@ -100,7 +100,7 @@ def _flushed(code: int) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        from runa_cli.output import silence
+        from runa_cli.output.stdout import silence
 
         silence(sys.stdout)
         return code or 1
@@ -108,8 +108,8 @@ def _flushed(code: int) -> int:
 
 
 def _report(error: RunaError, arguments: Sequence[str]) -> int:
-    from runa_cli.output import BrokenOutput
-    from runa_cli.talk import Talk
+    from runa_cli.output.console import Talk
+    from runa_cli.output.stdout import BrokenOutput
 
     if isinstance(error, BrokenOutput):
         return 0
@@ -149,7 +149,7 @@ def _interrupted(arguments: Sequence[str]) -> RunaError:
 
 
 def _defect(error: Exception) -> RunaError:
-    from runa_cli.troubles import where
+    from runa_cli.issuing.failures import where
 
     return RunaError(
         f"This is a defect in runa {__version__}: {where(error)}.",

@@ -17,12 +17,17 @@ from types import CodeType, FrameType
 from typing import Any
 
 import runa_cli
-from runa_cli import intake, jsontext, replies
-from runa_cli.errors import InputError
-from runa_cli.fields import Given
-from runa_cli.intake import Format
+from runa_cli.api import responses
+from runa_cli.core import exact_json
+from runa_cli.core.errors import InputError
+from runa_cli.input import plan_builder
+from runa_cli.input.fields import Given
+from runa_cli.input.plan_builder import Format
 
-WATCHED = ("intake", "fields", "documents", "sheets", "jsontext", "payload", "replies")
+WATCHED = (
+    "input/plan_builder", "input/fields", "input/json_file", "input/csv_file", "core/exact_json", "api/order_models",
+    "api/responses",
+)
 LONGEST = 1 << 14  # bytes; what is longer only costs time
 
 ITEM = (
@@ -61,39 +66,39 @@ def read_file(choice: int, raw: bytes) -> None:
     """Read the bytes as a file, and what was read back from what would be sent."""
     given, kind = FLAGS[choice % len(FLAGS)], KINDS[choice // len(FLAGS) % len(KINDS)]
     try:
-        with intake.from_file("-", given, kind, io.BytesIO(raw)) as plan:
+        with plan_builder.from_file("-", given, kind, io.BytesIO(raw)) as plan:
             for order in plan.orders():
-                jsontext.loads(order.body("key").decode())
+                exact_json.loads(order.body("key").decode())
     except InputError:
         pass
 
 
 def read_reply(_: int, raw: bytes) -> None:
     """Read the bytes as every kind of reply there is."""
-    asked: Any = jsontext.loads(ORDER)
-    replies.error_body(raw)
-    for read in (replies.order, replies.documents, _read_product, _read_page):
+    asked: Any = exact_json.loads(ORDER)
+    responses.error_body(raw)
+    for read in (responses.order, responses.documents, _read_product, _read_page):
         try:
             answer = read(raw)
-        except replies.Unreadable:
+        except responses.Unreadable:
             continue
-        if isinstance(answer, replies.Order):
-            replies.bind(asked["items"], answer)
-            replies.bind(asked["items"], answer, with_links=False)
-            jsontext.dumps([str(answer.created), answer.stamp])
+        if isinstance(answer, responses.Order):
+            responses.bind(asked["items"], answer)
+            responses.bind(asked["items"], answer, with_links=False)
+            exact_json.dumps([str(answer.created), answer.stamp])
 
 
 def _read_product(raw: bytes) -> None:
-    product = replies.parse(replies.Product, replies.document(raw))
-    replies.takes(product, jsontext.Number("10"))
-    replies.denominations(product)
-    replies.plan_codes(product)
+    product = responses.parse(responses.Product, responses.document(raw))
+    responses.takes(product, exact_json.Number("10"))
+    responses.denominations(product)
+    responses.plan_codes(product)
 
 
 def _read_page(raw: bytes) -> None:
-    page = replies.document(raw)
-    replies.cursor_after(page)
-    list(replies.member_list(page, "items"))
+    page = responses.document(raw)
+    responses.cursor_after(page)
+    list(responses.member_list(page, "items"))
 
 
 READERS: tuple[Callable[[int, bytes], None], ...] = (read_file, read_reply)

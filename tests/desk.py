@@ -13,12 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runa_cli import jsontext, results
+from runa_cli.core import exact_json
 from runa_cli.emulator.faults import Faults
 from runa_cli.emulator.server import Emulator
-from runa_cli.ledger import Ledger
-from runa_cli.records import Batch, State
-from runa_cli.results import Line
+from runa_cli.ledger import results
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.records import Batch, State
+from runa_cli.ledger.results import Line
 from tests.program import Ran
 from tests.zygote import Running, SharedTime, Start, Zygote
 
@@ -238,6 +239,6 @@ class Desk:
 
 
 def _gift(item: str, body: bytes) -> Gift:
-    document: Any = jsontext.loads(item)
-    order: Any = jsontext.loads(body)
+    document: Any = exact_json.loads(item)
+    order: Any = exact_json.loads(body)
     return gifts_of({"items": [document], "description": order.get("description")})[0]

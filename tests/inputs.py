@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from runa_cli import jsontext
-from runa_cli.errors import InputError
-from runa_cli.fields import Given
-from runa_cli.intake import Format, from_file
-from runa_cli.plan import Plan, PlannedOrder
-from runa_cli.records import Gift
+from runa_cli.core import exact_json
+from runa_cli.core.errors import InputError
+from runa_cli.input.fields import Given
+from runa_cli.input.plan import Plan, PlannedOrder
+from runa_cli.input.plan_builder import Format, from_file
+from runa_cli.ledger.records import Gift
 
 SINGLE = '"products":{"type":"SINGLE","value":"AMZ-US"}'
 ITEM = f'{{"face_value":10,{SINGLE}}}'
@@ -39,7 +39,7 @@ def orders(plan: Plan) -> list[PlannedOrder]:
 
 def bodies(plan: Plan) -> list[dict[str, Any]]:
     """Return what would be sent, order by order."""
-    return [jsontext.loads(order.body(None)) for order in orders(plan)]  # type: ignore[misc] # an order is an object
+    return [exact_json.loads(order.body(None)) for order in orders(plan)]  # type: ignore[misc] # an order is an object
 
 
 def items(plan: Plan) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from runa_cli.crew import STOP_SIGNALS, Crew
+from runa_cli.issuing.worker_pool import STOP_SIGNALS, Crew
 from tests.computer import wait_until_main_thread_is_in
 
 Handlers = dict[signal.Signals, Any]

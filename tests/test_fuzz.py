@@ -13,15 +13,19 @@ from typing import Any, Literal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from runa_cli import answers, intake, jsontext, output, replies, results
-from runa_cli.answers import Answered, Reply
-from runa_cli.errors import InputError, RunaError
-from runa_cli.fields import Given
-from runa_cli.intake import Format
-from runa_cli.output import Output
-from runa_cli.plan import Plan
-from runa_cli.safetext import printable_lines
-from runa_cli.tables import order_parts
+from runa_cli.api import classify, responses
+from runa_cli.api.classify import Answered, Reply
+from runa_cli.core import exact_json
+from runa_cli.core.errors import InputError, RunaError
+from runa_cli.core.safe_text import printable_lines
+from runa_cli.input import plan_builder
+from runa_cli.input.fields import Given
+from runa_cli.input.plan import Plan
+from runa_cli.input.plan_builder import Format
+from runa_cli.ledger import results
+from runa_cli.output import stdout
+from runa_cli.output.stdout import Output
+from runa_cli.output.tables import order_parts
 from tests.mutants import (
     ANSWERED,
     ORDER,
@@ -36,7 +40,7 @@ from tests.mutants import (
     values,
 )
 
-ASKED: Any = jsontext.loads(json.dumps(ORDER["items"]))  # as the ledger has it
+ASKED: Any = exact_json.loads(json.dumps(ORDER["items"]))  # as the ledger has it
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 FLAGS = (
@@ -122,7 +126,7 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
 ) -> None:
     face_value, quantity, template, redemption, recipient, currency, description = words
     try:
-        plan = intake.from_flags(
+        plan = plan_builder.from_flags(
             Given(
                 face_value, tuple(emails), quantity, tuple(product), template, redemption, recipient, currency,
                 description=description, metadata=tuple(metadata),
@@ -136,7 +140,7 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
 
 def check_file(raw: bytes, kind: Format | None, given_: Given) -> None:
     try:
-        plan = intake.from_file("-", given_, kind, io.BytesIO(raw))
+        plan = plan_builder.from_file("-", given_, kind, io.BytesIO(raw))
     except InputError as error:
         check_error(error)
     else:
@@ -147,7 +151,7 @@ def check_plan(plan: Plan) -> None:
     """Make sure that what was read can be sent: one JSON document a body, and nothing lost or counted twice."""
     with plan:
         orders = list(plan.orders())
-        bodies: list[Any] = [jsontext.loads(order.body("key").decode()) for order in orders]
+        bodies: list[Any] = [exact_json.loads(order.body("key").decode()) for order in orders]
         assert 0 < plan.item_count == sum(len(body["items"]) for body in bodies)
         assert sum(plan.sums.values()) == sum(item["face_value"] for body in bodies for item in body["items"])
         assert 64 == len(plan.fingerprint())
@@ -158,7 +162,7 @@ def check_error(error: RunaError) -> None:
     """Make sure that what is said can be written, and that a terminal only shows it."""
     assert error.message
     is_harmless(printable_lines(f"{error.message}\n{error.hint or ''}"))
-    is_harmless(jsontext.dumps(error.as_dict()))
+    is_harmless(exact_json.dumps(error.as_dict()))
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
@@ -190,12 +194,12 @@ headers = st.fixed_dictionaries(
 @example(status=400, body=b'{"type":"a","details":[{"location":' + b"[" * 60 + b"]" * 60 + b"}]}", head={})
 def test_any_answer_to_an_order_is_judged(status: int, body: bytes, head: dict[str, str]) -> None:
     reply = Reply(status, body, head, datetime(2026, 1, 2, tzinfo=UTC))
-    answer = answers.judge_order(reply)
+    answer = classify.judge_order(reply)
     assert reply.exchange.http_status == status
-    check_error(answers.refusal(reply))
+    check_error(classify.refusal(reply))
     if isinstance(answer, Answered):
         for with_links in (True, False):
-            bound = replies.bind(ASKED, answer.order, with_links=with_links)
+            bound = responses.bind(ASKED, answer.order, with_links=with_links)
             assert bound is None or sorted(bound) == list(range(len(ASKED)))
         assert answer.order.created is None or answer.order.created.tzinfo is UTC
         assert answer.order.stamp is None or isinstance(answer.order.stamp, str)
@@ -207,14 +211,14 @@ def test_any_answer_to_an_order_is_judged(status: int, body: bytes, head: dict[s
 @given(body=st.one_of(documents(ANSWERED), documents(ANSWERED["items"])), width=st.sampled_from([None, 1, 20, 80, 200]))
 def test_any_answer_can_be_shown_and_only_shown(body: bytes, width: int | None) -> None:
     try:
-        document = replies.document(body)
-    except replies.Unreadable:
+        document = responses.document(body)
+    except responses.Unreadable:
         return
     lines = results.from_order(document)
-    is_harmless(rendered("table", lambda out: out.parts(order_parts(output.api_summary(document), lines, width))))
+    is_harmless(rendered("table", lambda out: out.parts(order_parts(stdout.api_summary(document), lines, width))))
     is_harmless(rendered("json", lambda out: out.json(document)))
     is_harmless(rendered("csv", lambda out: out.lines(results.results_csv(lines))), but="\t\r\n")
-    written: Any = jsontext.loads(rendered("jsonl", lambda out: out.json_line(document)))
+    written: Any = exact_json.loads(rendered("jsonl", lambda out: out.json_line(document)))
     assert document == written
 
 
@@ -222,14 +226,14 @@ def test_any_answer_can_be_shown_and_only_shown(body: bytes, width: int | None) 
 @given(body=st.one_of(documents(PRODUCT), documents(PAGE)), value=st.decimals(0, 10**9, places=2))
 def test_any_page_or_product_is_read_or_unreadable(body: bytes, value: Any) -> None:
     try:
-        document = replies.document(body)
-        assert replies.cursor_after(document) != ""
-        product = replies.parse(replies.Product, document)
-        assert replies.takes(product, value) in {True, False}
-        assert isinstance(replies.denominations(product), str)
-        assert all(isinstance(code, str) for code in replies.plan_codes(product))
-        list(replies.member_list(document, "items"))
-    except replies.Unreadable:
+        document = responses.document(body)
+        assert responses.cursor_after(document) != ""
+        product = responses.parse(responses.Product, document)
+        assert responses.takes(product, value) in {True, False}
+        assert isinstance(responses.denominations(product), str)
+        assert all(isinstance(code, str) for code in responses.plan_codes(product))
+        list(responses.member_list(document, "items"))
+    except responses.Unreadable:
         pass
 
 

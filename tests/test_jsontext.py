@@ -5,19 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from runa_cli import jsontext
+from runa_cli.core import exact_json
 
 
 @pytest.mark.parametrize(
     "text", ["10", "10.50", "0.10", "-0", "1e2", "1E-7", "12345678901234567890.123456789012345678901234567890"]
 )
 def test_a_number_is_written_again_as_it_came(text: str) -> None:
-    assert text == jsontext.dumps(jsontext.loads(text))
+    assert text == exact_json.dumps(exact_json.loads(text))
 
 
 def test_a_number_is_the_decimal_it_shows() -> None:
     """0.1 and 0.2 make 0.3, which they do not once they were binary floats."""
-    assert Decimal("0.3") == sum(jsontext.loads("[0.1, 0.2]"))  # type: ignore[call-overload] # the text is a list
+    assert Decimal("0.3") == sum(exact_json.loads("[0.1, 0.2]"))  # type: ignore[call-overload] # the text is a list
 
 
 @pytest.mark.parametrize(
@@ -37,41 +37,41 @@ def test_a_number_is_the_decimal_it_shows() -> None:
 )
 def test_what_is_not_json_is_refused_with_its_reason(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        jsontext.loads(text)
+        exact_json.loads(text)
 
 
 def test_a_document_may_be_as_deep_as_a_program_would_write_it() -> None:
-    assert "[" * 64 + "]" * 64 == jsontext.dumps(jsontext.loads("[" * 64 + "]" * 64))
+    assert "[" * 64 + "]" * 64 == exact_json.dumps(exact_json.loads("[" * 64 + "]" * 64))
 
 
 @pytest.mark.parametrize("depth", [65, 1_000, 100_000])
 @pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
 def test_a_document_that_is_nested_too_deeply_is_refused(depth: int, brackets: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
-        jsontext.loads(brackets[0] * depth + "1" + brackets[1] * depth)
+        exact_json.loads(brackets[0] * depth + "1" + brackets[1] * depth)
 
 
 @pytest.mark.parametrize("value", ["Zoë, naïve 日本 🎁", 'a "quoted" \\ path', "", "line\nbreak\ttab", "\ud800"])
 def test_text_comes_back_as_it_was(value: str) -> None:
-    assert value == json.loads(jsontext.dumps(value))
+    assert value == json.loads(exact_json.dumps(value))
 
 
 def test_readable_text_stays_readable() -> None:
-    assert '"Zoë 日本 🎁"' == jsontext.dumps("Zoë 日本 🎁")
+    assert '"Zoë 日本 🎁"' == exact_json.dumps("Zoë 日本 🎁")
 
 
 @pytest.mark.parametrize(
     "char", ["\x00", "\x1b", "\x7f", "\x85", "\x9b", "\u200b", "\u200f", "\u2028", "\u202e", "\u2066", "\ufeff"]
 )
 def test_a_character_that_a_terminal_acts_on_is_escaped(char: str) -> None:
-    text = jsontext.dumps({char: [char]})
+    text = exact_json.dumps({char: [char]})
     assert text.isascii()
     assert text.isprintable()
     assert {char: [char]} == json.loads(text)
 
 
 def test_a_lone_surrogate_can_still_be_written_to_a_stream() -> None:
-    assert b'{"\\udc80":"\\udc80"}' == jsontext.dumps({"\udc80": "\udc80"}).encode()
+    assert b'{"\\udc80":"\\udc80"}' == exact_json.dumps({"\udc80": "\udc80"}).encode()
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,21 @@ def test_a_lone_surrogate_can_still_be_written_to_a_stream() -> None:
     ],
 )
 def test_a_value_is_written_compactly(value: object, text: str) -> None:
-    assert text == jsontext.dumps(value)
+    assert text == exact_json.dumps(value)
 
 
 def test_a_binary_float_is_never_written() -> None:
     with pytest.raises(TypeError, match="float is not written as JSON here"):
-        jsontext.dumps({"face_value": 0.1})
+        exact_json.dumps({"face_value": 0.1})
 
 
 def test_indented_output_looks_like_everybody_elses() -> None:
     value = {"a": [1, {"b": None}], "empty": [], "none": {}, "text": "é"}
-    assert json.dumps(value, indent=2, ensure_ascii=False) == jsontext.dumps(value, indent=2)
+    assert json.dumps(value, indent=2, ensure_ascii=False) == exact_json.dumps(value, indent=2)
 
 
 def test_a_decoder_for_part_of_a_text_keeps_the_same_rules() -> None:
-    value, end = jsontext.decoder().raw_decode('{"a":1.50} and more')
-    assert ('{"a":1.50}', 10) == (jsontext.dumps(value), end)
+    value, end = exact_json.decoder().raw_decode('{"a":1.50} and more')
+    assert ('{"a":1.50}', 10) == (exact_json.dumps(value), end)
     with pytest.raises(ValueError, match="given twice"):
-        jsontext.decoder().raw_decode('{"a":1,"a":2}')
+        exact_json.decoder().raw_decode('{"a":1,"a":2}')

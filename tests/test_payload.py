@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from runa_cli import payload
-from runa_cli.jsontext import Number, loads
-from runa_cli.payload import Item, OrderHead, canonical, item_text
+import runa_cli
+from runa_cli.api import order_models
+from runa_cli.api.order_models import Item, OrderHead, canonical, item_text
+from runa_cli.core.exact_json import Number, loads
 from tests.inputs import DT, PT
 
 PSR = "PSR-01HPSF51G0ZWHJ3JTNWRH0WDYZ"
@@ -45,9 +46,9 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
     try:
         item = model.model_validate(document)
     except ValidationError as error:
-        found = list(payload.complaints(error))
+        found = list(order_models.complaints(error))
     else:
-        found = list(payload.item_rules(item)) if isinstance(item, Item) else []
+        found = list(order_models.item_rules(item)) if isinstance(item, Item) else []
     return [f"{'.'.join(map(str, loc))}: {sentence}" for loc, sentence in found]
 
 
@@ -96,14 +97,14 @@ def test_a_spend_rules_template_is_sent() -> None:
 def test_the_stamp_is_all_that_another_key_changes_in_a_body() -> None:
     """A second attempt after a refusal sends the same order under another key."""
     order = head(description="\u200bhidden", metadata={"a": "b"})
-    assert body(order, gift(Number("1.50")), stamp="new") == payload.restamped(
+    assert body(order, gift(Number("1.50")), stamp="new") == order_models.restamped(
         body(order, gift(Number("1.50")), stamp="old"), "new"
     )
 
 
 @pytest.mark.parametrize("text", [b'{"items" : [ ]}', b'{"metadata":{"a":"b"} }', b'{"metadata":null}', b"[1.50]"])
 def test_a_body_without_a_stamp_is_never_rewritten(text: bytes) -> None:
-    assert text == payload.restamped(text, "new")
+    assert text == order_models.restamped(text, "new")
 
 
 # --- the key -----------------------------------------------------------------------------------------------------
@@ -113,28 +114,28 @@ PARTS: tuple[Any, ...] = ("playground", "july", 1, 0, "ab" * 32)
 
 def test_the_key_of_an_order_never_changes() -> None:
     """Another derivation would forget every key that was ever sent, and pay again."""
-    assert "3125b2c6-807e-5ee2-b33a-7bcc2a05a1c9" == payload.derive_key(*PARTS)
-    assert "9d66f8e9-9d6f-51c1-a991-91be2c13c8ee" == payload.derive_key("live", "Juli ☀", 2, 1, "00" * 32)
+    assert "3125b2c6-807e-5ee2-b33a-7bcc2a05a1c9" == order_models.derive_key(*PARTS)
+    assert "9d66f8e9-9d6f-51c1-a991-91be2c13c8ee" == order_models.derive_key("live", "Juli ☀", 2, 1, "00" * 32)
 
 
 def test_a_key_is_a_uuid_of_version_5() -> None:
-    assert 5 == uuid.UUID(payload.derive_key(*PARTS)).version
+    assert 5 == uuid.UUID(order_models.derive_key(*PARTS)).version
 
 
 @pytest.mark.parametrize(("index", "other"), list(enumerate(["live", "july ", 2, 1, "ab" * 31 + "ac"])))
 def test_each_part_of_an_orders_identity_changes_the_key(index: int, other: object) -> None:
     changed: list[Any] = [*PARTS]
     changed[index] = other
-    assert payload.derive_key(*changed) != payload.derive_key(*PARTS)
+    assert order_models.derive_key(*changed) != order_models.derive_key(*PARTS)
 
 
 def test_parts_that_read_the_same_in_a_row_make_different_keys() -> None:
-    assert payload.derive_key("live", "a", 11, 1, "x") != payload.derive_key("live", "a", 1, 11, "x")
-    assert payload.derive_key("live", 'a",1', 1, 1, "x") != payload.derive_key("live", "a", 1, 1, "x")
+    assert order_models.derive_key("live", "a", 11, 1, "x") != order_models.derive_key("live", "a", 1, 11, "x")
+    assert order_models.derive_key("live", 'a",1', 1, 1, "x") != order_models.derive_key("live", "a", 1, 1, "x")
 
 
 def test_the_digest_is_the_sha_256_of_the_bytes() -> None:
-    assert hashlib.sha256(b"{}").hexdigest() == payload.digest(b"{}")
+    assert hashlib.sha256(b"{}").hexdigest() == order_models.digest(b"{}")
 
 
 # --- the rules of an item ----------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def test_an_address_that_can_be_one_is_taken_as_it_is(address: str) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
     (found,) = complaints(Item, delivered(email_address=address))
-    assert found.startswith(f"distribution_method.email_address: is no e-mail address: {payload.shown(address)} (")
+    assert found.startswith(f"distribution_method.email_address: is no e-mail address: {order_models.shown(address)} (")
 
 
 @pytest.mark.parametrize("reference", ["", "a b", "a/b", "ä", "r" * 256, "a\n"])
@@ -256,7 +257,7 @@ def test_a_recipient_reference_takes_only_the_characters_runa_allows(reference: 
     (found,) = complaints(Item, to_recipient(recipient_reference=reference))
     assert found == (
         "distribution_method.recipient_reference: must be 1 to 255 letters, digits, dashes, underscores, dots and"
-        f" at-signs, found {payload.shown(reference)}"
+        f" at-signs, found {order_models.shown(reference)}"
     )
 
 
@@ -264,7 +265,7 @@ def test_a_recipient_reference_takes_only_the_characters_runa_allows(reference: 
 def test_a_redemption_template_must_look_like_one(template: str) -> None:
     (found,) = complaints(Item, delivered(template_id=template))
     assert found.startswith("distribution_method.template_id: takes a redemption template (DT- and 26 letters and")
-    assert found.endswith(f"found {payload.shown(template)}")
+    assert found.endswith(f"found {order_models.shown(template)}")
 
 
 def test_templates_that_are_swapped_are_recognised() -> None:
@@ -296,7 +297,7 @@ def test_a_choice_names_different_products(codes: object, sentence: str) -> None
 
 @pytest.mark.parametrize("code", ["", "AMZ US", "AMZ-US|AMC-US", "ÄMZ-US", "A" * 101, "AMZ-US\n"])
 def test_a_product_code_is_one_plain_word(code: str) -> None:
-    expected = f"products.value: must be a product code such as AMZ-US, found {payload.shown(code)}"
+    expected = f"products.value: must be a product code such as AMZ-US, found {order_models.shown(code)}"
     assert [expected] == complaints(Item, gift(products={**SINGLE, "value": code}))
 
 
@@ -363,22 +364,22 @@ def test_an_order_may_be_as_large_as_runa_allows() -> None:
     ],
 )
 def test_a_product_code_tells_its_currency_and_country(code: str, currency: str | None, country: str | None) -> None:
-    assert (currency, country) == (payload.code_currency(code), payload.code_country(code))
+    assert (currency, country) == (order_models.code_currency(code), order_models.code_country(code))
 
 
 @pytest.mark.parametrize(
     "country", ["AT", "BE", "BG", "DE", "ES", "FI", "FR", "GR", "IE", "IT", "LU", "NL", "PT", "SI"]
 )
 def test_a_country_of_the_euro_pays_in_euro(country: str) -> None:
-    assert "EUR" == payload.code_currency(f"SHOP-{country}")
+    assert "EUR" == order_models.code_currency(f"SHOP-{country}")
 
 
 def test_every_code_of_a_real_catalogue_tells_the_currency_that_the_catalogue_says() -> None:
-    with (Path(payload.__file__).parent / "emulator/products.csv").open(encoding="utf-8", newline="") as stream:
+    with (Path(runa_cli.__file__).parent / "emulator/products.csv").open(encoding="utf-8", newline="") as stream:
         products = list(csv.DictReader(stream))
     assert products
     assert [(row["code"], row["currency"]) for row in products] == [
-        (row["code"], payload.code_currency(row["code"])) for row in products
+        (row["code"], order_models.code_currency(row["code"])) for row in products
     ]
 
 
@@ -395,4 +396,4 @@ def test_every_code_of_a_real_catalogue_tells_the_currency_that_the_catalogue_sa
     ],
 )
 def test_what_was_found_fits_into_a_sentence(value: object, shown: str) -> None:
-    assert shown == payload.shown(value)
+    assert shown == order_models.shown(value)

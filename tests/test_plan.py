@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from runa_cli.fields import Given
-from runa_cli.intake import from_file
-from runa_cli.jsontext import Number
-from runa_cli.payload import Item, OrderHead, canonical, digest
-from runa_cli.plan import Plan
+from runa_cli.api.order_models import Item, OrderHead, canonical, digest
+from runa_cli.core.exact_json import Number
+from runa_cli.input.fields import Given
+from runa_cli.input.plan import Plan
+from runa_cli.input.plan_builder import from_file
 from tests.inputs import DT, PT, bodies, gifts, orders, read_csv
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runa_cli import errors
+from runa_cli.core import errors
 from tests.program import Program, Ran
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

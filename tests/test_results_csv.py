@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runa_cli.jsontext import Number
-from runa_cli.records import Result, State
-from runa_cli.results import COLUMNS, Line, csv_lines, from_ledger, from_order, results_csv
+from runa_cli.core.exact_json import Number
+from runa_cli.ledger.records import Result, State
+from runa_cli.ledger.results import COLUMNS, Line, csv_lines, from_ledger, from_order, results_csv
 
 HEADER = "row,reference,email,face_value,currency,products,status,order_id,item_id,payout_url,expiry_date,price,error"
 ASKED = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runa_cli.retry import LOCAL, REMOTE, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
+from runa_cli.api.retry import LOCAL, REMOTE, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 
 
 def decided(outcome: Outcome, **known: Any) -> Decision:

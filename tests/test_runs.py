@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from runa_cli.errors import Context, CredentialRefused, Money, OrderFailed, OrderRefused, OutcomeUnknown, RunaError
-from runa_cli.records import Batch, Order, State, Tally
-from runa_cli.runs import Run
+from runa_cli.core.errors import Context, CredentialRefused, Money, OrderFailed, OrderRefused, OutcomeUnknown, RunaError
+from runa_cli.issuing.outcome import Run
+from runa_cli.ledger.records import Batch, Order, State, Tally
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TROUBLES: dict[State, RunaError | None] = {

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from runa_cli.safetext import defused, printable, printable_lines
+from runa_cli.core.safe_text import defused, printable, printable_lines
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Zoë 日本 🎁 ☀️", "[bold]x[/bold]", "a\\b", "e\u0301"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runa_cli import settings
-from runa_cli.errors import ConfigurationError, UsageMistake
-from runa_cli.settings import ApiKey, Settings, amount, is_loopback
+from runa_cli.config import settings
+from runa_cli.config.settings import ApiKey, Settings, amount, is_loopback
+from runa_cli.core.errors import ConfigurationError, UsageMistake
 
 LIVE = "wgABC.secret~part"
 PLAYGROUND = "XXabc.secret~part"

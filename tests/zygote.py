@@ -5,6 +5,7 @@ disk a limit of the system on the size of files, a second process a second proce
 a file that nothing but a sleep moves on, which the emulator in the tests' process reads too.
 """
 
+import importlib
 import json
 import mmap
 import os
@@ -168,9 +169,8 @@ def main() -> None:
 
 def _load() -> None:
     """Import what a command would import when it runs."""
-    from runa_cli import batches, cli, creating, reading, rehearsal, wire
-
-    assert all([batches, cli, creating, reading, rehearsal, wire])
+    for name in ("cli", "app.batches", "app.create", "app.orders", "app.dry_run", "api.transport"):
+        importlib.import_module(f"runa_cli.{name}")
 
 
 def _guard(connection: socket.socket) -> None:
@@ -197,8 +197,8 @@ def _read(handle: int) -> str:
 def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: int) -> None:
     """Be the program."""
     from runa_cli import cli
-    from runa_cli.clock import Clock
-    from runa_cli.crew import Crew
+    from runa_cli.core.clock import Clock
+    from runa_cli.issuing.worker_pool import Crew
 
     def pause(_frame: FrameType, _result: Any) -> None:
         connection.sendall(b"paused\n")

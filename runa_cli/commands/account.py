@@ -16,25 +16,25 @@ def balance(
     ] = None,
 ) -> None:
     """Show the account's balance in one currency, or all that hold money."""
-    from runa_cli import reading
+    from runa_cli.app import orders
 
     with session_of(common) as session:
-        reading.balance(session, currency)
+        orders.balance(session, currency)
 
 
 @with_common
 def ping(*, common: Common, timeout: TimeoutOption = None) -> None:
     """Check that the key and the connection work."""
-    from runa_cli import reading
+    from runa_cli.app import orders
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        reading.ping(session)
+        orders.ping(session)
 
 
 @with_common
 def config(*, common: Common) -> None:
     """Show every setting, its value, where it came from, and what is wrong."""
-    from runa_cli import configured
+    from runa_cli.app import show_config
 
     with session_of(common) as session:
-        configured.show(session)
+        show_config.show(session)

@@ -16,7 +16,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask."
 @with_common
 def list_(*, common: Common) -> None:
     """Show every batch, newest first."""
-    from runa_cli import batches
+    from runa_cli.app import batches
 
     with session_of(common) as session:
         batches.show_list(session)
@@ -26,7 +26,7 @@ def list_(*, common: Common) -> None:
 @with_common
 def show(*, common: Common, name: Name) -> None:
     """Show one batch, order by order."""
-    from runa_cli import batches
+    from runa_cli.app import batches
 
     with session_of(common) as session:
         batches.show_batch(session, name)
@@ -43,17 +43,17 @@ def resume(
     timeout: TimeoutOption = None,
 ) -> None:
     """Settle what is unfinished, and show the results. It never pays twice."""
-    from runa_cli import resuming
+    from runa_cli.app import resume
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        resuming.resume(session, name, every=every, yes=yes)
+        resume.resume(session, name, every=every, yes=yes)
 
 
 @app.command()
 @with_common
 def export(*, common: Common, name: Name) -> None:
     """Write a batch's results again, in any output format."""
-    from runa_cli import batches
+    from runa_cli.app import batches
 
     with session_of(common) as session:
         batches.export(session, name)
@@ -63,7 +63,7 @@ def export(*, common: Common, name: Name) -> None:
 @with_common
 def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
     """Give up the orders of unknown outcome in a batch: their links will not be fetched any more."""
-    from runa_cli import batches
+    from runa_cli.app import batches
 
     with session_of(common) as session:
         batches.abandon(session, name, yes=yes)
@@ -79,7 +79,7 @@ def prune(
     yes: Yes = False,
 ) -> None:
     """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""
-    from runa_cli import batches
+    from runa_cli.app import batches
 
     with session_of(common) as session:
         batches.prune(session, name, older_than=older_than, yes=yes)

@@ -29,10 +29,10 @@ def serve(
     failed, failed-bare, redirect; of GET /order/ID: get-500, get-429, get-lost, get-404; and clock+DAYS. NAME@2 is the
     second request, NAME@2-4 a few, NAME@* all; slow:5 and dribble:0.1 set seconds.
     """
+    from runa_cli.app.session import emulator_data
+    from runa_cli.core.errors import ConfigurationError, UsageMistake
     from runa_cli.emulator import __main__ as foreground
     from runa_cli.emulator.server import DEFAULT_PORT, Emulator
-    from runa_cli.errors import ConfigurationError, UsageMistake
-    from runa_cli.session import emulator_data
 
     chosen = DEFAULT_PORT if port is None else port
     try:
@@ -51,8 +51,8 @@ def serve(
 @with_common
 def reset(*, common: Common) -> None:
     """Forget the emulator's orders and balances."""
+    from runa_cli.app.session import emulator_data
     from runa_cli.emulator import store
-    from runa_cli.session import emulator_data
 
     with emulator_data() as path:
         store.reset(path)

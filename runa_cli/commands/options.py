@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from runa_cli.clock import Clock
-    from runa_cli.session import Session
+    from runa_cli.app.session import Session
+    from runa_cli.core.clock import Clock
+
 
 Command = Callable[..., None]
 Options = Mapping[str, tuple[Any, object]]  # annotation and default by the parameter's name
@@ -120,8 +121,8 @@ def gathering(
 
 def session_of(common: Common, **flags: object) -> "Session":
     """Return the session of a command; `flags` are settings by their variables' names."""
-    from runa_cli.clock import REAL
-    from runa_cli.session import Session, Voice
+    from runa_cli.app.session import Session, Voice
+    from runa_cli.core.clock import REAL
 
     voice = Voice(common.output, common.json, common.quiet, common.verbose, common.no_color)
     return Session(voice, {"RUNA_ENV": common.env, **flags}, common.env_file, common.clock or REAL)

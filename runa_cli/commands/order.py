@@ -8,7 +8,7 @@ import typer
 from runa_cli.commands.options import Command, Common, Options, TimeoutOption, gathering, session_of, with_common
 
 if TYPE_CHECKING:
-    from runa_cli.fields import Typed
+    from runa_cli.input.fields import Typed
 
 app = typer.Typer(help="Issue orders and read them.", no_args_is_help=True)
 
@@ -168,7 +168,7 @@ def with_input(command: Command) -> Command:
     def typed(
         *, email: list[str] | None, product: list[str] | None, metadata: list[str] | None, **given: Any
     ) -> "Typed":
-        from runa_cli.fields import Typed
+        from runa_cli.input.fields import Typed
 
         return Typed(emails=tuple(email or ()), products=tuple(product or ()), metadata=tuple(metadata or ()), **given)
 
@@ -202,7 +202,7 @@ def create(
 
     Whatever breaks in between, run the same command again: it never pays twice and always shows the links.
     """
-    from runa_cli import creating
+    from runa_cli.app import create
 
     with session_of(
         common,
@@ -214,9 +214,9 @@ def create(
         RUNA_RATE_LIMIT=rate_limit,
         RUNA_MAX_TOTAL=max_total,
     ) as session:
-        creating.create(
+        create.create(
             session,
-            creating.Wish(
+            create.Wish(
                 typed=typed,
                 results=results,
                 batch=batch,
@@ -242,10 +242,10 @@ def get(
     timeout: TimeoutOption = None,
 ) -> None:
     """Show one order by its id."""
-    from runa_cli import reading
+    from runa_cli.app import orders
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        reading.show_order(session, order_id, wait=wait)
+        orders.show_order(session, order_id, wait=wait)
 
 
 @app.command()
@@ -253,12 +253,12 @@ def get(
 @with_input
 def estimate(*, common: Common, typed: "Typed", timeout: TimeoutOption = None) -> None:
     """Show what the same input would cost, item by item. Nothing is sent that moves money."""
-    from runa_cli import estimating
+    from runa_cli.app import estimate
 
     with session_of(
         common, RUNA_CURRENCY=typed.currency, RUNA_TEMPLATE_ID=typed.template_id, RUNA_TIMEOUT=timeout
     ) as session:
-        estimating.estimate(session, typed)
+        estimate.estimate(session, typed)
 
 
 @app.command("list")
@@ -288,18 +288,18 @@ def list_(
 
     Runa's list has no filters: what is sorted out here is fetched first, page by page.
     """
-    from runa_cli import listing
+    from runa_cli.app import order_list
 
     with session_of(common) as session:
-        listing.show(
+        order_list.show(
             session,
-            listing.Wanted(
+            order_list.Wanted(
                 limit=None if every else limit,
                 after=after,
                 before=before,
                 status=status,
-                since=listing.moment("--since", since),
-                until=listing.moment("--until", until, end=True),
+                since=order_list.moment("--since", since),
+                until=order_list.moment("--until", until, end=True),
                 search=search,
             ),
         )
@@ -313,8 +313,8 @@ def example(
     kind: Annotated[str, typer.Argument(metavar="csv|json", help="Which kind of file.")] = "csv",
 ) -> None:
     """Print a file to start from."""
-    from runa_cli import examples
-    from runa_cli.errors import UsageMistake
+    from runa_cli.core.errors import UsageMistake
+    from runa_cli.input import examples
 
     if kind not in {"csv", "json"}:
         raise UsageMistake(f"The example is csv or json, found {kind!r}.")

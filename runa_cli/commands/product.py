@@ -22,7 +22,7 @@ def list_(
     refresh: Annotated[bool, typer.Option("--refresh", metavar="", help="Fetch the catalogue anew.")] = False,
 ) -> None:
     """Show products. The catalogue is kept on this machine for a day; all filters are applied here."""
-    from runa_cli import products
+    from runa_cli.app import products
 
     with session_of(common) as session:
         wanted = products.Wanted(country, category, currency, search, orderable)
@@ -33,7 +33,7 @@ def list_(
 @with_common
 def get(*, common: Common, code: Annotated[str, typer.Argument(metavar="CODE", help="The product's code.")]) -> None:
     """Show one product."""
-    from runa_cli import products
+    from runa_cli.app import products
 
     with session_of(common) as session:
         products.show_one(session, code)
@@ -43,7 +43,7 @@ def get(*, common: Common, code: Annotated[str, typer.Argument(metavar="CODE", h
 @with_common
 def countries(*, common: Common) -> None:
     """Show the countries that have products."""
-    from runa_cli import products
+    from runa_cli.app import products
 
     with session_of(common) as session:
         products.show_names(session, "/product/countries", "countries")
@@ -53,7 +53,7 @@ def countries(*, common: Common) -> None:
 @with_common
 def categories(*, common: Common) -> None:
     """Show the categories of products."""
-    from runa_cli import products
+    from runa_cli.app import products
 
     with session_of(common) as session:
         products.show_names(session, "/product/categories", "categories")

@@ -1,0 +1,207 @@
+"""One method an endpoint. Bytes and key in; a reply, a refusal or *uncertain* out.
+
+Nothing here retries a `POST /order`, prints or exits.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+from runa_cli import __version__
+from runa_cli.api import responses
+from runa_cli.api.classify import (
+    Answered,
+    NoAnswer,
+    NotConnected,
+    Refused,
+    Reply,
+    Uncertain,
+    judge_order,
+    refusal,
+    retry_after,
+    said,
+    worth_asking_again,
+)
+from runa_cli.api.retry import Outcome
+from runa_cli.config.settings import is_loopback
+from runa_cli.core.clock import REAL, Clock
+from runa_cli.core.errors import Unreachable
+
+log = logging.getLogger("runa")
+
+QUESTION_ATTEMPTS = 4  # a GET moves no money, so it is simply asked again
+LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and the cursor behind it."""
+
+    members: list[dict[str, Any]]
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where and as whom to talk: base URL without a slash at its end, the key, the dated API version."""
+
+    base_url: str
+    api_key: str
+    api_version: str
+
+    def headers(
+        self, *, idempotency_key: str | None = None, mode: Literal["sync", "async"] | None = None
+    ) -> dict[str, str]:
+        """Return the headers of a request (developer.runa.io: reference/2024-02-05/endpoint/orders/create)."""
+        headers = {
+            "Accept": "application/json",
+            "User-Agent": f"runa-cli/{__version__}",
+            "X-Api-Key": self.api_key,
+            "X-Api-Version": self.api_version,
+        }
+        if idempotency_key is not None:
+            headers |= {
+                "Content-Type": "application/json",
+                "X-Idempotency-Key": idempotency_key,
+                "X-Execution-Mode": mode or "async",
+            }
+        return headers
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url})"
+
+
+class Client:
+    """Talks to one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, clock: Clock = REAL) -> None:
+        self.endpoint = endpoint
+        self._clock = clock
+        # Loopback never goes through a proxy: over plain http that would show the key to it.
+        self.is_direct = is_loopback(urlsplit(endpoint.base_url).hostname)
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    def create_order(
+        self, body: bytes, key: str, mode: Literal["sync", "async"], *, seconds: float
+    ) -> Answered | Refused | Uncertain:
+        """Send `POST /order` once, within the given wall-clock seconds."""
+        headers = self.endpoint.headers(idempotency_key=key, mode=mode)
+        return self._order("POST", "/order", headers, body, seconds)
+
+    def fetch_order(self, order_id: str, *, seconds: float) -> Answered | Refused | Uncertain:
+        """Send `GET /order/{id}` once."""
+        return self._order("GET", f"/order/{quote(order_id, safe='')}", self.endpoint.headers(), None, seconds)
+
+    def _order(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Answered | Refused | Uncertain:
+        try:
+            return judge_order(self._exchange(method, target, headers, body, seconds))
+        except NotConnected as error:
+            return Uncertain(Outcome.NOT_CONNECTED, str(error))
+        except NoAnswer as error:
+            return Uncertain(Outcome.UNCLEAR, str(error))
+
+    def read_order(self, order_id: str, *, seconds: float) -> Answered:
+        """Ask for an order, again if the answer gets lost. Raises what `ask` raises."""
+        reply = self.ask(f"/order/{quote(order_id, safe='')}", seconds=seconds)
+        answer = judge_order(reply)
+        if not isinstance(answer, Answered):
+            raise Unreachable(f"Runa's answer about order {order_id} is unreadable.")
+        return answer
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def ask(
+        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+    ) -> Reply:
+        """Ask a question that moves no money, again if the answer gets lost; with a body, as a POST.
+
+        Raises CredentialRefused, RequestRefused or Unreachable.
+        """
+        method, headers = "GET", self.endpoint.headers()
+        if body is not None:
+            method, headers = "POST", {**headers, "Content-Type": "application/json"}
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        deadline = self._clock.seconds() + seconds
+        trouble = "no time was left"
+        for attempt in range(QUESTION_ATTEMPTS):
+            left = deadline - self._clock.seconds()
+            if left <= 0:
+                break
+            try:
+                reply = self._exchange(method, target, headers, body, left)
+            except (NotConnected, NoAnswer) as error:
+                trouble, wait = str(error), 0.5 * 2**attempt
+            else:
+                if reply.status == 200:
+                    return reply
+                if not worth_asking_again(reply):
+                    raise refusal(reply)
+                trouble, wait = said(reply), retry_after(reply) or 0.5 * 2**attempt
+            if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock.seconds():
+                break
+            self._clock.sleep(wait)
+        raise Unreachable(
+            f"Runa gave no usable answer at {self.endpoint.base_url}: {trouble}.",
+            hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` tells when it works.",
+        )
+
+    def document(
+        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """Ask for a JSON object. Raises what `ask` raises."""
+        reply = self.ask(path, query, seconds=seconds, body=body)
+        try:
+            return responses.document(reply.body)
+        except responses.Unreadable as error:
+            raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
+
+    def documents(self, path: str, *, seconds: float) -> list[dict[str, Any]]:
+        """Ask for a JSON list of objects. Raises what `ask` raises."""
+        try:
+            return responses.documents(self.ask(path, seconds=seconds).body)
+        except responses.Unreadable as error:
+            raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
+
+    def pages(
+        self, path: str, member: str, query: Mapping[str, Any] | None = None, *, seconds: float
+    ) -> Iterator["Page"]:
+        """Yield the pages of a list until the empty one (developer.runa.io: reference/2024-02-05/pagination)."""
+        asked = dict(query or {})
+        while True:
+            page = self.document(path, asked, seconds=seconds)
+            try:
+                members = list(responses.member_list(page, member))
+            except responses.Unreadable as error:
+                raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
+            if not members:
+                return
+            after = responses.cursor_after(page)
+            yield Page(members, after)
+            if after is None or after == asked.get("after"):
+                return
+            asked["after"] = after
+
+    # --- one exchange --------------------------------------------------------------------------------------------
+
+    def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Reply:
+        from runa_cli.api import (
+            transport,  # the HTTP library costs as much as all the rest: only where something is sent
+        )
+
+        started, path = self._clock.seconds(), target.partition("?")[0]
+        request = transport.Request(method, self.endpoint.base_url + target, headers, body, self.is_direct)
+        try:
+            reply = transport.exchange(request, seconds=seconds, now=self._clock.now)
+        except (NotConnected, NoAnswer) as error:
+            log.info("%s %s: %s (%.2f s)", method, path, error, self._clock.seconds() - started)
+            raise
+        took = self._clock.seconds() - started
+        log.info("%s %s: %d, request %s (%.2f s)", method, path, reply.status, reply.request_id or "-", took)
+        return reply

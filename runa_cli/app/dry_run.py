@@ -1,0 +1,131 @@
+"""`--dry-run`: what would be sent, and what of it is already issued. Nothing is sent or recorded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from runa_cli.app.session import Session
+from runa_cli.config import settings
+from runa_cli.core import exact_json
+from runa_cli.input.plan import Plan
+from runa_cli.issuing.guard import UNSENT, Asked, check_total, leave_out_issued
+from runa_cli.issuing.issuer import made_up_name, new_orders
+from runa_cli.issuing.order_flow import renewed
+from runa_cli.issuing.outcome import money
+from runa_cli.ledger.records import Batch, NewOrder, Order, State
+from runa_cli.output.tables import Summary, summary_parts
+
+_ISSUED = (State.ACCEPTED, State.COMPLETED)
+EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One request that would be sent."""
+
+    idempotency_key: str
+    mode: str
+    body: bytes
+
+
+def show(session: Session, plan: Plan, asked: Asked) -> None:
+    """Show the plan; as JSON, the exact requests. Raises GuardRefused where a create would refuse."""
+    check_total(plan.sums, asked)
+    batch = _recorded(session, plan, asked)
+    if batch is not None and asked.name is None and not asked.again and _is_done(session, batch):
+        session.talk.say(
+            f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
+        )
+    sendings = _sendings(session, plan, asked, batch)
+    out = session.output
+    if out.format == "json":
+        out.json_list(_request(session, sending) for sending in sendings)
+    elif out.format == "jsonl":
+        for sending in sendings:
+            out.json_line(_request(session, sending))
+    else:
+        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in sendings))))
+    out.flush()
+
+
+def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
+    """Return the batch in which this was asked for before; where its input was edited, with what it issued left out."""
+    if not _is_there(session.settings.ledger.value):
+        return None
+    if asked.name is None:
+        return next(iter(session.ledger.batches_with(asked.environment, plan.fingerprint())), None)
+    batch = session.ledger.batch(asked.environment, asked.name)
+    if batch is not None and batch.fingerprint != plan.fingerprint():
+        leave_out_issued(session.ledger, batch, plan)
+    return batch
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether anything is at a path; what cannot be told is left to whoever opens it."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[Sending]:
+    if batch is None or (asked.name is None and _is_done(session, batch)):
+        yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(session.clock)))
+    elif batch.fingerprint != plan.fingerprint():
+        yield from map(_new, new_orders(plan, asked, batch.name, after=session.ledger.last_position(batch)))
+    else:
+        for order in session.ledger.orders(batch, (*UNSENT, State.SENT)):
+            yield _again(order, batch)
+
+
+def _is_done(session: Session, batch: Batch) -> bool:
+    return not session.ledger.tally(batch).any(*UNSENT, State.SENT, State.ACCEPTED)
+
+
+def _new(order: NewOrder) -> Sending:
+    return Sending(order.idempotency_key, order.mode, order.body)
+
+
+def _again(order: Order, batch: Batch) -> Sending:
+    if order.state is State.REJECTED and not order.own_key:
+        return _new(renewed(batch, order))
+    return Sending(order.idempotency_key, order.mode, order.body)
+
+
+def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> Summary:
+    issued = "none"
+    if batch is not None:
+        tally = session.ledger.tally(batch)
+        count = sum(tally.items[state] for state in _ISSUED)
+        if count:
+            issued = f"{count} items, {money(tally.sums(_ISSUED))}, in batch {batch.name}"
+    return Summary(
+        "Dry run:",
+        "nothing was sent or recorded",
+        "",
+        [
+            ("Environment", f"{session.environment}, account {session.settings.account or '(hidden)'}"),
+            ("Items", str(plan.item_count)),
+            ("Total", money(plan.sums)),
+            ("Already issued", issued),
+            ("To be sent", f"{orders} {'order' if orders == 1 else 'orders'}"),
+        ],
+    )
+
+
+def _request(session: Session, sending: Sending) -> dict[str, Any]:
+    url = settings.request_url(session.settings) or EMBEDDED_URL
+    endpoint = session.endpoint(url)
+    prefix = settings.ApiKey(endpoint.api_key).prefix
+    hidden = replace(endpoint, api_key=f"{prefix}.***" if prefix else "***")
+    mode: Literal["sync", "async"] = "sync" if sending.mode == "sync" else "async"
+    return {
+        "method": "POST",
+        "url": f"{url}/order",
+        "headers": hidden.headers(idempotency_key=sending.idempotency_key, mode=mode),
+        "body": exact_json.loads(sending.body),
+    }

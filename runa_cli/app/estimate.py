@@ -1,0 +1,118 @@
+"""`runa order estimate`: what the input of a create would cost. Nothing is sent that moves money, nothing recorded."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from runa_cli.api.client import Client
+from runa_cli.app.create import plan_of
+from runa_cli.app.session import Session
+from runa_cli.core import exact_json
+from runa_cli.core.errors import RequestRefused
+from runa_cli.core.safe_text import defused
+from runa_cli.input.fields import Typed
+from runa_cli.input.plan import Plan, PlannedOrder
+from runa_cli.ledger.results import csv_lines, products_of
+from runa_cli.output import stdout
+from runa_cli.output.lists import text
+from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
+
+LOCAL_LIVE_KEY = "wglocal.emulator"  # as at Runa, only a live key can ask for estimates
+_FIELDS = ("order", "item", "face_value", "currency", "products", "price", "discount_multiplier")
+
+
+def estimate(session: Session, typed: Typed) -> None:
+    """Show the price of each item and of each order. Raises InputError or RequestRefused."""
+    session.checked()
+    if session.environment == "playground":
+        raise RequestRefused(
+            "Runa's playground has no estimates.",
+            "Use a live key (it moves no money), or --env local.",
+            code="no_estimate",
+        )
+    with plan_of(session, typed) as plan:
+        _show(session, plan, _estimates(session, plan))
+
+
+def _estimates(session: Session, plan: Plan) -> Iterator[dict[str, Any]]:
+    client = session.client
+    if session.environment == "local":
+        client = Client(replace(client.endpoint, api_key=LOCAL_LIVE_KEY), session.clock)
+    for order in plan.orders():
+        yield client.document("/order/estimate", seconds=session.settings.timeout.value, body=_request(order))
+
+
+def _request(order: PlannedOrder) -> bytes:
+    """Return the body, which knows no delivery.
+
+    developer.runa.io: reference/2024-02-05/endpoint/orders/estimate.
+    """
+    items = []
+    for gift in order.gifts:
+        item = exact_json.loads(gift.item)
+        if isinstance(item, dict):
+            if item["products"]["type"] == "TEMPLATE":
+                raise RequestRefused(
+                    "Runa estimates products, not selections: a product template has no price of its own.",
+                    "Estimate the selection's products instead.",
+                    code="no_estimate",
+                )
+            items.append({"products": item["products"], "face_value": item["face_value"]})
+    return exact_json.dumps({"payment_method": order.head.payment_method.model_dump(), "items": items}).encode()
+
+
+def _show(session: Session, plan: Plan, estimates: Iterator[dict[str, Any]]) -> None:
+    out = session.output
+    match out.format:
+        case "json" if plan.shape == "object":
+            for document in estimates:
+                out.json(document)
+        case "json":
+            out.json_list(estimates)
+        case "jsonl":
+            for document in estimates:
+                out.json_line(document)
+        case "csv":
+            rows = (
+                [defused(cell) for cell in row] for number, one in enumerate(estimates, 1) for row in _rows(number, one)
+            )
+            for line in csv_lines(_FIELDS, rows):
+                out.text(line)
+        case _:
+            for number, document in enumerate(estimates, 1):
+                out.parts(_parts(number, document, out.width))
+    out.flush()
+
+
+def _rows(number: int, document: Mapping[str, Any]) -> Iterator[list[str]]:
+    for slot, item in enumerate(document.get("items") or (), 1):
+        yield [
+            str(number),
+            str(slot),
+            text(item.get("face_value")),
+            text(item.get("currency")),
+            "|".join(products_of(item)),
+            text(item.get("price")),
+            text(item.get("discount_multiplier")),
+        ]
+
+
+def _parts(number: int, document: Mapping[str, Any], width: int | None) -> Iterator[Part]:
+    currency = text(document.get("currency"))
+    facts = [
+        ("Price", f"{text(document.get('total_price'))} {currency}"),
+        ("Discount", f"{text(document.get('total_discount'))} {currency}"),
+        ("Exchange", stdout.exchange(document.get("transaction_detail"))),
+    ]
+    yield from summary_parts(Summary("Estimate", f"of order {number}", "", facts))
+    yield Part("")
+    rows = [row[1:] for row in _rows(number, document)]
+    columns = (
+        Column("#", number=True),
+        Column("Value", number=True, keep=True),
+        Column("Currency"),
+        Column("Products"),
+        Column("Price", number=True, keep=True),
+        Column("Discount", number=True),
+    )
+    yield from list_parts(columns, rows, width)

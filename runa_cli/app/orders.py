@@ -1,0 +1,113 @@
+"""Questions to Runa that move no money, and their answers as they are shown."""
+
+from urllib.parse import quote
+
+from runa_cli.api import responses
+from runa_cli.api.retry import poll_wait
+from runa_cli.app.session import Session
+from runa_cli.core.errors import Context, OrderFailed, RequestRefused, Unreachable
+from runa_cli.core.safe_text import printable
+from runa_cli.ledger import results
+from runa_cli.output import lists, stdout
+from runa_cli.output.lists import Shelf, text
+from runa_cli.output.tables import Column, order_parts
+
+
+def show_order(session: Session, order_id: str, *, wait: bool) -> None:
+    """Show one order; with `wait`, once it is settled. Raises OrderFailed when it is FAILED."""
+    seconds = session.settings.timeout.value
+    deadline = session.clock.seconds() + seconds
+    poll = 0
+    while True:
+        order = _order(session, order_id, max(0.1, deadline - session.clock.seconds()))
+        if not wait or order.get("status") != "PROCESSING":
+            break
+        poll += 1
+        pause = poll_wait(poll)
+        if session.clock.seconds() + pause >= deadline:
+            raise Unreachable(
+                f"Order {order_id} is still processing after {seconds:g} s.",
+                "Run the same command again, with a longer --timeout.",
+                Context(order_id=order_id),
+                code="still_processing",
+            )
+        session.clock.sleep(pause)
+    _show(session, order)
+    if order.get("status") == "FAILED":
+        raise OrderFailed(
+            f"Runa reports order {order_id} as FAILED, without a reason.",
+            "Ask ordersupport@runa.io with this order id.",
+            Context(order_id=order_id),
+        )
+
+
+def _order(session: Session, order_id: str, seconds: float) -> dict[str, object]:
+    try:
+        order = session.client.document(f"/order/{quote(order_id, safe='')}", seconds=seconds)
+    except RequestRefused as error:
+        if error.code == "not_found":
+            error.message = f"There is no order {order_id} in this account ({session.environment})."
+            error.hint = "Check the id and the environment; `runa config` shows which one is used."
+        error.context = Context(order_id=order_id, request_id=error.context.request_id)
+        raise
+    if order.get("id") != order_id:
+        raise Unreachable(f"Runa's answer is not about order {order_id}.", context=Context(order_id=order_id))
+    return order
+
+
+def _show(session: Session, order: dict[str, object]) -> None:
+    out = session.output
+    lines = results.from_order(order)
+    match out.format:
+        case "json":
+            out.json(order)
+        case "jsonl":
+            out.json_line(order)
+        case "csv":
+            for line in results.results_csv(lines):
+                out.text(line)
+        case "links":
+            out.lines(line.payout_url for line in lines if line.payout_url)
+        case _:
+            shown = lines if isinstance(order.get("items"), list) else []
+            out.parts(order_parts(stdout.api_summary(order), shown, out.width))
+    out.flush()
+
+
+def ping(session: Session) -> None:
+    """Show whether the key and the connection work, and how long an answer takes."""
+    started = session.clock.seconds()
+    answer = session.client.document("/ping", seconds=session.settings.timeout.value)
+    took = session.clock.seconds() - started
+    out = session.output
+    if out.format in {"json", "jsonl"}:
+        (out.json if out.format == "json" else out.json_line)(answer)
+    else:
+        where = session.client.endpoint.base_url
+        out.text(
+            f"{printable(str(answer.get('message')))}: {session.environment} at {where} answered in {took:.2f} s\n"
+        )
+    out.flush()
+
+
+_BALANCES = Shelf(
+    ("currency", "balance"),
+    lambda entry: [text(entry.get("currency")), text(entry.get("balance"))],
+    (Column("Currency"), Column("Balance", number=True, keep=True)),
+    lambda entry: [text(entry.get("currency")), f"{responses.as_decimal(entry.get('balance')):,}"],
+    "No balance holds any money.",
+)
+
+
+def balance(session: Session, currency: str | None) -> None:
+    """Show the balance of one currency, or all that hold money."""
+    seconds = session.settings.timeout.value
+    if currency is not None:
+        held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
+        if session.output.format == "json":
+            session.output.json(held)
+            session.output.flush()
+        else:
+            lists.show(session.output, _BALANCES, [held])
+        return
+    lists.show(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))

@@ -1,0 +1,72 @@
+"""`runa config`: each setting, its value, its origin; what is wrong and how to mend it."""
+
+from runa_cli.app.session import Session
+from runa_cli.config import settings as configuration
+from runa_cli.config.settings import Settings
+from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.safe_text import defused
+from runa_cli.ledger.results import csv_lines
+from runa_cli.output.tables import Column, list_parts
+
+_COLUMNS = (Column("Setting", keep=True), Column("Value"), Column("Origin"))
+_VARIABLES = {
+    "environment": "RUNA_ENV",
+    "api_key": "RUNA_API_KEY",
+    "base_url": "RUNA_BASE_URL",
+    "api_version": "RUNA_API_VERSION",
+    "currency": "RUNA_CURRENCY",
+    "products": "RUNA_PRODUCTS",
+    "template_id": "RUNA_TEMPLATE_ID",
+    "mode": "RUNA_MODE",
+    "timeout": "RUNA_TIMEOUT",
+    "rate_limit": "RUNA_RATE_LIMIT",
+    "concurrency": "RUNA_CONCURRENCY",
+    "max_total": "RUNA_MAX_TOTAL",
+    "ledger": "RUNA_LEDGER",
+    "output": "RUNA_OUTPUT",
+    "no_color": "NO_COLOR",
+}
+
+
+def show(session: Session) -> None:
+    """Show the settings. Raises ConfigurationError, after showing them, when something in them is wrong."""
+    rows = _rows(session.settings)
+    out = session.output
+    match out.format:
+        case "json":
+            out.json([dict(zip(("setting", "value", "origin"), row, strict=True)) for row in rows])
+        case "jsonl":
+            for row in rows:
+                out.json_line(dict(zip(("setting", "value", "origin"), row, strict=True)))
+        case "csv":
+            for line in csv_lines(
+                ("setting", "value", "origin"), ([defused(cell or "") for cell in row] for row in rows)
+            ):
+                out.text(line)
+        case _:
+            out.parts(list_parts(_COLUMNS, [[cell or "-" for cell in row] for row in rows], out.width))
+    out.flush()
+    try:
+        session.checked()
+    except ConfigurationError as error:
+        if error.code != "no_key":
+            raise
+        session.talk.say(f"{error.message} {error.hint}")
+
+
+def _rows(settings: Settings) -> list[tuple[str, str | None, str]]:
+    rows = []
+    for name, variable in _VARIABLES.items():
+        setting = getattr(settings, name)
+        value, origin = setting.value, setting.origin
+        if name == "base_url" and value is None:
+            value = configuration.request_url(settings)
+        if isinstance(value, tuple):
+            value = " ".join(value)
+        if isinstance(value, float):
+            value = f"{value:g}"
+        shown = None if value is None or value == "" else str(value)
+        rows.append(
+            (variable, shown, origin if value is not None or origin != configuration.ORIGIN_DEFAULT else "not set")
+        )
+    return rows

@@ -1,0 +1,156 @@
+"""CSV: a header, and one item a row; comma, semicolon or tab, told from the header."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from runa_cli.input.problems import Mistakes, Place
+
+COLUMNS = (
+    "face_value",
+    "currency",
+    "email",
+    "recipient",
+    "product",
+    "product_template",
+    "template_id",
+    "description",
+    "reference",
+    "quantity",
+)
+_ALSO = {"email_address": "email", "products": "product"}
+MOST_CELL = 1 << 20  # characters; a cell longer than a mebibyte is an unclosed quote
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One row: its place, the cells of the columns that mean something here, and those that are only carried."""
+
+    place: Place
+    row: int
+    cells: dict[str, str]
+    carried: tuple[str, ...]
+
+
+class Sheet:
+    """A CSV file. Reading the header happens at once, the rows as they are asked for."""
+
+    def __init__(self, stream: BinaryIO, name: str, mistakes: Mistakes) -> None:
+        self.name = name
+        self._mistakes = mistakes
+        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        csv.field_size_limit(MOST_CELL)
+        header_line = self._next_line()
+        told = re.fullmatch(r"sep=(.)\r?\n", header_line)  # Excel's own way to say it
+        self._above = 1 if told else 0  # lines above the header
+        if told:
+            header_line = self._next_line()
+        if header_line.startswith("PK\x03\x04"):
+            mistakes.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
+        self.delimiter = told[1] if told else _delimiter(header_line)
+        self._reader = csv.reader(self._lines(header_line), delimiter=self.delimiter, strict=True)
+        self._meanings = self._header()
+
+    @property
+    def columns(self) -> set[str]:
+        """The known columns that the file has."""
+        return {name for name, known in self._meanings if known}
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The names of the columns that are only carried to the results."""
+        return tuple(name for name, known in self._meanings if not known)
+
+    def rows(self) -> Iterator[SheetRow]:
+        """Yield the rows that are not blank, numbered from 1."""
+        row = 0
+        while True:
+            line = self._above + self._reader.line_num + 1
+            cells = self._next_row()
+            if cells is None:
+                self._text.detach()  # the stream belongs to whoever opened it
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            row += 1
+            place = Place(file=self.name, line=line, row=row)
+            if len(cells) > len(self._meanings):
+                self._mistakes.add(place, f"has {len(cells)} cells, but the header names {len(self._meanings)}")
+                continue
+            cells += [""] * (len(self._meanings) - len(cells))
+            pairs = list(zip(self._meanings, cells, strict=True))
+            yield SheetRow(
+                place,
+                row,
+                {name: cell.strip() for (name, known), cell in pairs if known},
+                tuple(cell for (_, known), cell in pairs if not known),
+            )
+
+    def _header(self) -> list[tuple[str, bool]]:
+        names = self._next_row() or []
+        meanings: list[tuple[str, bool]] = []
+        for name in names:
+            known = _known(name)
+            place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
+            if known is None and (meant := _meant(name)):
+                self._mistakes.add(place, f"is one typo away from {meant}: rename it to {meant}, or to something else")
+            if known is not None and (known, True) in meanings:
+                self._mistakes.add(place, f"is a second column for {known}")
+            meanings.append((known, True) if known else (name, False))
+        return meanings
+
+    def _next_line(self) -> str:
+        try:
+            return self._text.readline(MOST_CELL)
+        except UnicodeDecodeError as error:
+            self._mistakes.stop(
+                Place(file=self.name), f"is not UTF-8 (byte 0x{error.object[error.start]:02x}): save it as CSV UTF-8"
+            )
+
+    def _lines(self, first: str) -> Iterator[str]:
+        line = first
+        while line:
+            yield line
+            line = self._next_line()
+
+    def _next_row(self) -> list[str] | None:
+        try:
+            return next(self._reader, None)
+        except csv.Error as error:
+            self._mistakes.stop(Place(file=self.name, line=self._above + self._reader.line_num), f"is not CSV: {error}")
+
+
+def _delimiter(header: str) -> str:
+    """Choose what splits the header into the most names that are known; a comma where nothing tells."""
+    return max(
+        ",;\t", key=lambda mark: (sum(_known(name) is not None for name in header.split(mark)), header.count(mark))
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().strip('"').strip().lower())
+
+
+def _known(name: str) -> str | None:
+    plain = _plain(name)
+    return plain if plain in COLUMNS else _ALSO.get(plain)
+
+
+def _meant(name: str) -> str | None:
+    plain = _plain(name)
+    return next((known for known in (*COLUMNS, *_ALSO) if one_typo(plain, known)), None)
+
+
+def one_typo(first: str, second: str) -> bool:
+    """Tell whether one letter was added, left out, changed or swapped with its neighbour."""
+    short, long = sorted((first, second), key=len)
+    if len(long) - len(short) > 1 or short == long:
+        return False
+    start = next((index for index, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
+    if len(short) < len(long):
+        return short[start:] == long[start + 1 :]
+    swapped = short[:start] + short[start + 1 : start + 2] + short[start : start + 1] + short[start + 2 :]
+    return short[start + 1 :] == long[start + 1 :] or swapped == long

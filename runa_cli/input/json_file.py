@@ -1,0 +1,176 @@
+"""JSON and JSONL read value by value, so that a long file never stands in memory as a whole."""
+
+import codecs
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from runa_cli.core import exact_json
+from runa_cli.input.problems import Mistakes, Place
+
+_CHUNK = 1 << 16
+PEEK = 1 << 13
+MOST_CHARACTERS = 1 << 26  # one value longer than this is no order: two hundred items are some fifty thousand
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a file: where it stands and whether it was the whole document."""
+
+    place: Place
+    value: object
+    alone: bool
+
+
+def read_json(stream: BinaryIO, name: str, mistakes: Mistakes) -> Iterator[Value]:
+    """Yield the document itself, or the members of the list that it is."""
+    text = _Text(stream, name, mistakes)
+    if text.peek() != "[":
+        yield Value(Place(file=name), text.value(Place(file=name)), alone=True)
+    else:
+        text.skip()
+        yield from _members(text, name)
+    if text.peek():
+        text.stop("has more than one document: one a line is --format jsonl")
+
+
+def _members(text: "_Text", name: str) -> Iterator[Value]:
+    index = 0
+    while text.peek() != "]":
+        if index:
+            if text.peek() != ",":
+                text.stop("is not JSON: a list needs commas between its members and ] at its end")
+            text.skip()
+        place = Place(file=name, path=f"[{index}]")
+        yield Value(place, text.value(place), alone=False)
+        index += 1
+    text.skip()
+
+
+def read_jsonl(stream: BinaryIO, name: str, mistakes: Mistakes) -> Iterator[Value]:
+    """Yield the value of each line that is not blank."""
+    for number, line in enumerate(stream, 1):
+        place = Place(file=name, line=number)
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if text.strip():
+                yield Value(place, exact_json.loads(text), alone=False)
+        except UnicodeDecodeError:
+            mistakes.add(place, "is not UTF-8")
+        except ValueError as error:
+            mistakes.add(place, f"is not JSON: {_reason(error)}")
+
+
+def looks_like_lines(start: bytes) -> bool:
+    """Tell whether the start of a file is one JSON value a line rather than one document."""
+    first, newline, rest = start.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
+    if not newline or not rest.lstrip().startswith((b"{", b"[")):
+        return False
+    try:
+        exact_json.loads(first)
+    except ValueError:
+        return False
+    return True
+
+
+def rewound(start: bytes, stream: BinaryIO) -> BinaryIO:
+    """Return a stream that begins with what was already read of it."""
+    return io.BufferedReader(_Rewound(start, stream))
+
+
+class _Rewound(io.RawIOBase):
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        self._start = start
+        self._rest = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+class _Text:
+    """The undecoded rest of a stream, decoded as far as the next value needs it."""
+
+    def __init__(self, stream: BinaryIO, name: str, mistakes: Mistakes) -> None:
+        self._stream = stream
+        self._name = name
+        self._mistakes = mistakes
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = exact_json.decoder()
+        self._buffer = ""
+        self._line = 1
+        self._column = 0  # characters of the current line that are dropped already
+        self._ended = False
+
+    def peek(self) -> str:
+        """Return the next character that is not white space; empty at the end."""
+        while True:
+            rest = self._buffer.lstrip(" \t\r\n")
+            self._drop(len(self._buffer) - len(rest))
+            if rest or not self._more():
+                return rest[:1]
+
+    def skip(self) -> None:
+        """Pass over the character that was peeked at."""
+        self._drop(1)
+
+    def value(self, place: Place) -> object:
+        """Return the next value; a list's place is only for the message."""
+        if not self.peek():
+            self._mistakes.stop(place, "is empty" if place.path is None else "is not JSON: it ends too early")
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer)
+                # A number at the very end may go on in what is not read yet.
+                if end == len(self._buffer) and self._more():
+                    continue
+                exact_json.check_depth(value)
+            except json.JSONDecodeError as error:
+                if len(self._buffer) < MOST_CHARACTERS and self._more():
+                    continue
+                line = self._line + error.lineno - 1
+                column = error.colno + (self._column if error.lineno == 1 else 0)
+                self._mistakes.stop(
+                    Place(file=self._name, line=line, path=place.path),
+                    f"is not JSON: {_reason(error)} at column {column}",
+                )
+            except (ValueError, RecursionError) as error:
+                reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+                self._mistakes.stop(place, f"is not JSON: {reason}")
+            else:
+                self._drop(end)
+                return value
+
+    def stop(self, sentence: str) -> None:
+        """Raise InputError at the current line."""
+        self._mistakes.stop(Place(file=self._name, line=self._line), sentence)
+
+    def _drop(self, count: int) -> None:
+        last_break = self._buffer.rfind("\n", 0, count)
+        self._column = count - last_break - 1 if last_break >= 0 else self._column + count
+        self._line += self._buffer.count("\n", 0, count)
+        self._buffer = self._buffer[count:]
+
+    def _more(self) -> bool:
+        """Read on, doubling what is there so that a long value costs no more than twice its length."""
+        if self._ended:
+            return False
+        raw = self._stream.read(max(_CHUNK, len(self._buffer)))
+        self._ended = not raw
+        try:
+            self._buffer += self._decode.decode(raw, final=not raw)
+        except UnicodeDecodeError:
+            self.stop("is not UTF-8")
+        return True
+
+
+def _reason(error: ValueError) -> str:
+    text = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    return text[:1].lower() + text[1:]

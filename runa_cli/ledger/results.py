@@ -1,0 +1,177 @@
+"""The rows of a result: what each gift came to, from the ledger or from an order of Runa's."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runa_cli.core import exact_json
+from runa_cli.core.safe_text import defused
+from runa_cli.ledger.records import Result, State
+
+COLUMNS = (
+    "row",
+    "reference",
+    "email",
+    "face_value",
+    "currency",
+    "products",
+    "status",
+    "order_id",
+    "item_id",
+    "payout_url",
+    "expiry_date",
+    "price",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One gift, ready to be shown: every value is text, empty where there is none."""
+
+    row: int
+    reference: str
+    recipient: str
+    email: str
+    face_value: str
+    currency: str
+    products: tuple[str, ...]
+    status: str
+    order_id: str
+    item_id: str
+    payout_url: str
+    expiry_date: str
+    price: str
+    error: str
+    carried: tuple[str, ...] = ()
+
+    def cells(self) -> list[str]:
+        """Return the cells of the CSV row, the carried ones last."""
+        values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
+        return [*map(defused, values), *map(defused, self.carried)]
+
+
+_REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
+
+
+def from_ledger(result: Result) -> Line:
+    """Return the line of a recorded gift. The status is the payout's where there is one, else the order's state."""
+    answered = result.issued or {}
+    return _line(
+        {**result.item, **answered},
+        row=result.row,
+        reference=result.reference or "",
+        status=_text(_payout(answered).get("status")) or str(result.state),
+        order_id=result.order_id or "",
+        currency=result.currency,
+        error="" if answered else result.error_text or _REASONS.get(result.state, ""),
+        carried=result.carried,
+    )
+
+
+def item_line(item: str) -> Line:
+    """Return the line of an item as it was sent, without an answer."""
+    document = exact_json.loads(item)
+    return _line(_object(document), row=0, status="", order_id="", currency="")
+
+
+def from_order(order: Mapping[str, Any]) -> list[Line]:
+    """Return the lines of an order as Runa shows it; one line without a gift while it shows none."""
+    status, order_id, currency = (_text(order.get(name)) for name in ("status", "id", "currency"))
+    items = order.get("items")
+    if not isinstance(items, list) or not items:
+        return [
+            _line({}, row=1, status=status, order_id=order_id, currency=currency, error=_text(order.get("message")))
+        ]
+    return [
+        _line(
+            item,
+            row=row,
+            status=_text(_payout(item).get("status")) or status,
+            order_id=order_id,
+            currency=currency,
+        )
+        for row, item in enumerate(items, 1)
+        if isinstance(item, dict)
+    ]
+
+
+def _line(
+    item: Mapping[str, Any],
+    *,
+    row: int,
+    status: str,
+    order_id: str,
+    currency: str,
+    reference: str = "",
+    error: str = "",
+    carried: tuple[str, ...] = (),
+) -> Line:
+    method, payout = _object(item.get("distribution_method")), _payout(item)
+    email = _text(method.get("email_address"))
+    recipient = _text(method.get("recipient_reference"))
+    return Line(
+        row=row,
+        reference=reference,
+        recipient=" ".join(filter(None, [recipient, email])),
+        email=email,
+        face_value=_text(item.get("face_value")),
+        currency=_text(item.get("currency")) or currency,
+        products=products_of(item),
+        status=status,
+        order_id=order_id,
+        item_id=_text(item.get("id")),
+        payout_url=_text(payout.get("url")),
+        expiry_date=_text(payout.get("expiry_date")),
+        price=_text(item.get("price")),
+        error=error,
+        carried=carried,
+    )
+
+
+def products_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the product codes of an item, or its template."""
+    products = _object(item.get("products"))
+    if isinstance(products.get("value"), str):
+        return (products["value"],)
+    if isinstance(products.get("template_id"), str):
+        return (products["template_id"],)
+    values = products.get("values")
+    return tuple(_text(value) for value in values) if isinstance(values, list) else ()
+
+
+def _payout(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(item.get("payout"))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(getattr(value, "text", value))
+
+
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield a CSV file a line at a time."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")  # so that a cell with either character is quoted
+    writer.writerow(header)
+    yield _emptied(buffer)
+    for row in rows:
+        writer.writerow(row)
+        yield _emptied(buffer)
+
+
+def _emptied(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()[:-2] + "\n"
+    buffer.seek(0)
+    buffer.truncate()
+    return text
+
+
+def results_csv(lines: Iterable[Line], carried: Sequence[str] = ()) -> Iterator[str]:
+    """Yield results as CSV."""
+    yield from csv_lines([*COLUMNS, *map(defused, carried)], (line.cells() for line in lines))
