@@ -317,14 +317,14 @@ class _Intake:
     def _own_currency(self, items: list[Item], where: Where, base: Loc) -> str | None:
         """Return the one currency of the items' products; None where their codes do not tell."""
         seen: dict[str, str] = {}
-        countries: dict[str, str] = {}
+        by_country: dict[str, str] = {}
         for item in items:
             for code in item.codes:
                 if currency := self._given.currency_of(code):
                     seen.setdefault(currency, code)
                 if country := order_models.code_country(code):
-                    countries.setdefault(country, code)
-        for kind, found in (("currency", seen), ("country", countries)):
+                    by_country.setdefault(country, code)
+        for kind, found in (("currency", seen), ("country", by_country)):
             if len(found) > 1:
                 listed = ", ".join(f"{code} ({name})" for name, code in found.items())
                 loc = base or ("products",)

@@ -26,11 +26,11 @@ class Preflight:
     def check(self, plan: Plan) -> None:
         """Raise InputError for products that cannot be ordered so, GuardRefused for too little money."""
         try:
-            catalogue = self._catalogue()
+            known_products = self._catalogue()
         except RunaError as error:
             self._say(f"The catalogue could not be fetched, so products are not checked: {error.message}")
         else:
-            self._check_products(plan, catalogue)
+            self._check_products(plan, known_products)
         if self._environment != "playground":  # any balance is accepted there
             self._check_balance(plan)
 
@@ -47,14 +47,14 @@ class Preflight:
                 found.update(dict.fromkeys(responses.plan_codes(product), product))
         return found
 
-    def _check_products(self, plan: Plan, catalogue: dict[str, responses.Product | None]) -> None:
+    def _check_products(self, plan: Plan, known_products: dict[str, responses.Product | None]) -> None:
         mistakes = Mistakes()
         for order in plan.orders():
             for gift in order.gifts:
                 item = exact_json.loads(gift.item)
                 if isinstance(item, dict):
                     where = flag_place if plan.file is None else RowPlace(Place(file=plan.file, row=gift.row))
-                    self._check_item(item, where, order.currency, catalogue, mistakes)
+                    self._check_item(item, where, order.currency, known_products, mistakes)
         mistakes.check()
 
     def _check_item(
@@ -62,7 +62,7 @@ class Preflight:
         item: dict[str, Any],
         where: Where,
         currency: str,
-        catalogue: dict[str, responses.Product | None],
+        known_products: dict[str, responses.Product | None],
         mistakes: Mistakes,
     ) -> None:
         products = item["products"]
@@ -70,9 +70,9 @@ class Preflight:
         known = []
         for code in codes:
             place = where(("products",))
-            product = catalogue.get(code)
+            product = known_products.get(code)
             if product is None:
-                if code in catalogue:
+                if code in known_products:
                     return
                 mistakes.add(place, f"{code} is not in the catalogue")
             elif not product.is_orderable:
