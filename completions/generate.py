@@ -12,7 +12,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from runa_cli.app.order_list import STATUSES
 from runa_cli.cli import app
-from runa_cli.config.settings import FORMATS
+from runa_cli.config.values import FORMATS
 
 FILES = "/"  # what a value is that names a file
 VALUES = {"--output": FORMATS, "--status": STATUSES}

@@ -100,20 +100,20 @@ def _flushed(code: int) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        from runa_cli.output.stdout import silence
+        from runa_cli.output.stdout import discard
 
-        silence(sys.stdout)
+        discard(sys.stdout)
         return code or 1
     return code
 
 
 def _report(error: RunaError, arguments: Sequence[str]) -> int:
-    from runa_cli.output.console import Talk
+    from runa_cli.output.console import Console
     from runa_cli.output.stdout import BrokenOutput
 
     if isinstance(error, BrokenOutput):
         return 0
-    Talk(as_json=_wants_json(arguments), no_color="--no-color" in arguments).error(error)
+    Console(as_json=_wants_json(arguments), no_color="--no-color" in arguments).error(error)
     return error.exit_code
 
 
@@ -149,10 +149,10 @@ def _interrupted(arguments: Sequence[str]) -> RunaError:
 
 
 def _defect(error: Exception) -> RunaError:
-    from runa_cli.issuing.failures import where
+    from runa_cli.issuing.failures import location_of
 
     return RunaError(
-        f"This is a defect in runa {__version__}: {where(error)}.",
+        f"This is a defect in runa {__version__}: {location_of(error)}.",
         "What was recorded is saved. Running the same command again is safe; please report this.",
         money=Money.UNKNOWN,
     )

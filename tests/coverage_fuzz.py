@@ -17,15 +17,20 @@ from types import CodeType, FrameType
 from typing import Any
 
 import runa_cli
-from runa_cli.api import responses
+from runa_cli.api import binding, catalogue, pagination, responses
 from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError
-from runa_cli.input import plan_builder
-from runa_cli.input.fields import Given
-from runa_cli.input.plan_builder import Format
+from runa_cli.input import reader
+from runa_cli.input.reader import Format
+from runa_cli.input.request import Given
 
 WATCHED = (
-    "input/plan_builder", "input/fields", "input/json_file", "input/csv_file", "core/exact_json", "api/order_models",
+    "input/plan_builder",
+    "input/fields",
+    "input/json_file",
+    "input/csv_file",
+    "core/exact_json",
+    "api/order_models",
     "api/responses",
 )
 LONGEST = 1 << 14  # bytes; what is longer only costs time
@@ -66,7 +71,7 @@ def read_file(choice: int, raw: bytes) -> None:
     """Read the bytes as a file, and what was read back from what would be sent."""
     given, kind = FLAGS[choice % len(FLAGS)], KINDS[choice // len(FLAGS) % len(KINDS)]
     try:
-        with plan_builder.from_file("-", given, kind, io.BytesIO(raw)) as plan:
+        with reader.from_file("-", given, kind, io.BytesIO(raw)) as plan:
             for order in plan.orders():
                 exact_json.loads(order.body("key").decode())
     except InputError:
@@ -77,28 +82,28 @@ def read_reply(_: int, raw: bytes) -> None:
     """Read the bytes as every kind of reply there is."""
     asked: Any = exact_json.loads(ORDER)
     responses.error_body(raw)
-    for read in (responses.order, responses.documents, _read_product, _read_page):
+    for read in (responses.read_order, responses.read_objects, _read_product, _read_page):
         try:
             answer = read(raw)
         except responses.Unreadable:
             continue
         if isinstance(answer, responses.Order):
-            responses.bind(asked["items"], answer)
-            responses.bind(asked["items"], answer, with_links=False)
+            binding.match_items(asked["items"], answer)
+            binding.match_items(asked["items"], answer, with_links=False)
             exact_json.dumps([str(answer.created), answer.stamp])
 
 
 def _read_product(raw: bytes) -> None:
-    product = responses.parse(responses.Product, responses.document(raw))
-    responses.takes(product, exact_json.Number("10"))
-    responses.denominations(product)
-    responses.plan_codes(product)
+    product = responses.parse(catalogue.Product, responses.read_object(raw))
+    catalogue.takes_value(product, exact_json.Number("10"))
+    catalogue.describe_denominations(product)
+    catalogue.plan_codes(product)
 
 
 def _read_page(raw: bytes) -> None:
-    page = responses.document(raw)
-    responses.cursor_after(page)
-    list(responses.member_list(page, "items"))
+    page = responses.read_object(raw)
+    pagination.cursor_after(page)
+    list(pagination.member_list(page, "items"))
 
 
 READERS: tuple[Callable[[int, bytes], None], ...] = (read_file, read_reply)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
+from runa_cli.core.states import State
 from runa_cli.emulator.faults import Faults
 from runa_cli.emulator.server import Emulator
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, State
-from runa_cli.ledger.results import Line
+from runa_cli.ledger.records import Batch
+from runa_cli.ledger.results import ResultRow
 from tests.program import Ran
 from tests.zygote import Running, SharedTime, Start, Zygote
 
@@ -205,9 +206,9 @@ class Desk:
         """Return the batches there are, oldest first."""
         return [batch.id for batch in self.ledger.batches(oldest_first=True)]
 
-    def lines(self, batch: Batch) -> list[Line]:
+    def lines(self, batch: Batch) -> list[ResultRow]:
         """Return the results of a batch as they are shown."""
-        return [results.from_ledger(result) for result in self.ledger.results(batch)]
+        return [results.row_from_ledger(result) for result in self.ledger.results(batch)]
 
     def purchases(self, batch_id: int | None = None) -> list[dict[str, Any]]:
         """Return every order ever recorded, replaced ones too."""

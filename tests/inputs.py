@@ -9,9 +9,9 @@ import pytest
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError
-from runa_cli.input.fields import Given
 from runa_cli.input.plan import Plan, PlannedOrder
-from runa_cli.input.plan_builder import Format, from_file
+from runa_cli.input.reader import Format, from_file
+from runa_cli.input.request import Given
 from runa_cli.ledger.records import Gift
 
 SINGLE = '"products":{"type":"SINGLE","value":"AMZ-US"}'

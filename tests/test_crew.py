@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from runa_cli.issuing.worker_pool import STOP_SIGNALS, Crew
+from runa_cli.issuing.worker_pool import STOP_SIGNALS, WorkerPool
 from tests.computer import wait_until_main_thread_is_in
 
 Handlers = dict[signal.Signals, Any]
@@ -80,7 +80,7 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("function", "least"),
-    [("Crew.work", 8), ("Crew._watch", 2), ("Crew._noting_signals", 5), ("Thread.start", 5), ("signal", 8)],
+    [("WorkerPool.work", 8), ("WorkerPool._watch", 2), ("WorkerPool._noting_signals", 5), ("Thread.start", 5), ("signal", 8)],
 )
 def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(
     function: str, least: int, as_in_the_program: Handlers
@@ -105,7 +105,7 @@ def work_through_four(ctrl_c: CtrlC) -> tuple[list[int], list[int]]:
         begun.append(item)
         finished.append(item)
 
-    crew = Crew(2, lambda _: None)
+    crew = WorkerPool(2, lambda _: None)
     told = False
     with no_longer_than(20), ctrl_c:
         try:
@@ -127,7 +127,7 @@ def test_a_signal_that_the_system_hands_to_another_thread_is_heeded_at_once() ->
         assert crew.stopping.wait(10)
         finished.append(item)
 
-    crew = Crew(1, lambda _: None)
+    crew = WorkerPool(1, lambda _: None)
     with no_longer_than(20):
         crew.work(range(2), task)
     assert crew.interrupted
@@ -145,7 +145,7 @@ def test_the_second_ctrl_c_leaves_those_at_work_and_tells_how_many() -> None:
             signal.raise_signal(signal.SIGINT)
         over.wait(10)
 
-    crew = Crew(2, lambda _: asked.set())
+    crew = WorkerPool(2, lambda _: asked.set())
     with no_longer_than(20):
         crew.work(range(3), task)
     assert 2 == crew.at_work
@@ -165,7 +165,7 @@ def test_the_third_ctrl_c_ends_even_what_hangs_while_it_tells_of_the_first() -> 
         raise AssertionError("it goes on")
 
     with no_longer_than(20), pytest.raises(KeyboardInterrupt):
-        Crew(1, say).work(range(1), task)
+        WorkerPool(1, say).work(range(1), task)
     over.set()
 
 
@@ -176,7 +176,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.raise_signal(signal.SIGHUP)
         finished.append(item)
 
-    crew = Crew(1, lambda _: None)
+    crew = WorkerPool(1, lambda _: None)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         crew.work(range(3), task)
@@ -195,10 +195,10 @@ def test_what_a_task_raises_is_raised_once_the_others_are_done() -> None:
         finished.append(item)
 
     with pytest.raises(ValueError, match="no"):
-        Crew(1, lambda _: None).work(range(3), task)
+        WorkerPool(1, lambda _: None).work(range(3), task)
     assert [] == finished
 
 
 def test_a_crew_with_nothing_to_do_is_done() -> None:
     with no_longer_than(10):
-        Crew(3, lambda _: None).work([], lambda _: None)
+        WorkerPool(3, lambda _: None).work([], lambda _: None)

@@ -13,17 +13,17 @@ from typing import Any, Literal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from runa_cli.api import classify, responses
+from runa_cli.api import binding, catalogue, classify, pagination, responses
 from runa_cli.api.classify import Answered, Reply
 from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError, RunaError
 from runa_cli.core.safe_text import printable_lines
-from runa_cli.input import plan_builder
-from runa_cli.input.fields import Given
+from runa_cli.input import reader
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import Format
+from runa_cli.input.reader import Format
+from runa_cli.input.request import Given
 from runa_cli.ledger import results
-from runa_cli.output import stdout
+from runa_cli.output import csv_format, order_facts
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import order_parts
 from tests.mutants import (
@@ -126,7 +126,7 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
 ) -> None:
     face_value, quantity, template, redemption, recipient, currency, description = words
     try:
-        plan = plan_builder.from_flags(
+        plan = reader.from_flags(
             Given(
                 face_value, tuple(emails), quantity, tuple(product), template, redemption, recipient, currency,
                 description=description, metadata=tuple(metadata),
@@ -140,7 +140,7 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
 
 def check_file(raw: bytes, kind: Format | None, given_: Given) -> None:
     try:
-        plan = plan_builder.from_file("-", given_, kind, io.BytesIO(raw))
+        plan = reader.from_file("-", given_, kind, io.BytesIO(raw))
     except InputError as error:
         check_error(error)
     else:
@@ -194,12 +194,12 @@ headers = st.fixed_dictionaries(
 @example(status=400, body=b'{"type":"a","details":[{"location":' + b"[" * 60 + b"]" * 60 + b"}]}", head={})
 def test_any_answer_to_an_order_is_judged(status: int, body: bytes, head: dict[str, str]) -> None:
     reply = Reply(status, body, head, datetime(2026, 1, 2, tzinfo=UTC))
-    answer = classify.judge_order(reply)
+    answer = classify.classify_order_answer(reply)
     assert reply.exchange.http_status == status
-    check_error(classify.refusal(reply))
+    check_error(classify.refusal_error(reply))
     if isinstance(answer, Answered):
         for with_links in (True, False):
-            bound = responses.bind(ASKED, answer.order, with_links=with_links)
+            bound = binding.match_items(ASKED, answer.order, with_links=with_links)
             assert bound is None or sorted(bound) == list(range(len(ASKED)))
         assert answer.order.created is None or answer.order.created.tzinfo is UTC
         assert answer.order.stamp is None or isinstance(answer.order.stamp, str)
@@ -211,13 +211,13 @@ def test_any_answer_to_an_order_is_judged(status: int, body: bytes, head: dict[s
 @given(body=st.one_of(documents(ANSWERED), documents(ANSWERED["items"])), width=st.sampled_from([None, 1, 20, 80, 200]))
 def test_any_answer_can_be_shown_and_only_shown(body: bytes, width: int | None) -> None:
     try:
-        document = responses.document(body)
+        document = responses.read_object(body)
     except responses.Unreadable:
         return
-    lines = results.from_order(document)
-    is_harmless(rendered("table", lambda out: out.parts(order_parts(stdout.api_summary(document), lines, width))))
+    lines = results.rows_from_order(document)
+    is_harmless(rendered("table", lambda out: out.parts(order_parts(order_facts.api_summary(document), lines, width))))
     is_harmless(rendered("json", lambda out: out.json(document)))
-    is_harmless(rendered("csv", lambda out: out.lines(results.results_csv(lines))), but="\t\r\n")
+    is_harmless(rendered("csv", lambda out: out.lines(csv_format.results_csv(lines))), but="\t\r\n")
     written: Any = exact_json.loads(rendered("jsonl", lambda out: out.json_line(document)))
     assert document == written
 
@@ -226,13 +226,13 @@ def test_any_answer_can_be_shown_and_only_shown(body: bytes, width: int | None) 
 @given(body=st.one_of(documents(PRODUCT), documents(PAGE)), value=st.decimals(0, 10**9, places=2))
 def test_any_page_or_product_is_read_or_unreadable(body: bytes, value: Any) -> None:
     try:
-        document = responses.document(body)
-        assert responses.cursor_after(document) != ""
-        product = responses.parse(responses.Product, document)
-        assert responses.takes(product, value) in {True, False}
-        assert isinstance(responses.denominations(product), str)
-        assert all(isinstance(code, str) for code in responses.plan_codes(product))
-        list(responses.member_list(document, "items"))
+        document = responses.read_object(body)
+        assert pagination.cursor_after(document) != ""
+        product = responses.parse(catalogue.Product, document)
+        assert catalogue.takes_value(product, value) in {True, False}
+        assert isinstance(catalogue.describe_denominations(product), str)
+        assert all(isinstance(code, str) for code in catalogue.plan_codes(product))
+        list(pagination.member_list(document, "items"))
     except responses.Unreadable:
         pass
 

@@ -1,4 +1,4 @@
-"""Data flows one way: a module imports only what stands below it, and a command loads only what it needs."""
+"""Data flows one way: a package imports only those before it, and a command loads only what it needs."""
 
 import ast
 import subprocess
@@ -11,90 +11,51 @@ import pytest
 import runa_cli
 
 ROOT = Path(runa_cli.__file__).parent
-
-# The table is part of the design: a new module gets its line here, and a rank above all that it imports.
-RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "jsontext", "examples", "clock"),
-    ("safetext", "settings", "payload", "retry", "claims", "governor", "crew", "mistakes", "ledgerfile"),
-    ("records", "replies", "sheets", "documents", "fields"),
-    ("ledger", "answers", "plan", "runs", "results"),
-    ("wire", "troubles"),
-    ("client",),
-    ("intake", "lookup", "preflight", "tables", "talk"),
-    ("settling", "output"),
-    ("weighing",),
-    ("issuing", "shelves"),
-    ("session",),
-    ("showing",),
-    ("rehearsal", "reading", "configured", "listing", "products"),
-    ("creating",),
-    ("batches", "estimating"),
-    ("resuming",),
-    ("commands.options",),
-    ("commands.account", "commands.batch", "commands.emulator", "commands.order", "commands.product"),
-    ("cli",),
-    ("__main__",),
-)
-RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
-STARTS_THE_EMULATOR = {"session", "commands.emulator"}
+# Each may import those before it, and itself.
+ORDER = ("core", "config", "ledger", "api", "input", "issuing", "output", "app", "commands", "cli", "__main__")
+STARTS_THE_EMULATOR = {"app/session.py", "commands/emulator.py"}
+MODULES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
+CLIENT = [name for name in MODULES if not name.startswith("emulator/")]
 
 
-def named(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
-
-
-FILES = {named(path): path for path in sorted(ROOT.rglob("*.py"))}
-MODULES = [name for name in FILES if not name.startswith("emulator.") and not name.endswith("__init__")]
+def package_of(module: str) -> str:
+    """Return the package (or the single module) below `runa_cli` that a dotted name lies in; empty for the top."""
+    return module.removeprefix("runa_cli").lstrip(".").partition(".")[0]
 
 
 def imported(name: str) -> Iterator[str]:
-    """Yield the modules of the package that a module imports, on its first lines or when a function runs."""
-    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+    """Yield the packages of this program that a module imports, on its first lines or when a function runs."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
             assert 0 == node.level, f"{name} imports relatively, which this test does not follow"
-            # `from package import name` takes a module of that name where there is one.
-            found = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for full in found:
-            inner = full.removeprefix("runa_cli.")
-            if inner != full:
-                yield inner if inner in FILES else inner.rpartition(".")[0]
+            if node.module == "runa_cli":
+                yield from (alias.name for alias in node.names if alias.name != "__version__")
+            elif node.module and node.module.startswith("runa_cli."):
+                yield package_of(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (package_of(alias.name) for alias in node.names if alias.name.startswith("runa_cli"))
 
 
-def needed(name: str) -> set[str]:
-    """Return what a module imports of the package, but for the package's own `__version__`."""
-    return set(imported(name)) - {""}
-
-
-def test_every_module_has_its_rank() -> None:
-    assert sorted(RANK) == sorted(MODULES)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_modules_of_lower_rank(name: str) -> None:
-    own = {module for module in needed(name) if not module.startswith("emulator")}
-    assert [] == [module for module in own if RANK[module] >= RANK[name]]
+@pytest.mark.parametrize("name", [name for name in CLIENT if name != "__init__.py"])
+def test_a_package_imports_only_those_before_it(name: str) -> None:
+    own = name.partition("/")[0].removesuffix(".py")
+    allowed = {*ORDER[: ORDER.index(own) + 1], "emulator"}
+    assert set() == set(imported(name)) - allowed
 
 
 def test_the_emulator_is_imported_only_where_it_is_started() -> None:
-    importing = {name for name in MODULES if any(module.startswith("emulator") for module in needed(name))}
-    assert STARTS_THE_EMULATOR == importing
+    assert STARTS_THE_EMULATOR == {name for name in CLIENT if "emulator" in imported(name)}
 
 
 def test_the_emulator_imports_nothing_of_the_rest() -> None:
     """What shares no code with the client cannot share a mistake with it."""
-    names = [name for name in FILES if name.startswith("emulator.")]
-    assert "emulator.server" in names
-    assert set() == {module for name in names for module in imported(name) if not module.startswith("emulator")}
+    assert {"emulator"} == {package for name in MODULES if name not in CLIENT for package in imported(name)}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("__init__")])
-def test_a_package_re_exports_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MODULES if name.endswith("__init__.py")])
+def test_a_package_says_what_belongs_in_it_and_re_exports_nothing(name: str) -> None:
     """One name has one home."""
-    docstring, *rest = ast.parse(FILES[name].read_text(encoding="utf-8")).body
+    docstring, *rest = ast.parse(MODULES[name].read_text(encoding="utf-8")).body
     assert isinstance(docstring, ast.Expr)
     assert [] == [
         ast.unparse(node) for node in rest if not (isinstance(node, ast.Assign) and "__version__" in ast.unparse(node))
@@ -109,6 +70,6 @@ def test_the_command_line_starts_without_what_only_some_commands_need(module: st
 
 
 def test_a_table_is_read_without_a_connection_to_anywhere() -> None:
-    """What validates input loads no HTTP library, so that a mistake is shown at once."""
-    script = "import sys, runa_cli.intake; sys.exit('requests' in sys.modules)"
+    """What validates input loads no HTTP library, so that a problem is shown at once."""
+    script = "import sys, runa_cli.input.reader; sys.exit('requests' in sys.modules)"
     assert 0 == subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runa_cli.input.fields import Given
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import from_file
+from runa_cli.input.reader import from_file
+from runa_cli.input.request import Given
 from tests.inputs import DT, PT, bodies, gifts, items, mistakes, orders, read, read_csv, refused, sums
 
 HEADER = "face_value,currency,email,recipient,product,product_template,template_id,description,reference,quantity"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from runa_cli.input.fields import Given
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import from_flags
+from runa_cli.input.reader import from_flags
+from runa_cli.input.request import Given
 from tests.inputs import DT, PT, bodies, gifts, mistakes, orders, refused, sums
 
 

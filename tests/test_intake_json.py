@@ -8,9 +8,9 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
-from runa_cli.input.fields import Given
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import Format, from_file
+from runa_cli.input.reader import Format, from_file
+from runa_cli.input.request import Given
 from tests.inputs import DT, ITEM, PT, SINGLE, bodies, gifts, items, mistakes, orders, read, refused
 
 USD = '"payment_method":{"type":"ACCOUNT_BALANCE","currency":"USD"}'

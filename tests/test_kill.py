@@ -12,7 +12,7 @@ BOUNDARIES = {
     "marked as sent": "return:Ledger.mark_sent",
     "connected": "return:HTTPConnection.connect",
     "after the send": "call:HTTPResponse.begin",
-    "at the reply's body": "call:_read",
+    "at the reply's body": "call:_read_body",
     "after the reply": "return:Client.create_order",
     "before the commit of the reply": "call:Ledger.mark_completed",
     "after the commit of the reply": "return:Ledger.mark_completed",

@@ -22,10 +22,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from runa_cli.input import plan_builder
-from runa_cli.input.fields import Given
+from runa_cli.core.states import State
+from runa_cli.input import reader
 from runa_cli.input.plan import Plan
-from runa_cli.ledger.records import Batch, State, Tally
+from runa_cli.input.request import Given
+from runa_cli.ledger.records import Batch, Tally
 from tests.desk import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
 from tests.program import Ran
 
@@ -134,10 +135,8 @@ class Command:
         """Return what the program makes of it."""
         if self.source == "flags":
             (gift,) = self.gifts
-            return plan_builder.from_flags(
-                Given(face_value=gift.value, emails=(gift.address,), products=(gift.product,))
-            )
-        return plan_builder.from_file("-", Given(), "csv", io.BytesIO(self.stdin().encode()))
+            return reader.from_flags(Given(face_value=gift.value, emails=(gift.address,), products=(gift.product,)))
+        return reader.from_file("-", Given(), "csv", io.BytesIO(self.stdin().encode()))
 
     def total(self) -> Decimal:
         """Return what it costs."""

@@ -11,8 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 import runa_cli
-from runa_cli.api import order_models
-from runa_cli.api.order_models import Item, OrderHead, canonical, item_text
+from runa_cli.api import canonical, countries, field_rules, order_models
+from runa_cli.api.canonical import item_json, order_body
+from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number, loads
 from tests.inputs import DT, PT
 
@@ -46,9 +47,9 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
     try:
         item = model.model_validate(document)
     except ValidationError as error:
-        found = list(order_models.complaints(error))
+        found = list(order_models.violations(error))
     else:
-        found = list(order_models.item_rules(item)) if isinstance(item, Item) else []
+        found = list(order_models.item_violations(item)) if isinstance(item, Item) else []
     return [f"{'.'.join(map(str, loc))}: {sentence}" for loc, sentence in found]
 
 
@@ -56,8 +57,8 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
 
 
 def body(head_document: dict[str, Any], *documents: dict[str, Any], stamp: str | None = None) -> bytes:
-    texts = [item_text(Item.model_validate(document)) for document in documents]
-    return canonical(OrderHead.model_validate(head_document), texts, stamp)
+    texts = [item_json(Item.model_validate(document)) for document in documents]
+    return order_body(OrderHead.model_validate(head_document), texts, stamp)
 
 
 def test_an_order_has_one_canonical_form() -> None:
@@ -97,14 +98,14 @@ def test_a_spend_rules_template_is_sent() -> None:
 def test_the_stamp_is_all_that_another_key_changes_in_a_body() -> None:
     """A second attempt after a refusal sends the same order under another key."""
     order = head(description="\u200bhidden", metadata={"a": "b"})
-    assert body(order, gift(Number("1.50")), stamp="new") == order_models.restamped(
+    assert body(order, gift(Number("1.50")), stamp="new") == canonical.with_stamp(
         body(order, gift(Number("1.50")), stamp="old"), "new"
     )
 
 
 @pytest.mark.parametrize("text", [b'{"items" : [ ]}', b'{"metadata":{"a":"b"} }', b'{"metadata":null}', b"[1.50]"])
 def test_a_body_without_a_stamp_is_never_rewritten(text: bytes) -> None:
-    assert text == order_models.restamped(text, "new")
+    assert text == canonical.with_stamp(text, "new")
 
 
 # --- the key -----------------------------------------------------------------------------------------------------
@@ -114,28 +115,28 @@ PARTS: tuple[Any, ...] = ("playground", "july", 1, 0, "ab" * 32)
 
 def test_the_key_of_an_order_never_changes() -> None:
     """Another derivation would forget every key that was ever sent, and pay again."""
-    assert "3125b2c6-807e-5ee2-b33a-7bcc2a05a1c9" == order_models.derive_key(*PARTS)
-    assert "9d66f8e9-9d6f-51c1-a991-91be2c13c8ee" == order_models.derive_key("live", "Juli ☀", 2, 1, "00" * 32)
+    assert "3125b2c6-807e-5ee2-b33a-7bcc2a05a1c9" == canonical.derive_key(*PARTS)
+    assert "9d66f8e9-9d6f-51c1-a991-91be2c13c8ee" == canonical.derive_key("live", "Juli ☀", 2, 1, "00" * 32)
 
 
 def test_a_key_is_a_uuid_of_version_5() -> None:
-    assert 5 == uuid.UUID(order_models.derive_key(*PARTS)).version
+    assert 5 == uuid.UUID(canonical.derive_key(*PARTS)).version
 
 
 @pytest.mark.parametrize(("index", "other"), list(enumerate(["live", "july ", 2, 1, "ab" * 31 + "ac"])))
 def test_each_part_of_an_orders_identity_changes_the_key(index: int, other: object) -> None:
     changed: list[Any] = [*PARTS]
     changed[index] = other
-    assert order_models.derive_key(*changed) != order_models.derive_key(*PARTS)
+    assert canonical.derive_key(*changed) != canonical.derive_key(*PARTS)
 
 
 def test_parts_that_read_the_same_in_a_row_make_different_keys() -> None:
-    assert order_models.derive_key("live", "a", 11, 1, "x") != order_models.derive_key("live", "a", 1, 11, "x")
-    assert order_models.derive_key("live", 'a",1', 1, 1, "x") != order_models.derive_key("live", "a", 1, 1, "x")
+    assert canonical.derive_key("live", "a", 11, 1, "x") != canonical.derive_key("live", "a", 1, 11, "x")
+    assert canonical.derive_key("live", 'a",1', 1, 1, "x") != canonical.derive_key("live", "a", 1, 1, "x")
 
 
 def test_the_digest_is_the_sha_256_of_the_bytes() -> None:
-    assert hashlib.sha256(b"{}").hexdigest() == order_models.digest(b"{}")
+    assert hashlib.sha256(b"{}").hexdigest() == canonical.sha256_hex(b"{}")
 
 
 # --- the rules of an item ----------------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ def test_an_address_that_can_be_one_is_taken_as_it_is(address: str) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
     (found,) = complaints(Item, delivered(email_address=address))
-    assert found.startswith(f"distribution_method.email_address: is no e-mail address: {order_models.shown(address)} (")
+    assert found.startswith(f"distribution_method.email_address: is no e-mail address: {field_rules.quoted(address)} (")
 
 
 @pytest.mark.parametrize("reference", ["", "a b", "a/b", "ä", "r" * 256, "a\n"])
@@ -257,7 +258,7 @@ def test_a_recipient_reference_takes_only_the_characters_runa_allows(reference: 
     (found,) = complaints(Item, to_recipient(recipient_reference=reference))
     assert found == (
         "distribution_method.recipient_reference: must be 1 to 255 letters, digits, dashes, underscores, dots and"
-        f" at-signs, found {order_models.shown(reference)}"
+        f" at-signs, found {field_rules.quoted(reference)}"
     )
 
 
@@ -265,7 +266,7 @@ def test_a_recipient_reference_takes_only_the_characters_runa_allows(reference: 
 def test_a_redemption_template_must_look_like_one(template: str) -> None:
     (found,) = complaints(Item, delivered(template_id=template))
     assert found.startswith("distribution_method.template_id: takes a redemption template (DT- and 26 letters and")
-    assert found.endswith(f"found {order_models.shown(template)}")
+    assert found.endswith(f"found {field_rules.quoted(template)}")
 
 
 def test_templates_that_are_swapped_are_recognised() -> None:
@@ -297,7 +298,7 @@ def test_a_choice_names_different_products(codes: object, sentence: str) -> None
 
 @pytest.mark.parametrize("code", ["", "AMZ US", "AMZ-US|AMC-US", "ÄMZ-US", "A" * 101, "AMZ-US\n"])
 def test_a_product_code_is_one_plain_word(code: str) -> None:
-    expected = f"products.value: must be a product code such as AMZ-US, found {order_models.shown(code)}"
+    expected = f"products.value: must be a product code such as AMZ-US, found {field_rules.quoted(code)}"
     assert [expected] == complaints(Item, gift(products={**SINGLE, "value": code}))
 
 
@@ -364,14 +365,14 @@ def test_an_order_may_be_as_large_as_runa_allows() -> None:
     ],
 )
 def test_a_product_code_tells_its_currency_and_country(code: str, currency: str | None, country: str | None) -> None:
-    assert (currency, country) == (order_models.code_currency(code), order_models.code_country(code))
+    assert (currency, country) == (countries.code_currency(code), countries.code_country(code))
 
 
 @pytest.mark.parametrize(
     "country", ["AT", "BE", "BG", "DE", "ES", "FI", "FR", "GR", "IE", "IT", "LU", "NL", "PT", "SI"]
 )
 def test_a_country_of_the_euro_pays_in_euro(country: str) -> None:
-    assert "EUR" == order_models.code_currency(f"SHOP-{country}")
+    assert "EUR" == countries.code_currency(f"SHOP-{country}")
 
 
 def test_every_code_of_a_real_catalogue_tells_the_currency_that_the_catalogue_says() -> None:
@@ -379,7 +380,7 @@ def test_every_code_of_a_real_catalogue_tells_the_currency_that_the_catalogue_sa
         products = list(csv.DictReader(stream))
     assert products
     assert [(row["code"], row["currency"]) for row in products] == [
-        (row["code"], order_models.code_currency(row["code"])) for row in products
+        (row["code"], countries.code_currency(row["code"])) for row in products
     ]
 
 
@@ -396,4 +397,4 @@ def test_every_code_of_a_real_catalogue_tells_the_currency_that_the_catalogue_sa
     ],
 )
 def test_what_was_found_fits_into_a_sentence(value: object, shown: str) -> None:
-    assert shown == order_models.shown(value)
+    assert shown == field_rules.quoted(value)

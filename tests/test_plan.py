@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from runa_cli.api.order_models import Item, OrderHead, canonical, digest
+from runa_cli.api.canonical import order_body, sha256_hex
+from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number
-from runa_cli.input.fields import Given
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import from_file
+from runa_cli.input.reader import from_file
+from runa_cli.input.request import Given
 from tests.inputs import DT, PT, bodies, gifts, orders, read_csv
 
 
@@ -102,7 +103,7 @@ def test_what_a_row_carries_comes_back_with_its_gift() -> None:
 def test_the_body_is_made_of_the_head_and_the_items() -> None:
     order_head = head(description="Q3", metadata={"a": "b"})
     (order,) = orders(planned(gift("1.50"), gift("2"), order_head=order_head))
-    assert canonical(order_head, [made.item for made in order.gifts], "key") == order.body("key")
+    assert order_body(order_head, [made.item for made in order.gifts], "key") == order.body("key")
 
 
 # --- identity ----------------------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ def test_the_body_is_made_of_the_head_and_the_items() -> None:
 
 def test_the_digest_of_an_order_does_not_depend_on_its_stamp() -> None:
     (order,) = orders(planned(gift()))
-    assert digest(order.body(None)) == order.body_sha256
+    assert sha256_hex(order.body(None)) == order.body_sha256
     assert order.body(None) != order.body("key")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from runa_cli.api import responses
-from runa_cli.api.responses import Order, Product, Unreadable
+from runa_cli.api import binding, catalogue, pagination, responses
+from runa_cli.api.catalogue import Product
+from runa_cli.api.responses import Order, Unreadable
 from runa_cli.core import exact_json
 from runa_cli.core.exact_json import Number
 
@@ -56,71 +57,71 @@ MIXED = [
 
 
 def test_an_answer_in_the_same_order_is_bound_one_to_one() -> None:
-    assert [0, 1, 2, 3, 4, 5] == responses.bind(MIXED, answer(*map(echo, MIXED)))
+    assert [0, 1, 2, 3, 4, 5] == binding.match_items(MIXED, answer(*map(echo, MIXED)))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(6)))[5::103])
 def test_an_answer_in_any_order_is_bound_by_what_was_asked(order: tuple[int, ...]) -> None:
     """Runa promises no order of its items."""
-    bound = responses.bind(MIXED, answer(*(echo(MIXED[index]) for index in order)))
+    bound = binding.match_items(MIXED, answer(*(echo(MIXED[index]) for index in order)))
     assert [order.index(index) for index in range(6)] == bound
 
 
 def test_gifts_that_are_the_same_in_all_get_a_link_each() -> None:
-    bound = responses.bind([asked(), asked(BOB), asked()], answer(echo(asked()), echo(asked()), echo(asked(BOB))))
+    bound = binding.match_items([asked(), asked(BOB), asked()], answer(echo(asked()), echo(asked()), echo(asked(BOB))))
     assert [0, 2, 1] == bound
 
 
 def test_one_address_with_different_values_gets_each_value_its_own_link() -> None:
     wanted = [asked(value="10"), asked(value="20")]
-    assert [1, 0] == responses.bind(wanted, answer(echo(wanted[1]), echo(wanted[0])))
+    assert [1, 0] == binding.match_items(wanted, answer(echo(wanted[1]), echo(wanted[0])))
 
 
 @pytest.mark.parametrize("amount", ["10", "10.0", "10.00", Number("10"), Number("1e1")])
 def test_an_amount_is_compared_by_its_value(amount: object) -> None:
-    assert [0] == responses.bind([asked()], answer(echo(asked(), face_value=amount)))
+    assert [0] == binding.match_items([asked()], answer(echo(asked(), face_value=amount)))
 
 
 def test_an_address_in_other_letter_case_is_the_same_address() -> None:
-    assert [0] == responses.bind([asked("Ann@Example.test")], answer(echo(asked("ann@example.TEST"))))
+    assert [0] == binding.match_items([asked("Ann@Example.test")], answer(echo(asked("ann@example.TEST"))))
 
 
 def test_the_address_in_its_own_letter_case_goes_first() -> None:
     wanted = [asked("ANN@example.test"), asked("ann@example.test")]
-    assert [1, 0] == responses.bind(wanted, answer(echo(wanted[1]), echo(wanted[0])))
-    assert [1, 0] == responses.bind(wanted, answer(echo(asked("Ann@example.test")), echo(wanted[0])))
+    assert [1, 0] == binding.match_items(wanted, answer(echo(wanted[1]), echo(wanted[0])))
+    assert [1, 0] == binding.match_items(wanted, answer(echo(asked("Ann@example.test")), echo(wanted[0])))
 
 
 def test_a_choice_of_products_may_come_back_in_another_order() -> None:
     wanted = asked(product={"type": "MULTIPLE", "values": ["AMZ-US", "AMC-US"]})
     echoed = echo(wanted, products={"type": "MULTIPLE", "values": ["AMC-US", "AMZ-US"]})
-    assert [0] == responses.bind([wanted], answer(echoed))
+    assert [0] == binding.match_items([wanted], answer(echoed))
 
 
 def test_a_template_may_come_back_with_its_products() -> None:
     wanted = asked(product={"type": "TEMPLATE", "template_id": "PT-1"})
     echoed = echo(wanted, products={"type": "TEMPLATE", "template_id": "PT-1", "values": ["AMC-US", "AMZ-US"]})
-    assert [0] == responses.bind([wanted], answer(echoed))
+    assert [0] == binding.match_items([wanted], answer(echoed))
 
 
 def test_spend_rules_are_no_part_of_the_comparison() -> None:
     wanted = asked(product={"type": "SINGLE", "value": "VISARL-USD", "usage_config": {"spend_rules_template_id": "P"}})
-    assert [0] == responses.bind([wanted], answer(echo(asked(product="VISARL-USD"))))
+    assert [0] == binding.match_items([wanted], answer(echo(asked(product="VISARL-USD"))))
 
 
 UNKNOWN = {"type": "UNKNOWN"}
 
 
 def test_products_that_runa_cannot_tell_are_taken_for_those_asked_for() -> None:
-    assert [1, 0] == responses.bind(
+    assert [1, 0] == binding.match_items(
         MIXED[:2], answer(echo(MIXED[1], products=UNKNOWN), echo(MIXED[0], products=UNKNOWN))
     )
 
 
 def test_products_that_runa_can_tell_go_before_those_it_cannot() -> None:
     wanted = [asked(product="AMZ-US"), asked(product="AMC-US")]
-    assert [1, 0] == responses.bind(wanted, answer(echo(wanted[1], products=UNKNOWN), echo(wanted[0])))
-    assert [0, 1] == responses.bind(wanted, answer(echo(wanted[0], products=UNKNOWN), echo(wanted[1])))
+    assert [1, 0] == binding.match_items(wanted, answer(echo(wanted[1], products=UNKNOWN), echo(wanted[0])))
+    assert [0, 1] == binding.match_items(wanted, answer(echo(wanted[0], products=UNKNOWN), echo(wanted[1])))
 
 
 @pytest.mark.parametrize(
@@ -141,8 +142,8 @@ def test_products_that_runa_can_tell_go_before_those_it_cannot() -> None:
 )
 def test_an_item_that_was_not_asked_for_or_has_no_link_is_bound_to_nobody(echoed: dict[str, Any]) -> None:
     """An answer may belong to the order before: one item that was not asked for spoils all of it."""
-    assert responses.bind([asked()], answer(echoed)) is None
-    assert responses.bind([asked(BOB, "7"), asked()], answer(echo(asked(BOB, "7")), echoed)) is None
+    assert binding.match_items([asked()], answer(echoed)) is None
+    assert binding.match_items([asked(BOB, "7"), asked()], answer(echo(asked(BOB, "7")), echoed)) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_an_item_that_was_not_asked_for_or_has_no_link_is_bound_to_nobody(echoed
     ],
 )
 def test_an_item_that_is_only_alike_is_bound_to_nobody(wanted: dict[str, Any], other: dict[str, Any]) -> None:
-    assert responses.bind([wanted], answer(echo(other))) is None
+    assert binding.match_items([wanted], answer(echo(other))) is None
 
 
 @pytest.mark.parametrize(
@@ -169,16 +170,16 @@ def test_an_item_that_is_only_alike_is_bound_to_nobody(wanted: dict[str, Any], o
     ids=["none", "too few", "one twice", "too many"],
 )
 def test_an_answer_with_other_items_than_asked_for_binds_nothing(items: list[dict[str, Any]]) -> None:
-    assert responses.bind([asked(), asked(BOB)], answer(*items)) is None
+    assert binding.match_items([asked(), asked(BOB)], answer(*items)) is None
 
 
 def test_an_answer_without_items_binds_nothing() -> None:
-    assert responses.bind([asked()], responses.parse(Order, {"id": "O-1", "status": "PROCESSING"})) is None
+    assert binding.match_items([asked()], responses.parse(Order, {"id": "O-1", "status": "PROCESSING"})) is None
 
 
 def test_two_hundred_gifts_are_bound_whatever_their_order() -> None:
     wanted = [asked(f"p{number % 67}@example.test", str(number % 3 + 1)) for number in range(200)]
-    bound = responses.bind(wanted, answer(*map(echo, reversed(wanted))))
+    bound = binding.match_items(wanted, answer(*map(echo, reversed(wanted))))
     assert sorted(bound or []) == [*range(200)]
     assert wanted == [wanted[199 - index] for index in bound or []]
 
@@ -195,7 +196,7 @@ RECORDED = b"""{"id":"O-01J0000000000000000000000A","status":"COMPLETED","create
 
 
 def test_an_order_of_the_playground_is_read() -> None:
-    order = responses.order(RECORDED)
+    order = responses.read_order(RECORDED)
     (item,) = order.items or []
     assert ("O-01J0000000000000000000000A", "COMPLETED", Decimal(10), None) == (
         order.id, order.status, order.total_price, order.stamp,
@@ -207,13 +208,13 @@ def test_an_order_of_the_playground_is_read() -> None:
 def test_amounts_are_read_as_text_and_as_numbers() -> None:
     """Runa's pages disagree, and neither goes through a binary float."""
     for text in (b"0.10", b'"0.10"'):
-        order = responses.order(b'{"id":"O-1","status":"COMPLETED","total_price":%s}' % text)
+        order = responses.read_order(b'{"id":"O-1","status":"COMPLETED","total_price":%s}' % text)
         assert Decimal("0.10") == order.total_price
 
 
 def test_what_is_processing_or_failed_has_no_more_than_an_id_and_a_status() -> None:
-    assert responses.order(b'{"id":"O-1","status":"PROCESSING","message":"wait"}').items is None
-    assert "FAILED" == responses.order(b'{"id":"O-1","status":"FAILED"}').status
+    assert responses.read_order(b'{"id":"O-1","status":"PROCESSING","message":"wait"}').items is None
+    assert "FAILED" == responses.read_order(b'{"id":"O-1","status":"FAILED"}').status
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_the_stamp_is_found_in_the_metadata(metadata: object, stamp: str | None)
 )  # fmt: skip
 def test_what_is_not_an_order_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
-        responses.order(body)
+        responses.read_order(body)
 
 
 # --- error bodies ------------------------------------------------------------------------------------------------
@@ -310,17 +311,17 @@ def test_a_time_is_read_as_utc(text: str | None, expected: datetime | None) -> N
     ],
 )
 def test_the_cursor_of_the_next_page_is_found_or_there_is_none(page: dict[str, Any], cursor: str | None) -> None:
-    assert cursor == responses.cursor_after(page)
+    assert cursor == pagination.cursor_after(page)
 
 
 def test_the_members_of_a_page_are_objects() -> None:
-    assert [{"id": "O-1"}] == list(responses.member_list({"items": [{"id": "O-1"}]}, "items"))
+    assert [{"id": "O-1"}] == list(pagination.member_list({"items": [{"id": "O-1"}]}, "items"))
 
 
 @pytest.mark.parametrize("page", [{}, {"items": None}, {"items": {}}, {"items": ["x"]}])
 def test_a_page_without_its_list_is_unreadable(page: dict[str, Any]) -> None:
     with pytest.raises(Unreadable, match="no list of items"):
-        responses.member_list(page, "items")
+        pagination.member_list(page, "items")
 
 
 def test_an_amount_is_read_however_it_is_written() -> None:
@@ -359,16 +360,16 @@ SUBSCRIPTION = product(
 def test_a_product_takes_the_values_that_the_catalogue_names(
     offered: Product, taken: list[str], refused: list[str]
 ) -> None:
-    assert taken == [value for value in taken + refused if responses.takes(offered, Decimal(value))]
+    assert taken == [value for value in taken + refused if catalogue.takes_value(offered, Decimal(value))]
 
 
 @pytest.mark.parametrize(
     ("offered", "said"), [(FIXED, "25, 15, 12.95"), (OPEN, "5 to 250"), (PAYMENT, "0.01 to 1000"), (product(), "")]
 )
 def test_the_values_of_a_product_can_be_said(offered: Product, said: str) -> None:
-    assert said == responses.denominations(offered)
+    assert said == catalogue.describe_denominations(offered)
 
 
 def test_a_subscription_is_ordered_by_the_codes_of_its_plans() -> None:
-    assert ["P-1M", "P-1Y"] == responses.plan_codes(SUBSCRIPTION)
-    assert [] == responses.plan_codes(FIXED)
+    assert ["P-1M", "P-1Y"] == catalogue.plan_codes(SUBSCRIPTION)
+    assert [] == catalogue.plan_codes(FIXED)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from runa_cli.core.exact_json import Number
-from runa_cli.ledger.records import Result, State
-from runa_cli.ledger.results import COLUMNS, Line, csv_lines, from_ledger, from_order, results_csv
+from runa_cli.core.states import State
+from runa_cli.ledger.records import Result
+from runa_cli.ledger.results import COLUMNS, ResultRow, row_from_ledger, rows_from_order
+from runa_cli.output.csv_format import csv_lines, results_csv
 
 HEADER = "row,reference,email,face_value,currency,products,status,order_id,item_id,payout_url,expiry_date,price,error"
 ASKED = {
@@ -35,12 +37,12 @@ def result(**changes: Any) -> Result:
     return Result(**{**fields, **changes})
 
 
-def table(lines: Sequence[Line], carried: Sequence[str] = ()) -> list[list[str]]:
+def table(lines: Sequence[ResultRow], carried: Sequence[str] = ()) -> list[list[str]]:
     """Read the results as another program would."""
     return list(csv.reader(io.StringIO("".join(results_csv(lines, carried)), newline=""), strict=True))
 
 
-def cells(line: Line) -> dict[str, str]:
+def cells(line: ResultRow) -> dict[str, str]:
     return dict(zip(COLUMNS, line.cells(), strict=False))
 
 
@@ -53,12 +55,12 @@ def test_an_issued_gift_fills_its_row() -> None:
         "1,ref-1,ann@example.test,10.50,USD,AMZ-US|AMC-US,ACTIVE,O-1,E-1,"
         '"https://spend.runa.io/1?a=b&c=,d",2027-01-01T00:00:00Z,10.40,,x\n'
     )
-    assert [HEADER + ",note\n", expected] == list(results_csv([from_ledger(result())], ["note"]))
+    assert [HEADER + ",note\n", expected] == list(results_csv([row_from_ledger(result())], ["note"]))
 
 
 @pytest.mark.parametrize("state", [State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED, State.ABANDONED])
 def test_a_gift_without_a_link_shows_the_state_of_its_order_and_the_reason(state: State) -> None:
-    line = cells(from_ledger(result(issued=None, state=state, order_id=None, error_text="no funds")))
+    line = cells(row_from_ledger(result(issued=None, state=state, order_id=None, error_text="no funds")))
     assert ("ann@example.test", "10.5", state, "", "", "", "no funds") == (
         line["email"], line["face_value"], line["status"], line["order_id"], line["item_id"], line["payout_url"],
         line["error"],
@@ -66,7 +68,7 @@ def test_a_gift_without_a_link_shows_the_state_of_its_order_and_the_reason(state
 
 
 def test_an_old_error_is_not_shown_beside_a_link() -> None:
-    assert "" == cells(from_ledger(result(error_text="timed out")))["error"]
+    assert "" == cells(row_from_ledger(result(error_text="timed out")))["error"]
 
 
 @pytest.mark.parametrize(
@@ -79,11 +81,11 @@ def test_an_old_error_is_not_shown_beside_a_link() -> None:
     ],
 )
 def test_products_are_named_as_a_file_would_name_them(products: dict[str, Any], shown: str) -> None:
-    assert shown == cells(from_ledger(result(issued={**ISSUED, "products": products})))["products"]
+    assert shown == cells(row_from_ledger(result(issued={**ISSUED, "products": products})))["products"]
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_defused_wherever_it_comes_from() -> None:
-    line = from_ledger(
+    line = row_from_ledger(
         result(
             reference="=1+1",
             carried=("@SUM(A1)", "-5"),
@@ -106,8 +108,8 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused_wherever_it_comes_from()
     ],
 )  # fmt: skip
 def test_a_carried_cell_comes_back_untouched(cell: str) -> None:
-    assert [[*HEADER.split(","), cell], [*from_ledger(result()).cells()[:-1], cell]] == table(
-        [from_ledger(result(carried=(cell,)))], [cell]
+    assert [[*HEADER.split(","), cell], [*row_from_ledger(result()).cells()[:-1], cell]] == table(
+        [row_from_ledger(result(carried=(cell,)))], [cell]
     )
 
 
@@ -130,7 +132,7 @@ def test_rows_are_written_as_they_come() -> None:
 
 def test_an_order_of_runas_has_a_line_for_each_gift() -> None:
     order = {"id": "O-1", "status": "COMPLETED", "currency": "GBP", "items": [ISSUED, {**ISSUED, "currency": None}]}
-    lines = from_order(order)
+    lines = rows_from_order(order)
     assert [(1, "ACTIVE", "O-1", "USD"), (2, "ACTIVE", "O-1", "GBP")] == [
         (line.row, line.status, line.order_id, line.currency) for line in lines
     ]
@@ -145,21 +147,21 @@ def test_an_order_of_runas_has_a_line_for_each_gift() -> None:
     ],
 )
 def test_an_order_that_shows_no_gifts_still_has_a_line(order: dict[str, Any], expected: tuple[str, str, str]) -> None:
-    (line,) = from_order(order)
+    (line,) = rows_from_order(order)
     assert expected == (line.order_id, line.status, line.error)
 
 
 def test_a_failed_order_with_gifts_says_failed_on_each() -> None:
     order = {"id": "O-1", "status": "FAILED", "items": [ASKED, ASKED]}
-    assert ["FAILED", "FAILED"] == [line.status for line in from_order(order)]
+    assert ["FAILED", "FAILED"] == [line.status for line in rows_from_order(order)]
 
 
 def test_amounts_are_shown_as_runa_wrote_them() -> None:
-    (line,) = from_order({"id": "O-1", "items": [{**ASKED, "face_value": Number("1E+2"), "price": "99.90"}]})
+    (line,) = rows_from_order({"id": "O-1", "items": [{**ASKED, "face_value": Number("1E+2"), "price": "99.90"}]})
     assert ("1E+2", "99.90") == (line.face_value, line.price)
 
 
 def test_an_order_of_a_strange_shape_is_shown_as_far_as_it_goes() -> None:
     order = {"id": "O-1", "items": [{"distribution_method": "x", "products": [], "payout": None}, "not an object"]}
-    (line,) = from_order(order)
+    (line,) = rows_from_order(order)
     assert ("O-1", "", (), "") == (line.order_id, line.email, line.products, line.payout_url)

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from runa_cli.core.errors import Context, CredentialRefused, Money, OrderFailed, OrderRefused, OutcomeUnknown, RunaError
-from runa_cli.issuing.outcome import Run
-from runa_cli.ledger.records import Batch, Order, State, Tally
+from runa_cli.core.states import State
+from runa_cli.issuing.outcome import BatchRun
+from runa_cli.ledger.records import Batch, Order, Tally
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TROUBLES: dict[State, RunaError | None] = {
@@ -21,11 +22,11 @@ TROUBLES: dict[State, RunaError | None] = {
 }
 
 
-def run_of(*states: State, interrupted: bool = False) -> Run:
+def run_of(*states: State, interrupted: bool = False) -> BatchRun:
     """Return the run of a batch whose orders ended in these states."""
     batch = Batch(1, "live", "bonus", True, "file", "list", "f", "wg", (), NOW, None, None)
     tally = Tally(Counter(), Counter(), {})
-    run = Run(batch, tally, interrupted=interrupted)
+    run = BatchRun(batch, tally, interrupted=interrupted)
     for position, state in enumerate(states, 1):
         tally.count(state, Decimal(10), "USD", 1)
         run.note(order(position, state), TROUBLES[state])

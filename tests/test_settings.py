@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from runa_cli.config import settings
-from runa_cli.config.settings import ApiKey, Settings, amount, is_loopback
+from runa_cli.config.api_key import ApiKey
+from runa_cli.config.settings import Settings
+from runa_cli.config.values import is_loopback
 from runa_cli.core.errors import ConfigurationError, UsageMistake
+from runa_cli.core.money import parse_amount
 
 LIVE = "wgABC.secret~part"
 PLAYGROUND = "XXabc.secret~part"
@@ -187,13 +190,13 @@ def test_the_home_of_nobody_is_a_problem_with_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["10", "12.50", "0", "007"])
 def test_an_amount_is_plain_digits(text: str) -> None:
-    assert Decimal(text) == amount(text)
+    assert Decimal(text) == parse_amount(text)
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "+1", "1.", ".5", "1 000", "1_000", "1e3", "NaN", "\uff11", "1\n"])
 def test_anything_else_is_no_amount(text: str) -> None:
     with pytest.raises(ValueError, match="must be an amount such as 10 or"):
-        amount(text)
+        parse_amount(text)
 
 
 # --- the key and the environment ---------------------------------------------------------------------------------

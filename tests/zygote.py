@@ -198,7 +198,7 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     """Be the program."""
     from runa_cli import cli
     from runa_cli.core.clock import Clock
-    from runa_cli.issuing.worker_pool import Crew
+    from runa_cli.issuing.worker_pool import WorkerPool
 
     def pause(_frame: FrameType, _result: Any) -> None:
         connection.sendall(b"paused\n")
@@ -210,7 +210,7 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
     def interrupt(_frame: FrameType, _result: Any) -> None:
         signal.raise_signal(signal.SIGINT)
         crew = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if isinstance(crew, Crew):
+        if isinstance(crew, WorkerPool):
             crew.stopping.wait(
                 LONGEST
             )  # the main thread notes it in its own time, and a story is to go on the same way

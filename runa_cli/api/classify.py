@@ -1,4 +1,4 @@
-"""What an answer proves: Runa's judgement of an order, a door that was shut, or nothing at all."""
+"""What an answer proves: Runa's judgement of an order, a refusal before the order was looked at, or nothing."""
 
 import email.utils
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ CREDENTIAL_TYPES = frozenset(
     {"unauthorized", "invalid_api_key", "forbidden", "invalid_version", "version_removed", "insecure_protocol"}
 )
 # Answers that Runa gives to the order itself and stores under its key (developer.runa.io: reference/2024-02-05/errors).
-JUDGED_TYPES = frozenset(
+FINAL_TYPES = frozenset(
     {
         "bad_request",
         "validation_error",
@@ -32,7 +32,7 @@ JUDGED_TYPES = frozenset(
         "ordering_restricted",
     }
 )
-_SHUT_STATUSES = frozenset({401, 404, 405, 407, 426})
+_NOT_LET_IN_STATUSES = frozenset({401, 404, 405, 407, 426})
 _TRANSIENT_STATUSES = frozenset({408, 409, 425})
 
 
@@ -63,7 +63,7 @@ class Reply:
             http_status=self.status,
             request_id=self.request_id,
             error_type=error.type if error else None,
-            error_text=describe(error) if error else None,
+            error_text=describe_error(error) if error else None,
         )
 
 
@@ -108,10 +108,10 @@ class NoAnswer(Exception):
     """The request may have arrived; no whole answer came back."""
 
 
-def judge_order(reply: Reply) -> Answered | Refused | Uncertain:
+def classify_order_answer(reply: Reply) -> Answered | Refused | Uncertain:
     """Sort an answer about an order into what it proves (developer.runa.io: best-practices/handling-errors)."""
     error = responses.error_body(reply.body) if not 200 <= reply.status < 300 else None
-    words = said(reply)
+    words = describe_reply(reply)
     if reply.status == 102 or (error and error.type == "idempotency_in_progress"):
         return Uncertain(Outcome.IN_PROGRESS, "Runa is still working on an earlier request with this key", reply)
     if reply.status == 429:
@@ -120,40 +120,40 @@ def judge_order(reply: Reply) -> Answered | Refused | Uncertain:
         return _accepted(reply)
     if 200 <= reply.status < 300:
         try:
-            return Answered(responses.order(reply.body), reply)
+            return Answered(responses.read_order(reply.body), reply)
         except responses.Unreadable as reason:
             return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({reason})", reply)
     if reply.status >= 500:
         return Uncertain(Outcome.SERVER_ERROR, words, reply, retry_after(reply))
     if error is None or not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
         return Uncertain(Outcome.UNCLEAR, words, reply)
-    shut = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _SHUT_STATUSES
-    return Refused(error, reply, judged=error.type in JUDGED_TYPES and not shut, shut=shut)
+    shut = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _NOT_LET_IN_STATUSES
+    return Refused(error, reply, judged=error.type in FINAL_TYPES and not shut, shut=shut)
 
 
 def _accepted(reply: Reply) -> Answered | Uncertain:
     """Take a 202 by its id, whatever else it says: an accepted order is polled and never posted again."""
     try:
-        document = responses.document(reply.body)
+        document = responses.read_object(reply.body)
         known = {name: document.get(name) for name in ("id", "metadata")}
         return Answered(responses.parse(responses.Order, {**known, "status": "PROCESSING"}), reply)
     except responses.Unreadable as reason:
         return Uncertain(Outcome.UNCLEAR, f"the acceptance is unreadable ({reason})", reply)
 
 
-def said(reply: Reply) -> str:
+def describe_reply(reply: Reply) -> str:
     """Say what an answer was, in words."""
     error = responses.error_body(reply.body)
-    return f"HTTP {reply.status}" + (f", {error.type}: {describe(error)}" if error else "")
+    return f"HTTP {reply.status}" + (f", {error.type}: {describe_error(error)}" if error else "")
 
 
-def describe(error: responses.ErrorBody) -> str:
+def describe_error(error: responses.ErrorBody) -> str:
     """Return Runa's own words about a refusal, with each detail's place."""
     details = "; ".join(f"{detail.path}: {detail.message}" for detail in error.details[:10])
     return " ".join(filter(None, [error.message.strip(), details])).rstrip(".") or error.type
 
 
-def worth_asking_again(reply: Reply) -> bool:
+def is_transient(reply: Reply) -> bool:
     """Tell whether the same question may be answered a moment later."""
     return reply.status in {102, 408, 425, 429} or reply.status >= 500
 
@@ -175,7 +175,7 @@ def _http_date(text: str) -> datetime | None:
         return None
 
 
-def refusal(reply: Reply) -> RunaError:
+def refusal_error(reply: Reply) -> RunaError:
     """Return the error for a question that Runa refused."""
     error = responses.error_body(reply.body)
     context = Context(request_id=reply.request_id)
@@ -183,12 +183,12 @@ def refusal(reply: Reply) -> RunaError:
         return RequestRefused(f"Runa's answer is HTTP {reply.status} without a reason.", context=context)
     if error.type in CREDENTIAL_TYPES or reply.status in {401, 403}:
         return CredentialRefused(
-            f"Runa does not accept the request: {describe(error)} ({error.type}).",
+            f"Runa does not accept the request: {describe_error(error)} ({error.type}).",
             hint=credential_hint(error.type),
             code=error.type,
             context=context,
         )
-    return RequestRefused(f"Runa said no: {describe(error)} ({error.type}).", code=error.type, context=context)
+    return RequestRefused(f"Runa said no: {describe_error(error)} ({error.type}).", code=error.type, context=context)
 
 
 def credential_hint(error_type: str) -> str:

@@ -1,6 +1,6 @@
-"""One method an endpoint. Bytes and key in; a reply, a refusal or *uncertain* out.
+"""One method for each endpoint: bytes and key in; an answer, a refusal or *uncertain* out.
 
-Nothing here retries a `POST /order`, prints or exits.
+Nothing here sends a `POST /order` a second time, prints or exits.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from runa_cli import __version__
-from runa_cli.api import responses
+from runa_cli.api import pagination, responses
 from runa_cli.api.classify import (
     Answered,
     NoAnswer,
@@ -18,29 +18,21 @@ from runa_cli.api.classify import (
     Refused,
     Reply,
     Uncertain,
-    judge_order,
-    refusal,
+    classify_order_answer,
+    describe_reply,
+    is_transient,
+    refusal_error,
     retry_after,
-    said,
-    worth_asking_again,
 )
+from runa_cli.api.pagination import Page
 from runa_cli.api.retry import Outcome
-from runa_cli.config.settings import is_loopback
+from runa_cli.config.values import is_loopback
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
 
 log = logging.getLogger("runa")
 
 QUESTION_ATTEMPTS = 4  # a GET moves no money, so it is simply asked again
-LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, and the cursor behind it."""
-
-    members: list[dict[str, Any]]
-    after: str | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,7 @@ class Client:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answered | Refused | Uncertain:
         try:
-            return judge_order(self._exchange(method, target, headers, body, seconds))
+            return classify_order_answer(self._exchange(method, target, headers, body, seconds))
         except NotConnected as error:
             return Uncertain(Outcome.NOT_CONNECTED, str(error))
         except NoAnswer as error:
@@ -108,7 +100,7 @@ class Client:
     def read_order(self, order_id: str, *, seconds: float) -> Answered:
         """Ask for an order, again if the answer gets lost. Raises what `ask` raises."""
         reply = self.ask(f"/order/{quote(order_id, safe='')}", seconds=seconds)
-        answer = judge_order(reply)
+        answer = classify_order_answer(reply)
         if not isinstance(answer, Answered):
             raise Unreachable(f"Runa's answer about order {order_id} is unreadable.")
         return answer
@@ -139,9 +131,9 @@ class Client:
             else:
                 if reply.status == 200:
                     return reply
-                if not worth_asking_again(reply):
-                    raise refusal(reply)
-                trouble, wait = said(reply), retry_after(reply) or 0.5 * 2**attempt
+                if not is_transient(reply):
+                    raise refusal_error(reply)
+                trouble, wait = describe_reply(reply), retry_after(reply) or 0.5 * 2**attempt
             if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock.seconds():
                 break
             self._clock.sleep(wait)
@@ -156,14 +148,14 @@ class Client:
         """Ask for a JSON object. Raises what `ask` raises."""
         reply = self.ask(path, query, seconds=seconds, body=body)
         try:
-            return responses.document(reply.body)
+            return responses.read_object(reply.body)
         except responses.Unreadable as error:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 
     def documents(self, path: str, *, seconds: float) -> list[dict[str, Any]]:
         """Ask for a JSON list of objects. Raises what `ask` raises."""
         try:
-            return responses.documents(self.ask(path, seconds=seconds).body)
+            return responses.read_objects(self.ask(path, seconds=seconds).body)
         except responses.Unreadable as error:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 
@@ -175,12 +167,12 @@ class Client:
         while True:
             page = self.document(path, asked, seconds=seconds)
             try:
-                members = list(responses.member_list(page, member))
+                members = list(pagination.member_list(page, member))
             except responses.Unreadable as error:
                 raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
             if not members:
                 return
-            after = responses.cursor_after(page)
+            after = pagination.cursor_after(page)
             yield Page(members, after)
             if after is None or after == asked.get("after"):
                 return
@@ -191,14 +183,12 @@ class Client:
     def _exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Reply:
-        from runa_cli.api import (
-            transport,  # the HTTP library costs as much as all the rest: only where something is sent
-        )
+        from runa_cli.api import transport
 
         started, path = self._clock.seconds(), target.partition("?")[0]
         request = transport.Request(method, self.endpoint.base_url + target, headers, body, self.is_direct)
         try:
-            reply = transport.exchange(request, seconds=seconds, now=self._clock.now)
+            reply = transport.send(request, seconds=seconds, now=self._clock.now)
         except (NotConnected, NoAnswer) as error:
             log.info("%s %s: %s (%.2f s)", method, path, error, self._clock.seconds() - started)
             raise

@@ -21,7 +21,7 @@ import requests
 import urllib3
 
 from runa_cli.api.classify import NoAnswer, NotConnected, Reply
-from runa_cli.core.clock import LONGEST_SLEEP
+from runa_cli.core.clock import SIGNAL_CHECK_SECONDS
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 45.0  # Runa's gateway itself gives up at about 30 s
@@ -46,16 +46,16 @@ class Request:
     direct: bool
 
 
-def exchange(request: Request, *, seconds: float, now: Callable[[], datetime]) -> Reply:
+def send(request: Request, *, seconds: float, now: Callable[[], datetime]) -> Reply:
     """Send a request and return the whole answer, with the time it came. Raises NotConnected or NoAnswer."""
-    line = _Line()
+    line = _Connection()
     try:
         return _within(seconds, lambda: _send(request, min(seconds, READ_SECONDS), line, now))
     except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, the request may have arrived
         raise line.failure(error, seconds) from None
 
 
-def _send(request: Request, read_seconds: float, line: "_Line", now: Callable[[], datetime]) -> Reply:
+def _send(request: Request, read_seconds: float, line: "_Connection", now: Callable[[], datetime]) -> Reply:
     with requests.Session() as session:
         session.trust_env = not request.direct
         session.verify = _authorities()
@@ -71,7 +71,7 @@ def _send(request: Request, read_seconds: float, line: "_Line", now: Callable[[]
             stream=True,
             auth=_no_netrc,
         ) as response:
-            return Reply(response.status_code, _read(response), response.headers, now())
+            return Reply(response.status_code, _read_body(response), response.headers, now())
 
 
 def _authorities() -> str | bool:
@@ -82,7 +82,7 @@ def _authorities() -> str | bool:
     return next(filter(None, map(os.environ.get, CA_VARIABLES)), True)
 
 
-class _Line:
+class _Connection:
     """Knows whether a connection stood, so that a byte of the request may have left; and can forbid it from then on."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class _Line:
 class _WatchedAdapter(requests.adapters.HTTPAdapter):
     """Connects as the library does, and tells a line when the connection stands: TLS, proxy and all."""
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _Connection) -> None:
         self._line = line
         super().__init__()
 
@@ -137,7 +137,7 @@ class _WatchedAdapter(requests.adapters.HTTPAdapter):
         }
 
 
-def _read(response: requests.Response) -> bytes:
+def _read_body(response: requests.Response) -> bytes:
     content = bytearray()
     for chunk in response.iter_content(1 << 16):
         content += chunk
@@ -166,7 +166,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     while True:
         left = until - time.monotonic()
         try:
-            result, error = done.get(timeout=max(0.0, min(left, LONGEST_SLEEP)))
+            result, error = done.get(timeout=max(0.0, min(left, SIGNAL_CHECK_SECONDS)))
             break
         except queue.Empty:
             if left <= 0:

@@ -1,18 +1,18 @@
-"""What was issued from here: the batches of the ledger, listed, shown, exported, given up and pruned."""
+"""`batch list` and `batch show`: what was issued from this ledger."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from runa_cli.app.session import Session
-from runa_cli.core.errors import BatchBusy, Context, GuardRefused, InputError, Money, UsageMistake
+from runa_cli.core.errors import InputError, UsageMistake
+from runa_cli.core.money import format_money
 from runa_cli.core.safe_text import defused
-from runa_cli.issuing.outcome import money
+from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import UNFINISHED, Batch, Order, State, Tally
-from runa_cli.ledger.results import csv_lines
-from runa_cli.output import stdout
+from runa_cli.ledger.records import Batch, Order, Tally
+from runa_cli.output import batch_formats
+from runa_cli.output.csv_format import csv_lines
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
 _COLUMNS = (
@@ -54,7 +54,7 @@ def find(session: Session, name: str) -> Batch:
 def show_list(session: Session) -> None:
     """Show every batch, newest first."""
     out, ledger = session.output, session.ledger
-    wanted = _asked_environment(session)
+    wanted = asked_environment(session)
     batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(wanted))
     match out.format:
         case "json":
@@ -67,7 +67,7 @@ def show_list(session: Session) -> None:
                 out.text(line)
         case "links":
             for batch, _ in batches:
-                stdout.show_batch(out, ledger, batch)
+                batch_formats.show_batch(out, ledger, batch)
         case _:
             rows = [_batch_row(*pair) for pair in batches]
             out.parts(list_parts(_COLUMNS, rows, out.width) if rows else [Part("Nothing was issued from here yet.")])
@@ -92,7 +92,7 @@ def show_batch(session: Session, name: str) -> None:
             for line in csv_lines(_ORDER_FIELDS, rows):
                 out.text(line)
         case "links":
-            stdout.show_batch(out, ledger, batch)
+            batch_formats.show_batch(out, ledger, batch)
         case _:
             out.parts(_batch_parts(ledger, batch, tally, out.width))
     out.flush()
@@ -103,8 +103,8 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
         ("Environment", f"{batch.environment}, key {batch.account}"),
         ("Created", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Gifts", str(sum(tally.items.values()))),
-        ("Total", money(tally.sums())),
-        ("Issued", money(tally.sums([State.COMPLETED]))),
+        ("Total", format_money(tally.sums())),
+        ("Issued", format_money(tally.sums([State.COMPLETED]))),
     ]
     yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
     yield Part("")
@@ -112,73 +112,8 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
     yield from list_parts(_ORDER_COLUMNS, rows, width)
 
 
-def export(session: Session, name: str) -> None:
-    """Write a batch's results again, in any format, however far it got."""
-    batch = find(session, name)
-    if batch.pruned_at is not None:
-        session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
-    tally = session.ledger.tally(batch)
-    session.output.context = Context(batch=name)
-    session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED
-    stdout.show_batch(session.output, session.ledger, batch)
-    if not tally.any(*UNFINISHED):
-        session.ledger.mark_shown(batch, session.clock.now())
-
-
-def abandon(session: Session, name: str, *, yes: bool) -> None:
-    """Give up the orders of unknown outcome in a batch. Raises GuardRefused without a yes."""
-    batch = find(session, name)
-    if not session.ledger.claim(batch):
-        raise BatchBusy(f"Another process works on batch {name} right now.", context=Context(batch=name))
-    doubtful = list(session.ledger.orders(batch, [State.SENT, State.PREPARED]))
-    if not doubtful:
-        session.talk.say(f"Batch {name} has no order of unknown outcome; nothing to give up.")
-        return
-    gifts = sum(order.item_count for order in doubtful)
-    question = (
-        f"Give up {len(doubtful)} order(s) with {gifts} gift(s) of batch {name}? They may have been issued; their links"
-        " will not be fetched any more"
-    )
-    _confirm(session, question, yes=yes, about=Context(batch=name))
-    for order in doubtful:
-        session.ledger.mark_abandoned(order, session.clock.now())
-    session.talk.say(f"{len(doubtful)} order(s) of batch {name} are given up.")
-
-
-def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> None:
-    """Drop the payloads, addresses and links of settled batches. Raises GuardRefused without a yes.
-
-    `older_than` is in days. That the batches were issued stays known, so nothing is issued again because of it.
-    """
-    ledger = session.ledger
-    limit = session.clock.now() - timedelta(days=older_than)
-    batches = [find(session, name)] if name is not None else list(ledger.batches(_asked_environment(session)))
-    old = [batch for batch in batches if batch.pruned_at is None and _settled_before(ledger.tally(batch), limit)]
-    if not old:
-        session.talk.say(f"No settled batch is older than {older_than} days.")
-        return
-    question = f"Drop the links and addresses of {len(old)} batch(es)? They cannot be shown again"
-    _confirm(session, question, yes=yes)
-    for batch in old:
-        ledger.prune(batch, session.clock.now())
-    session.talk.say(f"{len(old)} batch(es) pruned.")
-
-
-def _confirm(session: Session, question: str, *, yes: bool, about: Context | None = None) -> None:
-    """Make sure that somebody means it. Raises GuardRefused."""
-    if yes:
-        return
-    if session.ask is None:
-        raise GuardRefused(f"{question}: that needs a yes.", "Add --yes.", about or Context(), code="not_confirmed")
-    if not session.ask(question + "."):
-        raise GuardRefused("Not confirmed. Nothing was changed.", None, about or Context(), code="not_confirmed")
-
-
-def _settled_before(tally: Tally, limit: datetime) -> bool:
-    return not tally.any(*UNFINISHED) and tally.settled_at is not None and tally.settled_at < limit
-
-
-def _asked_environment(session: Session) -> str | None:
+def asked_environment(session: Session) -> str | None:
+    """Return the environment that `--env` names; None where it comes from elsewhere."""
     return session.settings.environment.value if session.settings.environment.origin == "flag" else None
 
 
@@ -231,7 +166,7 @@ def _batch_cells(batch: Batch, tally: Tally) -> list[str]:
         f"{batch.created_at.astimezone():%Y-%m-%d %H:%M}",
         str(sum(tally.orders.values())),
         str(sum(tally.items.values())),
-        money(tally.sums()),
+        format_money(tally.sums()),
         state_of(tally),
     ]
 
@@ -246,7 +181,7 @@ def _order_cells(order: Order) -> list[str]:
         str(order.position),
         order.order_id or "",
         str(order.item_count),
-        money({order.currency: Decimal(order.total)}),
+        format_money({order.currency: Decimal(order.total)}),
         str(order.state),
         order.error_text or "",
         order.idempotency_key,

@@ -9,15 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from runa_cli.api import order_models
-from runa_cli.app import products, show_outcome
+from runa_cli.app import show_outcome
+from runa_cli.app.catalogue import CodeCurrencies
 from runa_cli.app.session import Session
-from runa_cli.config import settings
-from runa_cli.core.errors import ConfigurationError, InputError, RunaError, UsageMistake
-from runa_cli.input import plan_builder
-from runa_cli.input.fields import Given, Typed
+from runa_cli.core import money
+from runa_cli.core.errors import ConfigurationError, InputError, UsageMistake
+from runa_cli.input import reader
 from runa_cli.input.plan import Plan
-from runa_cli.input.plan_builder import Format
+from runa_cli.input.reader import Format
+from runa_cli.input.request import Given, Typed
 from runa_cli.issuing.guard import Asked
 from runa_cli.issuing.issuer import before_sending
 from runa_cli.issuing.preflight import Preflight
@@ -45,7 +45,7 @@ def create(session: Session, wish: Wish) -> None:
     session.checked()
     _check_flags(wish)
     with before_sending():
-        plan = plan_of(session, wish.typed, stamp=wish.stamp)
+        plan = read_plan(session, wish.typed, stamp=wish.stamp)
     with plan:
         _check_one_order(wish, plan)
         asked = _asked(wish, session)
@@ -61,7 +61,9 @@ def create(session: Session, wish: Wish) -> None:
 
 
 def _issue(wish: Wish, session: Session, plan: Plan, asked: Asked) -> None:
-    lines = show_outcome.AsTheySettle(session.progress(), session.output) if session.output.format == "jsonl" else None
+    lines = (
+        show_outcome.LinesAsSettled(session.progress(), session.output) if session.output.format == "jsonl" else None
+    )
     issuing = session.issuing(wait=wish.wait, progress=lines)
     with issuing.create(plan, asked, _preflight(wish, session, plan)) as run:
         show_outcome.show(session, run, results=wish.results, lines=lines)
@@ -111,29 +113,6 @@ def _check_typed(typed: Typed) -> None:
             raise UsageMistake(sentence)
 
 
-class _Currencies:
-    """The currency of a product code: its own ending tells, or else the catalogue, which is fetched only then."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._catalogue: dict[str, str] | None = None
-
-    def __call__(self, code: str) -> str | None:
-        """Return the currency; None where nothing tells."""
-        told = order_models.code_currency(code)
-        if told is not None:
-            return told
-        if self._catalogue is None:
-            try:
-                self._catalogue = products.currencies(self._session)
-            except RunaError as error:
-                self._session.talk.say(
-                    f"The catalogue could not be fetched for the currency of {code}: {error.message}"
-                )
-                self._catalogue = {}
-        return self._catalogue.get(code)
-
-
 def _is_same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
@@ -146,31 +125,31 @@ def _check_one_order(wish: Wish, plan: Plan) -> None:
         raise UsageMistake(f"--idempotency-key is for one order, and this input makes {plan.order_count}.")
 
 
-def plan_of(session: Session, typed: Typed, *, stamp: bool = True) -> Plan:
+def read_plan(session: Session, typed: Typed, *, stamp: bool = True) -> Plan:
     """Return the plan of what was typed. Raises UsageMistake, InputError or ConfigurationError."""
     _check_typed(typed)
     try:
-        return _read_plan(session, typed, stamp=stamp)
+        return _read_input(session, typed, stamp=stamp)
     except sqlite3.Error as error:
         raise ConfigurationError(
             f"The input does not fit into the temporary directory: {error}. Nothing was sent."
         ) from error
 
 
-def _read_plan(session: Session, typed: Typed, *, stamp: bool) -> Plan:
+def _read_input(session: Session, typed: Typed, *, stamp: bool) -> Plan:
     settled = {
         **vars(typed),
         "products": typed.products or (() if typed.product_template else session.settings.products.value),
         "template_id": session.settings.template_id.value,
         "currency": session.settings.currency.value,
     }
-    given = Given(**settled, mode=session.settings.mode.value, stamp=stamp, currency_of=_Currencies(session))
+    given = Given(**settled, mode=session.settings.mode.value, stamp=stamp, currency_of=CodeCurrencies(session))
     if given.file is None:
-        return plan_builder.from_flags(given)
+        return reader.from_flags(given)
     if given.file == "-" and sys.stdin is None:
         raise InputError("--file: standard input is closed.", "Nothing was sent or recorded.")
     stdin = sys.stdin.buffer if given.file == "-" else None
-    return plan_builder.from_file(given.file, given, cast("Format | None", given.file_format), stdin)
+    return reader.from_file(given.file, given, cast(Format | None, given.file_format), stdin)
 
 
 def _asked(wish: Wish, session: Session) -> Asked:
@@ -192,7 +171,7 @@ def _amount(flag: str, text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        return settings.amount(text)
+        return money.parse_amount(text)
     except ValueError as error:
         raise UsageMistake(f"{flag} {error}.") from error
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runa_cli.app.session import Session
-from runa_cli.config import settings
+from runa_cli.config import api_key, settings
 from runa_cli.core import exact_json
+from runa_cli.core.money import format_money
+from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
-from runa_cli.issuing.guard import UNSENT, Asked, check_total, leave_out_issued
-from runa_cli.issuing.issuer import made_up_name, new_orders
-from runa_cli.issuing.order_flow import renewed
-from runa_cli.issuing.outcome import money
-from runa_cli.ledger.records import Batch, NewOrder, Order, State
+from runa_cli.issuing.guard import Asked, check_total, leave_out_issued
+from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
+from runa_cli.ledger.records import Batch, NewOrder, Order
 from runa_cli.output.tables import Summary, summary_parts
 
 _ISSUED = (State.ACCEPTED, State.COMPLETED)
@@ -21,7 +21,7 @@ EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only wh
 
 
 @dataclass(frozen=True)
-class Sending:
+class PlannedRequest:
     """One request that would be sent."""
 
     idempotency_key: str
@@ -72,7 +72,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[Sending]:
+def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[PlannedRequest]:
     if batch is None or (asked.name is None and _is_done(session, batch)):
         yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(session.clock)))
     elif batch.fingerprint != plan.fingerprint():
@@ -86,14 +86,14 @@ def _is_done(session: Session, batch: Batch) -> bool:
     return not session.ledger.tally(batch).any(*UNSENT, State.SENT, State.ACCEPTED)
 
 
-def _new(order: NewOrder) -> Sending:
-    return Sending(order.idempotency_key, order.mode, order.body)
+def _new(order: NewOrder) -> PlannedRequest:
+    return PlannedRequest(order.idempotency_key, order.mode, order.body)
 
 
-def _again(order: Order, batch: Batch) -> Sending:
+def _again(order: Order, batch: Batch) -> PlannedRequest:
     if order.state is State.REJECTED and not order.own_key:
-        return _new(renewed(batch, order))
-    return Sending(order.idempotency_key, order.mode, order.body)
+        return _new(next_generation(batch, order))
+    return PlannedRequest(order.idempotency_key, order.mode, order.body)
 
 
 def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> Summary:
@@ -102,7 +102,7 @@ def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> 
         tally = session.ledger.tally(batch)
         count = sum(tally.items[state] for state in _ISSUED)
         if count:
-            issued = f"{count} items, {money(tally.sums(_ISSUED))}, in batch {batch.name}"
+            issued = f"{count} items, {format_money(tally.sums(_ISSUED))}, in batch {batch.name}"
     return Summary(
         "Dry run:",
         "nothing was sent or recorded",
@@ -110,17 +110,17 @@ def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> 
         [
             ("Environment", f"{session.environment}, account {session.settings.account or '(hidden)'}"),
             ("Items", str(plan.item_count)),
-            ("Total", money(plan.sums)),
+            ("Total", format_money(plan.sums)),
             ("Already issued", issued),
             ("To be sent", f"{orders} {'order' if orders == 1 else 'orders'}"),
         ],
     )
 
 
-def _request(session: Session, sending: Sending) -> dict[str, Any]:
+def _request(session: Session, sending: PlannedRequest) -> dict[str, Any]:
     url = settings.request_url(session.settings) or EMBEDDED_URL
     endpoint = session.endpoint(url)
-    prefix = settings.ApiKey(endpoint.api_key).prefix
+    prefix = api_key.ApiKey(endpoint.api_key).prefix
     hidden = replace(endpoint, api_key=f"{prefix}.***" if prefix else "***")
     mode: Literal["sync", "async"] = "sync" if sending.mode == "sync" else "async"
     return {

@@ -5,16 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 from runa_cli.api.client import Client
-from runa_cli.app.create import plan_of
+from runa_cli.app.create import read_plan
 from runa_cli.app.session import Session
 from runa_cli.core import exact_json
 from runa_cli.core.errors import RequestRefused
 from runa_cli.core.safe_text import defused
-from runa_cli.input.fields import Typed
 from runa_cli.input.plan import Plan, PlannedOrder
-from runa_cli.ledger.results import csv_lines, products_of
-from runa_cli.output import stdout
-from runa_cli.output.lists import text
+from runa_cli.input.request import Typed
+from runa_cli.ledger.results import products_of
+from runa_cli.output import order_facts
+from runa_cli.output.csv_format import csv_lines
+from runa_cli.output.lists import cell_text
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
 LOCAL_LIVE_KEY = "wglocal.emulator"  # as at Runa, only a live key can ask for estimates
@@ -30,7 +31,7 @@ def estimate(session: Session, typed: Typed) -> None:
             "Use a live key (it moves no money), or --env local.",
             code="no_estimate",
         )
-    with plan_of(session, typed) as plan:
+    with read_plan(session, typed) as plan:
         _show(session, plan, _estimates(session, plan))
 
 
@@ -89,20 +90,20 @@ def _rows(number: int, document: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [
             str(number),
             str(slot),
-            text(item.get("face_value")),
-            text(item.get("currency")),
+            cell_text(item.get("face_value")),
+            cell_text(item.get("currency")),
             "|".join(products_of(item)),
-            text(item.get("price")),
-            text(item.get("discount_multiplier")),
+            cell_text(item.get("price")),
+            cell_text(item.get("discount_multiplier")),
         ]
 
 
 def _parts(number: int, document: Mapping[str, Any], width: int | None) -> Iterator[Part]:
-    currency = text(document.get("currency"))
+    currency = cell_text(document.get("currency"))
     facts = [
-        ("Price", f"{text(document.get('total_price'))} {currency}"),
-        ("Discount", f"{text(document.get('total_discount'))} {currency}"),
-        ("Exchange", stdout.exchange(document.get("transaction_detail"))),
+        ("Price", f"{cell_text(document.get('total_price'))} {currency}"),
+        ("Discount", f"{cell_text(document.get('total_discount'))} {currency}"),
+        ("Exchange", order_facts.exchange_rate(document.get("transaction_detail"))),
     ]
     yield from summary_parts(Summary("Estimate", f"of order {number}", "", facts))
     yield Part("")

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runa_cli.api import responses
-from runa_cli.api.client import LIST_PAGE
+from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.app.session import Session
 from runa_cli.core.errors import UsageMistake
 from runa_cli.output import lists
-from runa_cli.output.lists import Shelf, text
+from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column
 
 FIRST_PAGE = 100  # enough for a screen; whoever reads on gets larger pages
@@ -18,7 +18,7 @@ STATUSES = ("COMPLETED", "FAILED", "PROCESSING")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class OrderFilter:
     """Which orders. `after` and `before` are cursors of Runa's; the rest is sorted out here."""
 
     limit: int | None
@@ -48,7 +48,7 @@ class Wanted:
             (self.status is None or order.get("status") == self.status.upper())
             and (self.since is None or (created is not None and created >= self.since))
             and (self.until is None or (created is not None and created < self.until))
-            and (self.search is None or self.search.casefold() in text(order.get("description")).casefold())
+            and (self.search is None or self.search.casefold() in cell_text(order.get("description")).casefold())
         )
 
 
@@ -70,12 +70,12 @@ def moment(flag: str, given: str | None, *, end: bool = False) -> datetime | Non
     return read.astimezone(UTC)
 
 
-def show(session: Session, wanted: Wanted) -> None:
+def show(session: Session, wanted: OrderFilter) -> None:
     """Show the orders, newest first as Runa gives them."""
-    lists.show(session.output, _SHELF, _orders(session, wanted))
+    lists.show_list(session.output, _SHELF, _orders(session, wanted))
 
 
-def _orders(session: Session, wanted: Wanted) -> Iterator[Mapping[str, Any]]:
+def _orders(session: Session, wanted: OrderFilter) -> Iterator[Mapping[str, Any]]:
     left = wanted.limit
     for order in _all(session, wanted):
         if left == 0:
@@ -85,7 +85,7 @@ def _orders(session: Session, wanted: Wanted) -> Iterator[Mapping[str, Any]]:
             left = None if left is None else left - 1
 
 
-def _all(session: Session, wanted: Wanted) -> Iterator[Mapping[str, Any]]:
+def _all(session: Session, wanted: OrderFilter) -> Iterator[Mapping[str, Any]]:
     seconds = session.settings.timeout.value
     cursors = {"after": wanted.after} if wanted.after else {"before": wanted.before} if wanted.before else {}
     query = {"limit": min(wanted.limit or FIRST_PAGE, LIST_PAGE), **cursors}
@@ -106,18 +106,18 @@ def _all_before(page: list[dict[str, Any]], since: datetime) -> bool:
 def _row(order: Mapping[str, Any]) -> list[str]:
     created = responses.parse_time(order.get("created_at"))
     return [
-        text(order.get("id")),
+        cell_text(order.get("id")),
         f"{created.astimezone():%Y-%m-%d}" if created else "",
-        f"{text(order.get('total_price'))} {text(order.get('currency'))}".strip(),
-        text(order.get("description")),
-        text(order.get("status")),
+        f"{cell_text(order.get('total_price'))} {cell_text(order.get('currency'))}".strip(),
+        cell_text(order.get("description")),
+        cell_text(order.get("status")),
     ]
 
 
 _FIELDS = ("id", "status", "created_at", "completed_at", "description", "currency", "total_price", "total_discount")
-_SHELF = Shelf(
+_SHELF = ListView(
     _FIELDS,
-    lambda order: [text(order.get(name)) for name in _FIELDS],
+    lambda order: [cell_text(order.get(name)) for name in _FIELDS],
     (
         Column("Order", keep=True),
         Column("Created", keep=True),

@@ -1,16 +1,13 @@
-"""Questions to Runa that move no money, and their answers as they are shown."""
+"""`order get`: one order, as Runa has it now."""
 
 from urllib.parse import quote
 
-from runa_cli.api import responses
 from runa_cli.api.retry import poll_wait
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, OrderFailed, RequestRefused, Unreachable
-from runa_cli.core.safe_text import printable
 from runa_cli.ledger import results
-from runa_cli.output import lists, stdout
-from runa_cli.output.lists import Shelf, text
-from runa_cli.output.tables import Column, order_parts
+from runa_cli.output import csv_format, order_facts
+from runa_cli.output.tables import order_parts
 
 
 def show_order(session: Session, order_id: str, *, wait: bool) -> None:
@@ -57,57 +54,18 @@ def _order(session: Session, order_id: str, seconds: float) -> dict[str, object]
 
 def _show(session: Session, order: dict[str, object]) -> None:
     out = session.output
-    lines = results.from_order(order)
+    lines = results.rows_from_order(order)
     match out.format:
         case "json":
             out.json(order)
         case "jsonl":
             out.json_line(order)
         case "csv":
-            for line in results.results_csv(lines):
+            for line in csv_format.results_csv(lines):
                 out.text(line)
         case "links":
             out.lines(line.payout_url for line in lines if line.payout_url)
         case _:
             shown = lines if isinstance(order.get("items"), list) else []
-            out.parts(order_parts(stdout.api_summary(order), shown, out.width))
+            out.parts(order_parts(order_facts.api_summary(order), shown, out.width))
     out.flush()
-
-
-def ping(session: Session) -> None:
-    """Show whether the key and the connection work, and how long an answer takes."""
-    started = session.clock.seconds()
-    answer = session.client.document("/ping", seconds=session.settings.timeout.value)
-    took = session.clock.seconds() - started
-    out = session.output
-    if out.format in {"json", "jsonl"}:
-        (out.json if out.format == "json" else out.json_line)(answer)
-    else:
-        where = session.client.endpoint.base_url
-        out.text(
-            f"{printable(str(answer.get('message')))}: {session.environment} at {where} answered in {took:.2f} s\n"
-        )
-    out.flush()
-
-
-_BALANCES = Shelf(
-    ("currency", "balance"),
-    lambda entry: [text(entry.get("currency")), text(entry.get("balance"))],
-    (Column("Currency"), Column("Balance", number=True, keep=True)),
-    lambda entry: [text(entry.get("currency")), f"{responses.as_decimal(entry.get('balance')):,}"],
-    "No balance holds any money.",
-)
-
-
-def balance(session: Session, currency: str | None) -> None:
-    """Show the balance of one currency, or all that hold money."""
-    seconds = session.settings.timeout.value
-    if currency is not None:
-        held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
-        if session.output.format == "json":
-            session.output.json(held)
-            session.output.flush()
-        else:
-            lists.show(session.output, _BALANCES, [held])
-        return
-    lists.show(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))

@@ -1,33 +1,23 @@
-"""`runa product`: the catalogue, kept for a while on this machine so that a search is instant."""
+"""`runa product`: the catalogue, listed and searched, and single products."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runa_cli.api import responses
-from runa_cli.api.client import LIST_PAGE
-from runa_cli.api.order_models import digest
+from runa_cli.api import catalogue, responses
+from runa_cli.app.catalogue import load_catalogue
 from runa_cli.app.session import Session
-from runa_cli.config import settings
-from runa_cli.core import exact_json
 from runa_cli.core.errors import RequestRefused
 from runa_cli.core.safe_text import defused
-from runa_cli.ledger.results import csv_lines
 from runa_cli.output import lists
-from runa_cli.output.lists import Shelf, text
+from runa_cli.output.csv_format import csv_lines
+from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column, Summary, summary_parts
-
-FRESH = timedelta(hours=24)  # codes and values change rarely; the preflight of a batch always asks Runa itself
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ProductFilter:
     """Which products."""
 
     country: str | None = None
@@ -38,7 +28,7 @@ class Wanted:
 
     def fits(self, product: Mapping[str, Any]) -> bool:
         """Tell whether a product is wanted. A search looks into names and codes, in any letter case."""
-        named = f"{text(product.get('code'))} {text(product.get('name'))}".casefold()
+        named = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
         return (
             _among(self.country, product.get("countries_redeemable_in"))
             and _among(self.category, product.get("categories"))
@@ -50,76 +40,13 @@ class Wanted:
 
 def _among(wanted: str | None, values: object) -> bool:
     return wanted is None or (
-        isinstance(values, list) and wanted.casefold() in {text(value).casefold() for value in values}
+        isinstance(values, list) and wanted.casefold() in {cell_text(value).casefold() for value in values}
     )
 
 
-def show_list(session: Session, wanted: Wanted, *, refresh: bool) -> None:
+def show_list(session: Session, wanted: ProductFilter, *, refresh: bool) -> None:
     """Show the products that fit."""
-    lists.show(session.output, _SHELF, filter(wanted.fits, catalogue(session, refresh=refresh)))
-
-
-def catalogue(session: Session, *, refresh: bool = False, quiet: bool = False) -> list[dict[str, Any]]:
-    """Return the catalogue: this machine's copy while it is fresh, else Runa's. Raises what Client.ask raises."""
-    session.checked()
-    path = _path(session)
-    kept = None if refresh else _read(path, session.clock.now())
-    if kept is not None:
-        fetched, products = kept
-        age = session.clock.now() - fetched
-        if not quiet:
-            session.talk.say(f"From the catalogue of {_ago(age)} ago; --refresh fetches it anew.")
-        return products
-    pages = session.client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=session.settings.timeout.value)
-    products = [product for page in pages for product in page.members]
-    with suppress(OSError):  # without a place to keep it, it is fetched again next time
-        _write(path, products, session.clock.now())
-    return products
-
-
-def currencies(session: Session) -> dict[str, str]:
-    """Return the currency of every code that can be ordered. Raises what Client.ask raises."""
-    found: dict[str, str] = {}
-    for entry in catalogue(session, quiet=True):
-        try:
-            product = responses.parse(responses.Product, entry)
-        except responses.Unreadable:
-            continue
-        found.update(dict.fromkeys([product.code, *responses.plan_codes(product)], product.currency))
-    return {code: currency for code, currency in found.items() if currency}
-
-
-def _path(session: Session) -> Path:
-    """Return where the copy for this account is: key prefix and address tell accounts apart."""
-    where = f"{session.settings.account} {settings.request_url(session.settings) or ''}"
-    name = f"catalogue-{session.environment}-{digest(where.encode())[:12]}.json"
-    return settings.cache_directory() / name
-
-
-def _read(path: Path, now: datetime) -> tuple[datetime, list[dict[str, Any]]] | None:
-    try:
-        document = exact_json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    fetched, products = responses.parse_time(document.get("fetched_at")), document.get("catalog")
-    if fetched is None or not isinstance(products, list) or not timedelta(0) <= now - fetched < FRESH:
-        return None
-    return fetched, products
-
-
-def _write(path: Path, products: list[dict[str, Any]], now: datetime) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(exact_json.dumps({"fetched_at": now.isoformat(), "catalog": products}))
-    Path(temporary).replace(path)
-
-
-def _ago(age: timedelta) -> str:
-    minutes = int(age.total_seconds() // 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    lists.show_list(session.output, _SHELF, filter(wanted.fits, load_catalogue(session, refresh=refresh)))
 
 
 def show_one(session: Session, code: str) -> None:
@@ -136,7 +63,7 @@ def show_one(session: Session, code: str) -> None:
     elif session.output.format == "table":
         session.output.parts(summary_parts(_summary(product)))
     else:
-        lists.show(session.output, _SHELF, [product])
+        lists.show_list(session.output, _SHELF, [product])
     session.output.flush()
 
 
@@ -145,7 +72,8 @@ def show_names(session: Session, path: str, member: str) -> None:
     document = session.client.document(path, seconds=session.settings.timeout.value)
     try:
         names = [
-            text(entry.get("code")) if isinstance(entry, dict) else text(entry) for entry in _list(document, member)
+            cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry)
+            for entry in _list(document, member)
         ]
     except TypeError:
         names = []
@@ -172,41 +100,43 @@ def _list(document: Mapping[str, Any], member: str) -> list[Any]:
 def values(product: Mapping[str, Any]) -> str:
     """Say for what values a product can be ordered."""
     try:
-        read = responses.parse(responses.Product, product)
+        read = responses.parse(catalogue.Product, product)
     except responses.Unreadable:
         return ""
     plans = (read.subscription or {}).get("subscription_plans")
     if isinstance(plans, list):
-        return ", ".join(f"{text(plan.get('price'))} ({text(plan.get('subscription_plan_code'))})" for plan in plans)
-    return responses.denominations(read)
+        return ", ".join(
+            f"{cell_text(plan.get('price'))} ({cell_text(plan.get('subscription_plan_code'))})" for plan in plans
+        )
+    return catalogue.describe_denominations(read)
 
 
 def _orderable(product: Mapping[str, Any]) -> str:
-    return text(product.get("state")) if product.get("is_orderable") is True else "not orderable"
+    return cell_text(product.get("state")) if product.get("is_orderable") is True else "not orderable"
 
 
 def _summary(product: Mapping[str, Any]) -> Summary:
     facts = [
-        ("Name", text(product.get("name"))),
-        ("Values", f"{values(product)} {text(product.get('currency'))}"),
-        ("Countries", text(product.get("countries_redeemable_in"))),
-        ("Categories", text(product.get("categories"))),
-        ("Type", f"{text(product.get('payout_type'))}, {text(product.get('availability'))}".strip(", ")),
-        ("Discount", text(product.get("discount_multiplier"))),
+        ("Name", cell_text(product.get("name"))),
+        ("Values", f"{values(product)} {cell_text(product.get('currency'))}"),
+        ("Countries", cell_text(product.get("countries_redeemable_in"))),
+        ("Categories", cell_text(product.get("categories"))),
+        ("Type", f"{cell_text(product.get('payout_type'))}, {cell_text(product.get('availability'))}".strip(", ")),
+        ("Discount", cell_text(product.get("discount_multiplier"))),
     ]
-    return Summary("Product", text(product.get("code")), _orderable(product), facts)
+    return Summary("Product", cell_text(product.get("code")), _orderable(product), facts)
 
 
 def _cells(product: Mapping[str, Any]) -> Iterator[str]:
     for name in _FIELDS:
-        yield values(product) if name == "values" else text(product.get(name))
+        yield values(product) if name == "values" else cell_text(product.get(name))
 
 
 _FIELDS = (
     "code", "name", "currency", "values", "is_orderable", "state", "payout_type", "discount_multiplier",
     "countries_redeemable_in", "categories",
 )  # fmt: skip
-_SHELF = Shelf(
+_SHELF = ListView(
     _FIELDS,
     lambda product: list(_cells(product)),
     (
@@ -219,12 +149,12 @@ _SHELF = Shelf(
         Column("State", status=True),
     ),
     lambda product: [
-        text(product.get("code")),
-        text(product.get("name")),
-        text(product.get("currency")),
+        cell_text(product.get("code")),
+        cell_text(product.get("name")),
+        cell_text(product.get("currency")),
         values(product),
-        text(product.get("countries_redeemable_in")),
-        text(product.get("categories")),
+        cell_text(product.get("countries_redeemable_in")),
+        cell_text(product.get("categories")),
         _orderable(product),
     ],
     "No product fits.",

@@ -17,16 +17,17 @@ from runa_cli.core.errors import (
     RunaError,
     UsageMistake,
 )
-from runa_cli.issuing.issuer import Issuing
-from runa_cli.issuing.outcome import Run
-from runa_cli.ledger.records import UNFINISHED, Batch, State
+from runa_cli.core.states import UNFINISHED, State
+from runa_cli.issuing.issuer import Issuer
+from runa_cli.issuing.outcome import BatchRun
+from runa_cli.ledger.records import Batch
 
 
 @dataclass(frozen=True)
 class _Ending:
     """How taking up one of several batches ended; without a run where it was refused."""
 
-    run: Run | None
+    run: BatchRun | None
     trouble: RunaError | None
 
     @property
@@ -59,7 +60,7 @@ def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> Non
 
 
 @contextmanager
-def _taken_up(session: Session, issuing: Issuing, batch: Batch, *, yes: bool) -> Iterator[Run]:
+def _taken_up(session: Session, issuing: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
     with issuing.claimed(batch):
         issuing.consent_to_key(batch, session.settings.account, yes=yes)
         issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
@@ -78,14 +79,14 @@ def _resume_all(session: Session, *, yes: bool) -> None:
     endings: list[_Ending] = []
     for batch in batches:
         if endings and endings[-1].interrupted:
-            endings.append(_Ending(None, Run(batch, ledger.tally(batch), interrupted=True).verdict()))
+            endings.append(_Ending(None, BatchRun(batch, ledger.tally(batch), interrupted=True).verdict()))
         else:
             endings.append(_ending(session, issuing, batch, yes=yes))
     runs = [ending.run for ending in endings if ending.run]
     show_outcome.show_together(session, batches, runs, _verdict(endings))
 
 
-def _ending(session: Session, issuing: Issuing, batch: Batch, *, yes: bool) -> _Ending:
+def _ending(session: Session, issuing: Issuer, batch: Batch, *, yes: bool) -> _Ending:
     run = None
     try:
         with _taken_up(session, issuing, batch, yes=yes) as run:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from runa_cli.api.client import Client, Endpoint
 from runa_cli.api.retry import LOCAL, REMOTE
+from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.settings import Settings
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
-from runa_cli.issuing.issuer import Issuing
-from runa_cli.issuing.order_flow import Progress, Terms
-from runa_cli.issuing.rate_limit import Governor
+from runa_cli.issuing.issuer import Issuer
+from runa_cli.issuing.rate_limit import RateLimit
+from runa_cli.issuing.terms import Progress, Terms
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.output.console import Bar, Lines, Silent, Talk
+from runa_cli.output.console import Console
+from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
 from runa_cli.output.stdout import Output
 
 LOCAL_KEY = "xxlocal.emulator"  # the emulator asks for a key as Runa does; this one opens nothing else
@@ -47,7 +49,7 @@ class Session:
         self.settings: Settings = configuration.load(flags, env_file=env_file)
         no_color = voice.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
-        self.talk = Talk(quiet=voice.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
+        self.talk = Console(quiet=voice.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
         if voice.verbose:
             self.talk.log()
         self._stack = ExitStack()
@@ -101,11 +103,11 @@ class Session:
             # It ends with the command; its links open where `runa emulator serve` listens.
             return self._stack.enter_context(Emulator(path, links=f"http://127.0.0.1:{DEFAULT_PORT}")).url
 
-    def issuing(self, *, wait: bool = True, progress: Progress | None = None) -> Issuing:
+    def issuing(self, *, wait: bool = True, progress: Progress | None = None) -> Issuer:
         """Return what issues batches in this session."""
         settings, local = self.settings, self.environment == "local"
         rate = settings.rate_limit
-        return Issuing(
+        return Issuer(
             ledger=self.ledger,
             client=self.client,
             terms=Terms(timeout=settings.timeout.value, wait=wait, pace=LOCAL if local else REMOTE),
@@ -113,15 +115,15 @@ class Session:
             say=self.talk.say,
             ask=self.ask,
             concurrency=settings.concurrency.value,
-            governor=Governor(0 if local and rate.origin == configuration.ORIGIN_DEFAULT else rate.value, self.clock),
+            governor=RateLimit(0 if local and rate.origin == sources.ORIGIN_DEFAULT else rate.value, self.clock),
             clock=self.clock,
         )
 
     def progress(self) -> Progress:
         """Return progress as this session shows it."""
         if self.talk.quiet:
-            return Silent()
-        return Bar(self.talk) if self.talk.is_terminal else Lines(self.talk)
+            return NoProgress()
+        return ProgressBar(self.talk) if self.talk.is_terminal else ProgressLines(self.talk)
 
     @property
     def ask(self) -> Callable[[str], bool] | None:
@@ -133,7 +135,7 @@ class Session:
 @contextmanager
 def emulator_data() -> Iterator[Path]:
     """Give the file in which the emulator keeps its account. Raises ConfigurationError where that cannot be used."""
-    path = configuration.data_directory() / "emulator.db"
+    path = paths.data_directory() / "emulator.db"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield path

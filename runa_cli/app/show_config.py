@@ -2,10 +2,11 @@
 
 from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
+from runa_cli.config import sources
 from runa_cli.config.settings import Settings
 from runa_cli.core.errors import ConfigurationError
 from runa_cli.core.safe_text import defused
-from runa_cli.ledger.results import csv_lines
+from runa_cli.output.csv_format import csv_lines
 from runa_cli.output.tables import Column, list_parts
 
 _COLUMNS = (Column("Setting", keep=True), Column("Value"), Column("Origin"))
@@ -66,7 +67,5 @@ def _rows(settings: Settings) -> list[tuple[str, str | None, str]]:
         if isinstance(value, float):
             value = f"{value:g}"
         shown = None if value is None or value == "" else str(value)
-        rows.append(
-            (variable, shown, origin if value is not None or origin != configuration.ORIGIN_DEFAULT else "not set")
-        )
+        rows.append((variable, shown, origin if value is not None or origin != sources.ORIGIN_DEFAULT else "not set"))
     return rows

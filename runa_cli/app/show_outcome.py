@@ -9,14 +9,14 @@ from pathlib import Path
 
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, LedgerUnusable, Money, OutputFailed, RunaError
-from runa_cli.issuing.order_flow import Progress
-from runa_cli.issuing.outcome import Run
+from runa_cli.issuing.outcome import BatchRun
+from runa_cli.issuing.terms import Progress
 from runa_cli.ledger.records import Batch, Order
-from runa_cli.output import stdout
+from runa_cli.output import batch_formats, results_file
 from runa_cli.output.stdout import Output
 
 
-class AsTheySettle:
+class LinesAsSettled:
     """Writes every order as a line of JSON when it settles, and passes the news on.
 
     Where a line cannot be written, the sending goes on undisturbed; what failed is raised with the result.
@@ -34,7 +34,7 @@ class AsTheySettle:
         with self._lock:
             if not self._failed:
                 try:
-                    stdout.show_order_line(self._output, order)
+                    batch_formats.show_order_line(self._output, order)
                 except OutputFailed:
                     self._failed = True
         self._progress.settled(order)
@@ -45,23 +45,25 @@ class AsTheySettle:
             raise self._output.failed("not every order could be written when it settled")
 
 
-def show(session: Session, run: Run, *, results: Path | None = None, lines: AsTheySettle | None = None) -> None:
+def show(session: Session, run: BatchRun, *, results: Path | None = None, lines: LinesAsSettled | None = None) -> None:
     """Write the result of a run, note that it was written, and raise what the run stands for."""
     out, ledger, verdict = session.output, session.ledger, run.verdict()
     out.context = Context(batch=run.batch.name)
     _stand_for(out, verdict, f"`runa batch export {run.batch.name}` shows it.")
-    broken = _tried(out, lines.check if lines else lambda: stdout.show_batch(out, ledger, run.batch))
+    broken = _tried(out, lines.check if lines else lambda: batch_formats.show_batch(out, ledger, run.batch))
     if results is not None:
-        unwritten = _tried(out, lambda: stdout.write_results(results, ledger, run.batch, out.money))
+        unwritten = _tried(out, lambda: results_file.write_results(results, ledger, run.batch, out.money))
         broken = broken or unwritten
     _end(session, [run], verdict, broken)
 
 
-def show_together(session: Session, batches: Sequence[Batch], runs: Sequence[Run], verdict: RunaError | None) -> None:
+def show_together(
+    session: Session, batches: Sequence[Batch], runs: Sequence[BatchRun], verdict: RunaError | None
+) -> None:
     """Write the recorded results of batches that were taken up in runs, and raise what all of these stand for."""
     out = session.output
     _stand_for(out, verdict, "`runa batch export NAME` shows it, batch by batch.")
-    _end(session, runs, verdict, _tried(out, lambda: stdout.show_batches(out, session.ledger, batches)))
+    _end(session, runs, verdict, _tried(out, lambda: batch_formats.show_batches(out, session.ledger, batches)))
 
 
 def _stand_for(out: Output, verdict: RunaError | None, where: str) -> None:
@@ -84,7 +86,7 @@ def _tried(out: Output, write: Callable[[], None]) -> OutputFailed | None:
     return None
 
 
-def _end(session: Session, runs: Sequence[Run], verdict: RunaError | None, broken: OutputFailed | None) -> None:
+def _end(session: Session, runs: Sequence[BatchRun], verdict: RunaError | None, broken: OutputFailed | None) -> None:
     for run in runs:
         if broken is None and not run.may_grow:
             try:

@@ -16,19 +16,19 @@ def balance(
     ] = None,
 ) -> None:
     """Show the account's balance in one currency, or all that hold money."""
-    from runa_cli.app import orders
+    from runa_cli.app import account
 
     with session_of(common) as session:
-        orders.balance(session, currency)
+        account.balance(session, currency)
 
 
 @with_common
 def ping(*, common: Common, timeout: TimeoutOption = None) -> None:
     """Check that the key and the connection work."""
-    from runa_cli.app import orders
+    from runa_cli.app import account
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        orders.ping(session)
+        account.ping(session)
 
 
 @with_common

@@ -53,20 +53,20 @@ def resume(
 @with_common
 def export(*, common: Common, name: Name) -> None:
     """Write a batch's results again, in any output format."""
-    from runa_cli.app import batches
+    from runa_cli.app import export
 
     with session_of(common) as session:
-        batches.export(session, name)
+        export.export(session, name)
 
 
 @app.command()
 @with_common
 def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
     """Give up the orders of unknown outcome in a batch: their links will not be fetched any more."""
-    from runa_cli.app import batches
+    from runa_cli.app import abandon
 
     with session_of(common) as session:
-        batches.abandon(session, name, yes=yes)
+        abandon.abandon(session, name, yes=yes)
 
 
 @app.command()
@@ -79,7 +79,7 @@ def prune(
     yes: Yes = False,
 ) -> None:
     """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""
-    from runa_cli.app import batches
+    from runa_cli.app import prune
 
     with session_of(common) as session:
-        batches.prune(session, name, older_than=older_than, yes=yes)
+        prune.prune(session, name, older_than=older_than, yes=yes)

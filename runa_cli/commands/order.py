@@ -8,7 +8,7 @@ import typer
 from runa_cli.commands.options import Command, Common, Options, TimeoutOption, gathering, session_of, with_common
 
 if TYPE_CHECKING:
-    from runa_cli.input.fields import Typed
+    from runa_cli.input.request import Typed
 
 app = typer.Typer(help="Issue orders and read them.", no_args_is_help=True)
 
@@ -168,7 +168,7 @@ def with_input(command: Command) -> Command:
     def typed(
         *, email: list[str] | None, product: list[str] | None, metadata: list[str] | None, **given: Any
     ) -> "Typed":
-        from runa_cli.input.fields import Typed
+        from runa_cli.input.request import Typed
 
         return Typed(emails=tuple(email or ()), products=tuple(product or ()), metadata=tuple(metadata or ()), **given)
 
@@ -293,7 +293,7 @@ def list_(
     with session_of(common) as session:
         order_list.show(
             session,
-            order_list.Wanted(
+            order_list.OrderFilter(
                 limit=None if every else limit,
                 after=after,
                 before=before,

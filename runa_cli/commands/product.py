@@ -25,7 +25,7 @@ def list_(
     from runa_cli.app import products
 
     with session_of(common) as session:
-        wanted = products.Wanted(country, category, currency, search, orderable)
+        wanted = products.ProductFilter(country, category, currency, search, orderable)
         products.show_list(session, wanted, refresh=refresh)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 # The system may hand a signal to any thread, but only the main one acts on it, and nothing wakes that one for it. Where
 # the main thread waits for others, it looks up so often (seconds).
-LONGEST_SLEEP = 0.1
+SIGNAL_CHECK_SECONDS = 0.1
 
 
 def _utc_now() -> datetime:

@@ -87,7 +87,7 @@ def dumps(value: object, *, indent: int | None = None) -> str:
     return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
 
 
-def shown(value: object, *, indent: int | None = None) -> str:
+def dumps_for_display(value: object, *, indent: int | None = None) -> str:
     """Write a value as JSON for somebody to look at."""
     text = dumps(value, indent=indent)
     return text if text.isascii() else text.translate(UNSEEN)

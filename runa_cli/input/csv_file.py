@@ -7,26 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from runa_cli.input.problems import Mistakes, Place
+from runa_cli.input.columns import field_of, typo_of
+from runa_cli.input.problems import Place, Problems
 
-COLUMNS = (
-    "face_value",
-    "currency",
-    "email",
-    "recipient",
-    "product",
-    "product_template",
-    "template_id",
-    "description",
-    "reference",
-    "quantity",
-)
-_ALSO = {"email_address": "email", "products": "product"}
 MOST_CELL = 1 << 20  # characters; a cell longer than a mebibyte is an unclosed quote
 
 
 @dataclass(frozen=True)
-class SheetRow:
+class CsvRow:
     """One row: its place, the cells of the columns that mean something here, and those that are only carried."""
 
     place: Place
@@ -35,10 +23,10 @@ class SheetRow:
     carried: tuple[str, ...]
 
 
-class Sheet:
+class CsvFile:
     """A CSV file. Reading the header happens at once, the rows as they are asked for."""
 
-    def __init__(self, stream: BinaryIO, name: str, mistakes: Mistakes) -> None:
+    def __init__(self, stream: BinaryIO, name: str, mistakes: Problems) -> None:
         self.name = name
         self._mistakes = mistakes
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
@@ -64,7 +52,7 @@ class Sheet:
         """The names of the columns that are only carried to the results."""
         return tuple(name for name, known in self._meanings if not known)
 
-    def rows(self) -> Iterator[SheetRow]:
+    def rows(self) -> Iterator[CsvRow]:
         """Yield the rows that are not blank, numbered from 1."""
         row = 0
         while True:
@@ -82,7 +70,7 @@ class Sheet:
                 continue
             cells += [""] * (len(self._meanings) - len(cells))
             pairs = list(zip(self._meanings, cells, strict=True))
-            yield SheetRow(
+            yield CsvRow(
                 place,
                 row,
                 {name: cell.strip() for (name, known), cell in pairs if known},
@@ -93,9 +81,9 @@ class Sheet:
         names = self._next_row() or []
         meanings: list[tuple[str, bool]] = []
         for name in names:
-            known = _known(name)
+            known = field_of(name)
             place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
-            if known is None and (meant := _meant(name)):
+            if known is None and (meant := typo_of(name)):
                 self._mistakes.add(place, f"is one typo away from {meant}: rename it to {meant}, or to something else")
             if known is not None and (known, True) in meanings:
                 self._mistakes.add(place, f"is a second column for {known}")
@@ -126,31 +114,5 @@ class Sheet:
 def _delimiter(header: str) -> str:
     """Choose what splits the header into the most names that are known; a comma where nothing tells."""
     return max(
-        ",;\t", key=lambda mark: (sum(_known(name) is not None for name in header.split(mark)), header.count(mark))
+        ",;\t", key=lambda mark: (sum(field_of(name) is not None for name in header.split(mark)), header.count(mark))
     )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().strip('"').strip().lower())
-
-
-def _known(name: str) -> str | None:
-    plain = _plain(name)
-    return plain if plain in COLUMNS else _ALSO.get(plain)
-
-
-def _meant(name: str) -> str | None:
-    plain = _plain(name)
-    return next((known for known in (*COLUMNS, *_ALSO) if one_typo(plain, known)), None)
-
-
-def one_typo(first: str, second: str) -> bool:
-    """Tell whether one letter was added, left out, changed or swapped with its neighbour."""
-    short, long = sorted((first, second), key=len)
-    if len(long) - len(short) > 1 or short == long:
-        return False
-    start = next((index for index, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
-    if len(short) < len(long):
-        return short[start:] == long[start + 1 :]
-    swapped = short[:start] + short[start + 1 : start + 2] + short[start : start + 1] + short[start + 2 :]
-    return short[start + 1 :] == long[start + 1 :] or swapped == long

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from runa_cli.core import exact_json
-from runa_cli.input.problems import Mistakes, Place
+from runa_cli.input.problems import Place, Problems
 
 _CHUNK = 1 << 16
 PEEK = 1 << 13
@@ -24,7 +24,7 @@ class Value:
     alone: bool
 
 
-def read_json(stream: BinaryIO, name: str, mistakes: Mistakes) -> Iterator[Value]:
+def read_json(stream: BinaryIO, name: str, mistakes: Problems) -> Iterator[Value]:
     """Yield the document itself, or the members of the list that it is."""
     text = _Text(stream, name, mistakes)
     if text.peek() != "[":
@@ -49,7 +49,7 @@ def _members(text: "_Text", name: str) -> Iterator[Value]:
     text.skip()
 
 
-def read_jsonl(stream: BinaryIO, name: str, mistakes: Mistakes) -> Iterator[Value]:
+def read_jsonl(stream: BinaryIO, name: str, mistakes: Problems) -> Iterator[Value]:
     """Yield the value of each line that is not blank."""
     for number, line in enumerate(stream, 1):
         place = Place(file=name, line=number)
@@ -98,7 +98,7 @@ class _Rewound(io.RawIOBase):
 class _Text:
     """The undecoded rest of a stream, decoded as far as the next value needs it."""
 
-    def __init__(self, stream: BinaryIO, name: str, mistakes: Mistakes) -> None:
+    def __init__(self, stream: BinaryIO, name: str, mistakes: Problems) -> None:
         self._stream = stream
         self._name = name
         self._mistakes = mistakes

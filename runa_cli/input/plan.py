@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead, canonical, digest, item_text
+from runa_cli.api.canonical import item_json, order_body, sha256_hex
+from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
 from runa_cli.ledger.records import Gift, Recorded
 
@@ -40,11 +41,11 @@ class PlannedOrder:
     @property
     def body_sha256(self) -> str:
         """The SHA-256 of the body before it is stamped."""
-        return digest(self.body(None))
+        return sha256_hex(self.body(None))
 
     def body(self, stamp: str | None) -> bytes:
         """Return the bytes to send."""
-        return canonical(self.head, [gift.item for gift in self.gifts], stamp)
+        return order_body(self.head, [gift.item for gift in self.gifts], stamp)
 
 
 class Plan:
@@ -96,7 +97,7 @@ class Plan:
         """
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
-        text = item_text(item)
+        text = item_json(item)
         templates = [item.distribution_method.template_id or "", getattr(item.products, "template_id", "")]
         self._connection.execute(
             "INSERT INTO gift (head_id, row, reference, carried, identity, item, value, currency, templates, address)"

@@ -1,88 +1,29 @@
-"""From flags and files to a plan: every row validated, every mistake named with its place, nothing sent.
+"""Validates items and orders one by one, and adds them to the plan.
 
 Flags fill in what a file leaves out; where both speak, the file's row wins.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from runa_cli.api import order_models
+from runa_cli.api import canonical, countries, field_rules, order_models
 from runa_cli.api.order_models import Item, Loc, OrderHead
+from runa_cli.core.money import decimal_point
 from runa_cli.input import fields, json_file
-from runa_cli.input.csv_file import Sheet, SheetRow
-from runa_cli.input.fields import Given, JsonPlace, RowPlace, Where, flag_place, item_document, with_point
+from runa_cli.input.csv_file import CsvFile, CsvRow
+from runa_cli.input.fields import item_document
+from runa_cli.input.places import JsonPlace, RowPlace, Where
 from runa_cli.input.plan import Plan
-from runa_cli.input.problems import Mistakes, Place
-
-Format = Literal["json", "jsonl", "csv"]
-
-_SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
+from runa_cli.input.problems import Place, Problems
+from runa_cli.input.request import Given
 
 
-def from_flags(given: Given) -> Plan:
-    """Make the plan of one order out of flags alone. Raises InputError."""
-    mistakes = Mistakes()
-    intake = _Intake(given, mistakes, Plan(source="flags", shape="object", most_items=order_models.MOST_ITEMS))
-    typed = given.fields()
-    emails: tuple[str | None, ...] = given.emails or (None,)
-    quantity = 1 if given.emails else fields.quantity(given.quantity, Place(flag="--quantity"), mistakes)
-    count = len(given.emails) if given.emails else quantity
-    if count > order_models.MOST_ITEMS:
-        mistakes.add(
-            Place(flag="--email" if given.emails else "--quantity"),
-            f"makes {count} items, but one order holds at most {order_models.MOST_ITEMS}:"
-            " use --file, which makes several",
-        )
-        count = 1
-    for row in range(1, count + 1):
-        address = emails[(row - 1) % len(emails)]
-        intake.add_item(item_document({**typed, "email": address}), flag_place, row=row)
-    return intake.finish()
-
-
-def from_file(path: str, given: Given, file_format: Format | None, stdin: BinaryIO | None = None) -> Plan:
-    """Make the plan of a file, or of standard input where that is given. Raises InputError."""
-    mistakes = Mistakes()
-    if stdin is not None:
-        return _from_stream(stdin, "stdin", given, file_format, mistakes)
-    try:
-        with Path(path).open("rb") as stream:
-            return _from_stream(stream, path, given, file_format, mistakes)
-    except OSError as error:
-        mistakes.stop(Place(flag="--file"), f"cannot read {path}: {error.strerror}")
-
-
-def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format | None, mistakes: Mistakes) -> Plan:
-    kind = file_format or _SUFFIXES.get(Path(name).suffix.lower())
-    if kind is None:
-        start = stream.read(json_file.PEEK)
-        kind, stream = _by_content(start), json_file.rewound(start, stream)
-    plan = Plan(source="file", file=name, most_items=1 if given.mode == "sync" else order_models.MOST_ITEMS)
-    intake = _Intake(given, mistakes, plan)
-    if kind == "csv":
-        intake.add_sheet(Sheet(stream, name, mistakes))
-    else:
-        read = json_file.read_json if kind == "json" else json_file.read_jsonl
-        intake.add_values(read(stream, name, mistakes))
-    if not plan.item_count and not mistakes.count:
-        mistakes.add(Place(file=name), "holds no items")
-    return intake.finish()
-
-
-def _by_content(start: bytes) -> Format:
-    first = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if first not in {b"{", b"["}:
-        return "csv"
-    return "jsonl" if json_file.looks_like_lines(start) else "json"
-
-
-class _Intake:
+class PlanBuilder:
     """Validates items and orders and adds them to the plan."""
 
-    def __init__(self, given: Given, mistakes: Mistakes, plan: Plan) -> None:
+    def __init__(self, given: Given, mistakes: Problems, plan: Plan) -> None:
         self._given = given
         self._metadata = fields.metadata(given.metadata, mistakes)
         self._mistakes = mistakes
@@ -136,7 +77,7 @@ class _Intake:
                 carried=carried,
             )
 
-    def add_sheet(self, sheet: Sheet) -> None:
+    def add_sheet(self, sheet: CsvFile) -> None:
         """Add the rows of a CSV file."""
         self._plan.columns = sheet.carried
         place = Place(file=sheet.name, line=1)
@@ -147,14 +88,14 @@ class _Intake:
         for row in sheet.rows():
             self._add_row(row, given, decimal_comma=sheet.delimiter != ",")
 
-    def _add_row(self, row: SheetRow, given: Mapping[str, Any], *, decimal_comma: bool) -> None:
+    def _add_row(self, row: CsvRow, given: Mapping[str, Any], *, decimal_comma: bool) -> None:
         own = {name: cell for name, cell in row.cells.items() if cell}
         if own.keys() & {"product", "product_template"}:
             given = {name: value for name, value in given.items() if name not in {"product", "product_template"}}
         cells = {**given, **own}
         where = RowPlace(row.place, frozenset({*given, "metadata"} - own.keys()))
         if "face_value" in own and decimal_comma:
-            cells["face_value"] = with_point(own["face_value"])
+            cells["face_value"] = decimal_point(own["face_value"])
         if isinstance(cells.get("product"), str):
             cells["product"] = [code.strip() for code in cells["product"].split("|")]
         if own.keys() >= {"product", "product_template"}:
@@ -186,7 +127,7 @@ class _Intake:
         for value in values:
             where = JsonPlace(value.place)
             if not isinstance(value.value, dict):
-                self._mistakes.add(value.place, f"must be an order or an item, found {order_models.shown(value.value)}")
+                self._mistakes.add(value.place, f"must be an order or an item, found {field_rules.quoted(value.value)}")
             elif {"items", "payment_method"} & value.value.keys():
                 if value.alone:
                     self._plan.shape = "object"
@@ -265,10 +206,10 @@ class _Intake:
         try:
             item = Item.model_validate(document)
         except ValidationError as error:
-            for loc, sentence in order_models.complaints(error):
+            for loc, sentence in order_models.violations(error):
                 self._mistakes.add(where(loc, alone=True), sentence)
             return None
-        broken = list(order_models.item_rules(item))
+        broken = list(order_models.item_violations(item))
         for loc, sentence in broken:
             self._mistakes.add(where(loc), sentence)
         return None if broken else item
@@ -296,17 +237,17 @@ class _Intake:
         try:
             head = OrderHead.model_validate(document)
         except ValidationError as error:
-            for loc, sentence in order_models.complaints(error):
+            for loc, sentence in order_models.violations(error):
                 self._mistakes.add(where(loc, alone=True), sentence)
             return None
         metadata = head.metadata or {}
-        if order_models.STAMP in metadata:
+        if canonical.STAMP in metadata:
             self._mistakes.add(
                 where(("metadata",), alone=True),
-                f"must not name {order_models.STAMP}: this program stamps orders with it",
+                f"must not name {canonical.STAMP}: this program stamps orders with it",
             )
             return None
-        if self._given.stamp and len(metadata) == order_models.MOST_METADATA:
+        if self._given.stamp and len(metadata) == field_rules.MOST_METADATA:
             self._mistakes.add(
                 where(("metadata",), alone=True),
                 f"has {len(metadata)} pairs; one more is taken by the stamp: leave one out, or use --no-stamp",
@@ -322,7 +263,7 @@ class _Intake:
             for code in item.codes:
                 if currency := self._given.currency_of(code):
                     seen.setdefault(currency, code)
-                if country := order_models.code_country(code):
+                if country := countries.code_country(code):
                     by_country.setdefault(country, code)
         for kind, found in (("currency", seen), ("country", by_country)):
             if len(found) > 1:
@@ -387,4 +328,4 @@ def _untold_currency(codes: list[str]) -> str:
 
 def _country(item: Item) -> str:
     """Return what keeps items of different countries apart, for Runa takes one country an order."""
-    return next(filter(None, map(order_models.code_country, item.codes)), "")
+    return next(filter(None, map(countries.code_country, item.codes)), "")

@@ -1,4 +1,4 @@
-"""Every mistake of an input, with its place: the first fifty are listed, the rest is counted."""
+"""Every problem of an input, with its place: the first fifty are listed, the rest is counted."""
 
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -39,7 +39,7 @@ class Place:
 
 
 @dataclass
-class Mistakes:
+class Problems:
     """Collects mistakes; the same one is counted once."""
 
     listed: dict[tuple[Place, str], None] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import shlex
 import traceback
 from pathlib import Path
 
-from runa_cli.api.classify import Refused, credential_hint, describe
+from runa_cli.api.classify import Refused, credential_hint, describe_error
 from runa_cli.core.errors import (
     Context,
     CredentialRefused,
@@ -15,7 +15,8 @@ from runa_cli.core.errors import (
     OutcomeUnknown,
     RunaError,
 )
-from runa_cli.ledger.records import Batch, Order, State
+from runa_cli.core.states import State
+from runa_cli.ledger.records import Batch, Order
 
 
 def context(batch: Batch, order: Order) -> Context:
@@ -65,7 +66,7 @@ def still_processing(batch: Batch, order: Order, *, said: str, seconds: float) -
     )
 
 
-def key_misused(batch: Batch, order: Order) -> RunaError:
+def key_holds_other_order(batch: Batch, order: Order) -> RunaError:
     """Say that Runa holds other content under the key."""
     return _unfinished(
         batch,
@@ -77,19 +78,19 @@ def key_misused(batch: Batch, order: Order) -> RunaError:
     )
 
 
-def shut_out(batch: Batch, order: Order, refused: Refused) -> RunaError:
+def key_refused_later(batch: Batch, order: Order, refused: Refused) -> RunaError:
     """Say that Runa does not let the request in, while an earlier one may have arrived."""
     return _unfinished(
         batch,
         order,
-        f"Runa does not accept the key now ({describe(refused.error)}), and what became of the order sent earlier"
+        f"Runa does not accept the key now ({describe_error(refused.error)}), and what became of the order sent earlier"
         " is unknown.",
         credential_hint(refused.error.type) + " Then run the same command again.",
         code=refused.error.type,
     )
 
 
-def lost_sight(batch: Batch, order: Order, reason: str, looked: str) -> RunaError:
+def outcome_not_found(batch: Batch, order: Order, reason: str, looked: str) -> RunaError:
     """Say that no answer tells what became of the order, and that it was not found."""
     return _unfinished(
         batch,
@@ -101,10 +102,10 @@ def lost_sight(batch: Batch, order: Order, reason: str, looked: str) -> RunaErro
     )
 
 
-def not_let_in(batch: Batch, order: Order, refused: Refused) -> RunaError:
+def order_not_let_in(batch: Batch, order: Order, refused: Refused) -> RunaError:
     """Say that Runa did not let the order in, and that nothing of it was sent before."""
     return CredentialRefused(
-        f"Runa did not take the order: {describe(refused.error)} ({refused.error.type}). Nothing was issued.",
+        f"Runa did not take the order: {describe_error(refused.error)} ({refused.error.type}). Nothing was issued.",
         credential_hint(refused.error.type),
         context(batch, order),
         code=refused.error.type,
@@ -114,7 +115,7 @@ def not_let_in(batch: Batch, order: Order, refused: Refused) -> RunaError:
 def defect(batch: Batch, order: Order, error: Exception) -> RunaError:
     """Say that the program itself failed while the order was under way."""
     return RunaError(
-        f"This is a defect in runa: {where(error)}. The order may have been issued.",
+        f"This is a defect in runa: {location_of(error)}. The order may have been issued.",
         "Running the same command again is safe; please report this.",
         context(batch, order),
         money=Money.UNKNOWN,
@@ -143,19 +144,19 @@ def batch_not_readable(batch: Batch, error: LedgerUnusable) -> OutcomeUnknown:
     )
 
 
-def where(error: Exception) -> str:
+def location_of(error: Exception) -> str:
     """Return where a defect showed itself, without anything it worked on."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
-def way_to(error: Exception) -> str:
+def calls_to(error: Exception) -> str:
     """Return the calls that led to a defect; its own text may hold a key or a link, and no log line does."""
     calls = traceback.extract_tb(error.__traceback__)
     return f"{type(error).__name__} at " + ", ".join(f"{Path(call.filename).name}:{call.lineno}" for call in calls)
 
 
-def recorded_trouble(order: Order, about: Context) -> RunaError | None:
+def recorded_failure(order: Order, about: Context) -> RunaError | None:
     """Return the error that a settled order stands for; None where it is completed."""
     if order.state is State.FAILED:
         return OrderFailed(

@@ -11,20 +11,20 @@ from decimal import Decimal
 
 from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, GuardRefused
+from runa_cli.core.money import format_money
+from runa_cli.core.states import UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.issuing.failures import context
-from runa_cli.issuing.order_flow import Say
-from runa_cli.issuing.outcome import money
+from runa_cli.issuing.terms import Say
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import UNFINISHED, Batch, Recorded, State, Tally
+from runa_cli.ledger.records import Batch, Recorded, Tally
 
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
 STILL_AWAITED = timedelta(
     days=1
 )  # that long, the links of an order that was cut off before it was shown are waited for
-UNSENT = (State.PREPARED, State.REJECTED)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Weighing:
+class Guard:
     """Holds a create against the ledger."""
 
     ledger: Ledger
@@ -172,13 +172,13 @@ def check_total(sums: Mapping[str, Decimal], asked: Asked) -> None:
     # One cap cannot be converted, so it holds for all currencies together.
     if asked.max_total is not None and sum(sums.values()) > asked.max_total:
         raise GuardRefused(
-            f"The total of {money(sums)} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
+            f"The total of {format_money(sums)} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
             "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
             code="above_max_total",
         )
     if asked.confirm_total is not None and list(sums.values()) != [asked.confirm_total]:
         raise GuardRefused(
-            f"The total is {money(sums)}, but {asked.confirm_total:,.2f} was confirmed. Nothing was sent.",
+            f"The total is {format_money(sums)}, but {asked.confirm_total:,.2f} was confirmed. Nothing was sent.",
             "Check the input; --confirm-total must be its exact total, in one currency.",
             code="total_differs",
         )
@@ -215,6 +215,6 @@ def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
 
 def described(gift: Recorded) -> str:
     """Say what a recorded gift is, and where it went."""
-    line = results.item_line(gift.item)
+    line = results.row_from_item(gift.item)
     order = f", order {gift.order_id}" if gift.order_id else ""
     return f"{line.face_value} to {line.recipient or 'a payout link'} ({gift.state}{order})"

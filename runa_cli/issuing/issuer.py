@@ -4,31 +4,31 @@ A create is weighed against the ledger first. What was asked for before is resum
 recorded, and only what is recorded and claimed is sent.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from runa_cli.api import order_models
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import BatchBusy, Context, CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
+from runa_cli.core.money import format_gifts, format_money
+from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
-from runa_cli.issuing.failures import batch_not_readable, context, recorded_trouble
-from runa_cli.issuing.guard import UNSENT, Asked, Weighing, check_total, leave_out_issued
-from runa_cli.issuing.order_flow import Progress, Say, Settler, Terms, renew
-from runa_cli.issuing.outcome import Run, gifts, money
-from runa_cli.issuing.rate_limit import Governor
-from runa_cli.issuing.worker_pool import Crew
+from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
+from runa_cli.issuing.guard import Asked, Guard, check_total, leave_out_issued
+from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
+from runa_cli.issuing.order_flow import OrderFlow
+from runa_cli.issuing.outcome import BatchRun
+from runa_cli.issuing.rate_limit import RateLimit
+from runa_cli.issuing.terms import Ask, Progress, Say, Terms
+from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import SETTLED, UNFINISHED, Batch, NewBatch, NewOrder, State, Tally
-
-Ask = Callable[[str], bool]
+from runa_cli.ledger.records import Batch, Tally
 
 
 @dataclass
-class Issuing:
+class Issuer:
     """Issues batches: one ledger, one way to Runa, one way to talk to the person."""
 
     ledger: Ledger
@@ -38,13 +38,13 @@ class Issuing:
     say: Say
     ask: Ask | None = None
     concurrency: int = 1
-    governor: Governor = field(default_factory=Governor)
+    governor: RateLimit = field(default_factory=RateLimit)
     clock: Clock = REAL
 
     # --- create --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def create(self, plan: Plan, asked: Asked, preflight: Callable[[Plan], None] | None = None) -> Iterator[Run]:
+    def create(self, plan: Plan, asked: Asked, preflight: Callable[[Plan], None] | None = None) -> Iterator[BatchRun]:
         """Issue a plan once, and hold the claim on its batch until the result is shown.
 
         Raises GuardRefused, BatchBusy, LedgerUnusable or an error of the preflight, always before anything is sent.
@@ -64,7 +64,7 @@ class Issuing:
         self, plan: Plan, asked: Asked, fingerprint: str, preflight: Callable[[Plan], None] | None
     ) -> tuple[Batch, bool]:
         """Return the batch to work on, and whether it is a new one."""
-        weighing = Weighing(self.ledger, self.clock, self.say)
+        weighing = Guard(self.ledger, self.clock, self.say)
         while True:
             known = self.ledger.batches_with(asked.environment, fingerprint)
             batch = weighing.recorded(plan, asked, known)
@@ -78,7 +78,7 @@ class Issuing:
                 preflight(plan)
             name = asked.name or made_up_name(self.clock)
             batch = self.ledger.record(
-                content(plan, asked, name, fingerprint),
+                new_batch(plan, asked, name, fingerprint),
                 new_orders(plan, asked, name),
                 known=[other.id for other in known],
                 now=self.clock.now(),
@@ -99,7 +99,7 @@ class Issuing:
                 preflight(plan)
             return self.ledger.amend(
                 batch,
-                content(plan, asked, batch.name, fingerprint),
+                new_batch(plan, asked, batch.name, fingerprint),
                 new_orders(plan, asked, batch.name, after=self.ledger.last_position(batch)),
                 plan.left_out(),
                 now=self.clock.now(),
@@ -110,7 +110,7 @@ class Issuing:
         self.consent_to_send(batch, UNSENT, asked.account, yes=asked.consented)
         for order in self.ledger.orders(batch, [State.REJECTED]):
             if not order.own_key:
-                renew(self.ledger, batch, order, self.clock.now())
+                record_next_generation(self.ledger, batch, order, self.clock.now())
         return batch
 
     # --- consent -------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class Issuing:
         """Make sure that somebody wants live money to move."""
         if not live or yes:
             return
-        total = f"{gifts(items)}, {money(sums)}"
+        total = f"{format_gifts(items)}, {format_money(sums)}"
         if self.ask is None:
             raise GuardRefused(
                 f"Live money needs a yes: {total}, from account {account}. Nothing was sent.",
@@ -171,24 +171,24 @@ class Issuing:
         """Tell what an earlier run has issued from what this one is about to send."""
         done, left = tally.items[State.COMPLETED], sum(tally.items[state] for state in UNFINISHED)
         if done and left:
-            self.say(f"Batch {batch.name} goes on: {gifts(done)} issued before, {gifts(left)} left.")
+            self.say(f"Batch {batch.name} goes on: {format_gifts(done)} issued before, {format_gifts(left)} left.")
         elif done == sum(tally.items.values()):
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
 
-    def finish(self, batch: Batch) -> Run:
+    def finish(self, batch: Batch) -> BatchRun:
         """Send and settle every unfinished order of a claimed batch.
 
         Raises LedgerUnusable before anything is sent, and OutcomeUnknown where the ledger fails after that.
         """
-        run = Run(batch)
+        run = BatchRun(batch)
         tally = self.ledger.tally(batch)
         self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
         for order in self.ledger.orders(batch, SETTLED):
-            run.note(order, recorded_trouble(order, context(batch, order)))
+            run.note(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
-        crew = Crew(self.concurrency, self.say)
-        settler = Settler(
+        crew = WorkerPool(self.concurrency, self.say)
+        settler = OrderFlow(
             ledger=self.ledger,
             client=self.client,
             batch=batch,
@@ -239,43 +239,3 @@ def _while_sending(batch: Batch) -> Iterator[None]:
         yield
     except LedgerUnusable as error:
         raise batch_not_readable(batch, error) from error
-
-
-def made_up_name(clock: Clock) -> str:
-    """Return a name for a batch that was given none."""
-    return f"{clock.now():%Y-%m-%d}-{secrets.token_hex(5)}"
-
-
-def content(plan: Plan, asked: Asked, name: str, fingerprint: str) -> NewBatch:
-    """Return the plan as a batch to record."""
-    return NewBatch(
-        environment=asked.environment,
-        name=name,
-        named=asked.name is not None,
-        source=plan.source,
-        shape=plan.shape,
-        fingerprint=fingerprint,
-        account=asked.account,
-        columns=plan.columns,
-    )
-
-
-def new_orders(plan: Plan, asked: Asked, batch: str, *, after: int = 0) -> Iterator[NewOrder]:
-    """Yield the plan's orders with their keys and final bytes, at the positions behind `after`."""
-    for planned in plan.orders():
-        sha256 = planned.body_sha256
-        position = planned.position + after
-        key = asked.idempotency_key or order_models.derive_key(asked.environment, batch, position, 0, sha256)
-        yield NewOrder(
-            position=position,
-            generation=0,
-            idempotency_key=key,
-            own_key=asked.idempotency_key is not None,
-            body=planned.body(key if asked.stamp else None),
-            body_sha256=sha256,
-            mode=asked.mode if asked.mode != "auto" else "sync" if len(planned.gifts) == 1 else "async",
-            currency=planned.currency,
-            total=str(planned.total),
-            item_count=len(planned.gifts),
-            gifts=planned.gifts,
-        )

@@ -11,7 +11,8 @@ from typing import Any
 
 from runa_cli.api import responses
 from runa_cli.api.classify import Answered
-from runa_cli.api.client import LIST_PAGE, Client
+from runa_cli.api.client import Client
+from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
 from runa_cli.ledger.records import Order

@@ -7,33 +7,24 @@ out under the same key, or nothing does.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from runa_cli.api import order_models, responses
-from runa_cli.api.classify import Answered, Refused, Uncertain, describe
+from runa_cli.api import binding, responses
+from runa_cli.api.classify import Answered, Refused, Uncertain, describe_error
 from runa_cli.api.client import Client
-from runa_cli.api.retry import (
-    REMOTE,
-    SAME_SERVER_ERRORS,
-    Decision,
-    GiveUp,
-    LookUp,
-    Outcome,
-    Pace,
-    Wait,
-    decide,
-    poll_wait,
-)
+from runa_cli.api.retry import SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import LedgerUnusable, RunaError
+from runa_cli.core.states import State
 from runa_cli.issuing import failures
 from runa_cli.issuing.lookup import Lookup
-from runa_cli.issuing.rate_limit import Governor
+from runa_cli.issuing.rate_limit import RateLimit
+from runa_cli.issuing.terms import FlowResult, Progress, Say, Terms
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import NOTHING, Batch, Exchange, NewOrder, Order, State, Tally
+from runa_cli.ledger.records import NOTHING, Batch, Exchange, Order
 
 # Runa forgets a key after 30 days and would then buy again (developer.runa.io: best-practices/idempotency); the last
 # day is left for clocks that disagree.
@@ -46,41 +37,6 @@ ONE_CLOCK = timedelta(seconds=0.2)
 NEVER = threading.Event()
 
 log = logging.getLogger("runa")
-
-Say = Callable[[str], None]
-
-
-class Progress(Protocol):
-    """Is told what happens to the orders of a batch; by several threads."""
-
-    def begin(self, batch: Batch, tally: Tally) -> None:
-        """Hear what is ahead."""
-
-    def end(self, tally: Tally) -> None:
-        """Hear where the batch stands now."""
-
-    def settled(self, order: Order) -> None:
-        """Hear that an order is as far as this run takes it."""
-
-    def waiting(self, order: Order, reason: str, seconds: float) -> None:
-        """Hear that an order waits before it goes on."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How orders are sent. `timeout` is in seconds, over all attempts of one order."""
-
-    timeout: float = 120.0
-    wait: bool = True
-    pace: Pace = REMOTE
-
-
-@dataclass(frozen=True)
-class Settled:
-    """How far an order got in this run, and what keeps it from going further."""
-
-    order: Order
-    trouble: RunaError | None = None
 
 
 @dataclass
@@ -103,7 +59,7 @@ class _Attempts:
 
 
 @dataclass
-class Settler:
+class OrderFlow:
     """Takes recorded orders to where they settle."""
 
     ledger: Ledger
@@ -112,11 +68,11 @@ class Settler:
     terms: Terms
     progress: Progress
     say: Say
-    governor: Governor
+    governor: RateLimit
     stopping: threading.Event
     clock: Clock = REAL
 
-    def settle(self, order: Order) -> Settled:
+    def settle(self, order: Order) -> FlowResult:
         """Send an order, or take it up where an earlier run left it, until it settles or its time is over.
 
         Never raises for what Runa, the network or the ledger do after the first byte left: that is in the result.
@@ -124,25 +80,25 @@ class Settler:
         try:
             settled = self._advance(order)
         except LedgerUnusable as error:
-            settled = Settled(order, failures.reply_not_recorded(self.batch, order, error))
+            settled = FlowResult(order, failures.reply_not_recorded(self.batch, order, error))
         except Exception as error:  # noqa: BLE001 - a defect in one order must not take the others along
-            log.info("order %d: %s", order.position, failures.way_to(error))
-            settled = Settled(order, failures.defect(self.batch, order, error))
+            log.info("order %d: %s", order.position, failures.calls_to(error))
+            settled = FlowResult(order, failures.defect(self.batch, order, error))
         self.progress.settled(settled.order)
         return settled
 
-    def _advance(self, order: Order) -> Settled:
+    def _advance(self, order: Order) -> FlowResult:
         attempts = _Attempts(self.clock.seconds(), order.error_text, order.same_errors)
         if order.state is State.ACCEPTED:
             polled = self._poll(order, attempts, at_once=True)
-            if isinstance(polled, Settled):
+            if isinstance(polled, FlowResult):
                 return polled
             order = self.ledger.mark_doubted(order)
         if order.state in {State.PREPARED, State.SENT}:
             return self._known_to_runa(order) or self._send(order, attempts)
         return self._done(order)
 
-    def _known_to_runa(self, order: Order) -> Settled | None:
+    def _known_to_runa(self, order: Order) -> FlowResult | None:
         """Ask Runa for an order first, where sending it might pay twice or is of no use; None where it may be sent."""
         match order.state:
             case State.SENT if self._too_old(order.first_sent_at):
@@ -161,10 +117,10 @@ class Settler:
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def _send(self, order: Order, attempts: _Attempts) -> Settled:
+    def _send(self, order: Order, attempts: _Attempts) -> FlowResult:
         while True:
             tried = self._try(order, attempts)
-            if isinstance(tried, Settled):
+            if isinstance(tried, FlowResult):
                 return tried
             order, answer = tried
             match self._decide(answer, attempts):
@@ -176,7 +132,7 @@ class Settler:
                 case LookUp():
                     return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
                 case GiveUp():
-                    return Settled(
+                    return FlowResult(
                         order,
                         failures.out_of_time(
                             self.batch,
@@ -188,12 +144,12 @@ class Settler:
                         ),
                     )
 
-    def _try(self, order: Order, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
+    def _try(self, order: Order, attempts: _Attempts) -> FlowResult | tuple[Order, Uncertain]:
         """Send the order's bytes once, and take the answer as far as it goes."""
         doubtful = order.state is State.SENT
         # What was sent stays in line even when a person wants to stop, for only an answer tells what became of it.
         if not self.governor.acquire(unless=NEVER if doubtful else self.stopping):
-            return Settled(order)
+            return FlowResult(order)
         if not attempts.count:
             attempts.started = self.clock.seconds()  # standing in line for the rate is not Runa's time
         try:
@@ -201,9 +157,9 @@ class Settler:
         except LedgerUnusable as error:
             # Nothing of this sending has left. What an earlier one came to is another question.
             return (
-                Settled(order, failures.reply_not_recorded(self.batch, order, error))
+                FlowResult(order, failures.reply_not_recorded(self.batch, order, error))
                 if doubtful
-                else Settled(order, error)
+                else FlowResult(order, error)
             )
         attempts.count += 1
         log.info("order %d: attempt %d", order.position, attempts.count)
@@ -220,13 +176,13 @@ class Settler:
                 )
             case Answered():
                 settled = self._follow(order, answer, attempts)
-                if isinstance(settled, Settled):
+                if isinstance(settled, FlowResult):
                     return settled
                 return self._unsettled(*settled, attempts, doubtful=doubtful)
             case Uncertain():
                 return self._unsettled(order, answer, attempts, doubtful=doubtful)
 
-    def _follow(self, order: Order, answer: Answered, attempts: _Attempts) -> Settled | tuple[Order, Uncertain]:
+    def _follow(self, order: Order, answer: Answered, attempts: _Attempts) -> FlowResult | tuple[Order, Uncertain]:
         """Take an answer to where it settles the order, or say why it does not."""
         taken = self._take(order, answer)
         if isinstance(taken, Uncertain):
@@ -234,7 +190,7 @@ class Settler:
         if taken.state is not State.ACCEPTED:
             return self._done(taken)
         polled = self._poll(taken, attempts)
-        return polled if isinstance(polled, Settled) else (self.ledger.mark_doubted(taken), polled)
+        return polled if isinstance(polled, FlowResult) else (self.ledger.mark_doubted(taken), polled)
 
     def _decide(self, answer: Uncertain, attempts: _Attempts) -> Decision:
         return decide(
@@ -277,12 +233,12 @@ class Settler:
         if answered.status == "PROCESSING":
             return self.ledger.mark_accepted(order, answered.id, reply.body, reply.exchange)
         failed = answered.status == "FAILED"
-        bound = responses.bind(order.items, answered, with_links=not failed)
+        bound = binding.match_items(order.items, answered, with_links=not failed)
         if bound is None and not (failed and not answered.items):
             return Uncertain(Outcome.UNCLEAR, f"the answer's items are not the ones asked for ({answered.id})", reply)
         if failed:
             return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.clock.now())
-        items: Sequence[Any] = responses.document(reply.body)["items"]
+        items: Sequence[Any] = responses.read_object(reply.body)["items"]
         completed = self.ledger.mark_completed(
             order,
             answered.id,
@@ -308,34 +264,36 @@ class Settler:
                 " this ledger first sent it. It is adopted; nothing was paid again."
             )
 
-    def _refused(self, order: Order, refused: Refused, *, doubtful: bool) -> Settled:
+    def _refused(self, order: Order, refused: Refused, *, doubtful: bool) -> FlowResult:
         exchange = refused.reply.exchange
         if refused.error.type == "idempotency_validation_error":
             order = self.ledger.note(order, exchange)
-            return Settled(order, failures.key_misused(self.batch, order))
+            return FlowResult(order, failures.key_holds_other_order(self.batch, order))
         if not refused.shut:
             return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.clock.now()))
         # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
         # stays: were it given up, the same batch on another machine would still use it and pay again.
         if doubtful:
-            return Settled(self.ledger.note(order, exchange), failures.shut_out(self.batch, order, refused))
-        return Settled(self.ledger.mark_unsent(order, exchange), failures.not_let_in(self.batch, order, refused))
+            return FlowResult(self.ledger.note(order, exchange), failures.key_refused_later(self.batch, order, refused))
+        return FlowResult(
+            self.ledger.mark_unsent(order, exchange), failures.order_not_let_in(self.batch, order, refused)
+        )
 
-    def _done(self, order: Order) -> Settled:
-        return Settled(order, failures.recorded_trouble(order, failures.context(self.batch, order)))
+    def _done(self, order: Order) -> FlowResult:
+        return FlowResult(order, failures.recorded_failure(order, failures.context(self.batch, order)))
 
     # --- polling -------------------------------------------------------------------------------------------------
 
-    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> Settled | Uncertain:
+    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> FlowResult | Uncertain:
         """Ask for an accepted order until it settles, or shows that it is another one. While it is ours, never post."""
         if not self.terms.wait and not at_once:
-            return Settled(order)
+            return FlowResult(order)
         number, said = 0, "Runa is still processing it"
         while True:
             if number or not at_once:
                 seconds = poll_wait(max(number, 1), self.terms.pace)
                 if self.clock.seconds() - attempts.started + seconds >= self.terms.timeout:
-                    return Settled(
+                    return FlowResult(
                         order, failures.still_processing(self.batch, order, said=said, seconds=self.terms.timeout)
                     )
                 self.progress.waiting(order, said, seconds)
@@ -343,7 +301,7 @@ class Settler:
             number += 1
             answer = self.client.fetch_order(order.order_id or "", seconds=self._left(attempts))
             if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
-                return Settled(order, failures.shut_out(self.batch, order, answer))
+                return FlowResult(order, failures.key_refused_later(self.batch, order, answer))
             heard = self._hear(order, answer)
             if isinstance(heard, Uncertain):
                 return heard
@@ -352,13 +310,13 @@ class Settler:
             elif heard.state is not State.ACCEPTED:
                 return self._done(heard)
             if not self.terms.wait:
-                return Settled(order)
+                return FlowResult(order)
 
     def _hear(self, order: Order, answer: Answered | Refused | Uncertain) -> Order | str | Uncertain:
         """Record what a poll brought, or say why it brought nothing; uncertain is an order that is not ours."""
         match answer:
             case Refused():
-                return f"Runa said {describe(answer.error)}"
+                return f"Runa said {describe_error(answer.error)}"
             case Uncertain():
                 return answer.said
             case Answered() if answer.order.id != order.order_id:
@@ -372,32 +330,34 @@ class Settler:
         return (
             answered.stamp in {None, order.idempotency_key}
             and not self.ledger.is_anothers(order, answered.id)
-            and responses.bind(order.items, answered, with_links=False) is not None
+            and binding.match_items(order.items, answered, with_links=False) is not None
         )
 
     # --- at Runa's edge ------------------------------------------------------------------------------------------
 
-    def _look_up(self, order: Order, reason: str) -> Settled:
+    def _look_up(self, order: Order, reason: str) -> FlowResult:
         """Search Runa for an order whose fate its answers do not tell, and adopt it if it is there."""
-        nowhere = failures.lost_sight(self.batch, order, reason, "No order at Runa bears its stamp.")
-        return self._found(order, reason) or Settled(order, nowhere)
+        nowhere = failures.outcome_not_found(self.batch, order, reason, "No order at Runa bears its stamp.")
+        return self._found(order, reason) or FlowResult(order, nowhere)
 
-    def _found(self, order: Order, reason: str) -> Settled | None:
+    def _found(self, order: Order, reason: str) -> FlowResult | None:
         """Search Runa for an order and adopt it; None where Runa has none with its stamp."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
         lookup = Lookup(self.client, self.terms.timeout, named=self.batch.named, clock=self.clock)
         try:
             answer = lookup.find(order)
         except RunaError as error:
-            return Settled(
-                order, failures.lost_sight(self.batch, order, reason, f"It could not be looked up: {error.message}")
+            return FlowResult(
+                order,
+                failures.outcome_not_found(self.batch, order, reason, f"It could not be looked up: {error.message}"),
             )
         if answer is None:
             return None
         taken = self._take(order, answer)
         if isinstance(taken, Uncertain):
-            return Settled(
-                order, failures.lost_sight(self.batch, order, reason, f"An order bears its stamp, but {taken.said}.")
+            return FlowResult(
+                order,
+                failures.outcome_not_found(self.batch, order, reason, f"An order bears its stamp, but {taken.said}."),
             )
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
         if taken.state is not State.ACCEPTED:
@@ -405,32 +365,8 @@ class Settler:
         polled = self._poll(taken, _Attempts(self.clock.seconds(), None, 0), at_once=True)
         return (
             polled
-            if isinstance(polled, Settled)
-            else Settled(
+            if isinstance(polled, FlowResult)
+            else FlowResult(
                 taken, failures.still_processing(self.batch, taken, said=polled.said, seconds=self.terms.timeout)
             )
         )
-
-
-def renew(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
-    """Record the next generation of a rejected order, for Runa replays the rejection to the old key, and return it."""
-    return ledger.renew(order, renewed(batch, order), now)
-
-
-def renewed(batch: Batch, order: Order) -> NewOrder:
-    """Return the next generation of a rejected order: the same content under the next key."""
-    generation = order.generation + 1
-    key = order_models.derive_key(batch.environment, batch.name, order.position, generation, order.body_sha256)
-    return NewOrder(
-        position=order.position,
-        generation=generation,
-        idempotency_key=key,
-        own_key=False,
-        body=order_models.restamped(order.body, key),
-        body_sha256=order.body_sha256,
-        mode=order.mode,
-        currency=order.currency,
-        total=order.total,
-        gifts=(),
-        item_count=order.item_count,
-    )

@@ -2,30 +2,17 @@
 
 import shlex
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from runa_cli.core.errors import Context, Interrupted, Money, OrderRefused, OutcomeUnknown, PartlyDone, RunaError
-from runa_cli.ledger.records import UNFINISHED, Batch, Order, State, Tally
+from runa_cli.core.states import NOT_COMPLETED, OUTCOME_UNKNOWN, UNFINISHED, State
+from runa_cli.ledger.records import Batch, Order, Tally
 
-MOST_TROUBLES = 50
-UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)
-OTHERWISE = frozenset(State) - {State.COMPLETED}
-
-
-def money(sums: Mapping[str, Decimal]) -> str:
-    """Return amounts as a person writes them."""
-    return " + ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
-
-
-def gifts(count: int) -> str:
-    """Return a number of gifts as a person writes it."""
-    return f"{count:,} {'gift' if count == 1 else 'gifts'}"
+MOST_FAILURES = 50
 
 
 @dataclass
-class Run:
+class BatchRun:
     """Where a batch stands after a run, and the first troubles of its orders.
 
     `left_in_flight` threads were not waited for: what the ledger says of their orders may be old already.
@@ -45,7 +32,7 @@ class Run:
             return
         with self._lock:
             self.trouble_count += 1
-            if len(self.troubles) < MOST_TROUBLES:
+            if len(self.troubles) < MOST_FAILURES:
                 self.troubles.append((order, trouble))
 
     @property
@@ -78,11 +65,11 @@ class Run:
         )
 
     def _money(self) -> Money:
-        if self.tally.any(*UNKNOWN) or (self.left_in_flight and self.tally.any(State.PREPARED)):
+        if self.tally.any(*OUTCOME_UNKNOWN) or (self.left_in_flight and self.tally.any(State.PREPARED)):
             return Money.UNKNOWN
         if not self.tally.any(State.COMPLETED):
             return Money.NOT_ISSUED
-        return Money.PARTIAL if self.tally.any(*OTHERWISE) else Money.ISSUED
+        return Money.PARTIAL if self.tally.any(*NOT_COMPLETED) else Money.ISSUED
 
     def _partly_done(self) -> RunaError:
         return PartlyDone(
@@ -96,7 +83,7 @@ class Run:
         )
 
     def _nothing_done(self) -> RunaError:
-        unknown = self.tally.any(*UNKNOWN)
+        unknown = self.tally.any(*OUTCOME_UNKNOWN)
         first = self.troubles[0][1]
         alike = all(error.code == first.code for _, error in self.troubles) and not unknown
         kind = OutcomeUnknown if unknown else type(first) if alike else OrderRefused

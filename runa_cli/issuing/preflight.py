@@ -4,14 +4,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from runa_cli.api import responses
-from runa_cli.api.client import LIST_PAGE, Client
+from runa_cli.api import catalogue, responses
+from runa_cli.api.client import Client
+from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.core import exact_json
 from runa_cli.core.errors import GuardRefused, RunaError
-from runa_cli.input.fields import RowPlace, Where, flag_place
+from runa_cli.core.money import format_money
+from runa_cli.input.places import RowPlace, Where, flag_place
 from runa_cli.input.plan import Plan
-from runa_cli.input.problems import Mistakes, Place
-from runa_cli.issuing.outcome import money
+from runa_cli.input.problems import Place, Problems
 
 
 class Preflight:
@@ -34,21 +35,21 @@ class Preflight:
         if self._environment != "playground":  # any balance is accepted there
             self._check_balance(plan)
 
-    def _catalogue(self) -> dict[str, responses.Product | None]:
-        found: dict[str, responses.Product | None] = {}
+    def _catalogue(self) -> dict[str, catalogue.Product | None]:
+        found: dict[str, catalogue.Product | None] = {}
         for page in self._client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=self._seconds):
             for entry in page.members:
                 try:
-                    product = responses.parse(responses.Product, entry)
+                    product = responses.parse(catalogue.Product, entry)
                 except responses.Unreadable:  # a product that cannot be read is one that cannot be checked
                     found[str(entry.get("code"))] = None
                     continue
                 found[product.code] = product
-                found.update(dict.fromkeys(responses.plan_codes(product), product))
+                found.update(dict.fromkeys(catalogue.plan_codes(product), product))
         return found
 
-    def _check_products(self, plan: Plan, known_products: dict[str, responses.Product | None]) -> None:
-        mistakes = Mistakes()
+    def _check_products(self, plan: Plan, known_products: dict[str, catalogue.Product | None]) -> None:
+        mistakes = Problems()
         for order in plan.orders():
             for gift in order.gifts:
                 item = exact_json.loads(gift.item)
@@ -62,8 +63,8 @@ class Preflight:
         item: dict[str, Any],
         where: Where,
         currency: str,
-        known_products: dict[str, responses.Product | None],
-        mistakes: Mistakes,
+        known_products: dict[str, catalogue.Product | None],
+        mistakes: Problems,
     ) -> None:
         products = item["products"]
         codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
@@ -82,8 +83,10 @@ class Preflight:
             else:
                 known.append(product)
         value = item["face_value"]
-        if known and not any(responses.takes(product, value) for product in known):
-            allowed = "; ".join(f"{product.code} takes {responses.denominations(product)}" for product in known)
+        if known and not any(catalogue.takes_value(product, value) for product in known):
+            allowed = "; ".join(
+                f"{product.code} takes {catalogue.describe_denominations(product)}" for product in known
+            )
             mistakes.add(where(("face_value",)), f"of {value.text} cannot be ordered: {allowed}")
 
     def _check_balance(self, plan: Plan) -> None:
@@ -101,8 +104,8 @@ class Preflight:
                 continue
             if held.balance < total:
                 raise GuardRefused(
-                    f"The batch needs {money({currency: total})}, and the balance is {money({currency: held.balance})}."
-                    " Nothing was sent.",
+                    f"The batch needs {format_money({currency: total})}, and the balance is"
+                    f" {format_money({currency: held.balance})}. Nothing was sent.",
                     "Add funds, or --no-preflight to try all the same (discounts may make it enough).",
                     code="insufficient_funds",
                 )

@@ -8,7 +8,7 @@ from runa_cli.core.clock import REAL, Clock
 WINDOW = 60.0  # seconds
 
 
-class Governor:
+class RateLimit:
     """Lets at most `per_minute` orders start in any minute (0: no limit), and none while Runa asks for quiet.
 
     The limit is used to the full: there is no even spacing, only the count of the last sixty seconds.

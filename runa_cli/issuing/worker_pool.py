@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from runa_cli.core.clock import LONGEST_SLEEP
+from runa_cli.core.clock import SIGNAL_CHECK_SECONDS
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENOUGH_TO_LEAVE, ENOUGH_TO_BREAK = 2, 3  # signals
 
 
-class Crew:
+class WorkerPool:
     """Works through items with up to `size` threads; a crew works once, and for the main thread.
 
     The first Ctrl-C, SIGTERM or SIGHUP lets nobody begin another item and waits for those at work; the second ends the
@@ -70,7 +70,7 @@ class Crew:
         said = False
         while self.at_work and self._signals < ENOUGH_TO_LEAVE:
             with suppress(queue.Empty):
-                self._bell.get(timeout=LONGEST_SLEEP)
+                self._bell.get(timeout=SIGNAL_CHECK_SECONDS)
             if self.interrupted and self.at_work and not said:
                 said = True
                 self._say("Stopping: no new orders; those in flight are finished. Ctrl-C again stops at once.")

@@ -15,24 +15,11 @@ from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
+from runa_cli.core.states import State
 from runa_cli.ledger import sqlite
 from runa_cli.ledger.claims import Claims
-from runa_cli.ledger.records import (
-    Batch,
-    Exchange,
-    NewBatch,
-    NewOrder,
-    Order,
-    Recorded,
-    Result,
-    State,
-    Tally,
-    batch_of,
-    moment_of,
-    order_of,
-    result_of,
-    text_of,
-)
+from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Recorded, Result, Tally
+from runa_cli.ledger.rows import batch_of, moment_of, order_of, result_of, text_of
 from runa_cli.ledger.sqlite import explained
 
 

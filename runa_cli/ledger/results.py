@@ -1,14 +1,13 @@
-"""The rows of a result: what each gift came to, from the ledger or from an order of Runa's."""
+"""The rows of a result: what became of each gift, from the ledger or from one of Runa's orders."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.safe_text import defused
-from runa_cli.ledger.records import Result, State
+from runa_cli.core.states import State
+from runa_cli.ledger.records import Result
 
 COLUMNS = (
     "row",
@@ -28,7 +27,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultRow:
     """One gift, ready to be shown: every value is text, empty where there is none."""
 
     row: int
@@ -56,10 +55,10 @@ class Line:
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
 
 
-def from_ledger(result: Result) -> Line:
+def row_from_ledger(result: Result) -> ResultRow:
     """Return the line of a recorded gift. The status is the payout's where there is one, else the order's state."""
     answered = result.issued or {}
-    return _line(
+    return _row(
         {**result.item, **answered},
         row=result.row,
         reference=result.reference or "",
@@ -71,22 +70,20 @@ def from_ledger(result: Result) -> Line:
     )
 
 
-def item_line(item: str) -> Line:
+def row_from_item(item: str) -> ResultRow:
     """Return the line of an item as it was sent, without an answer."""
     document = exact_json.loads(item)
-    return _line(_object(document), row=0, status="", order_id="", currency="")
+    return _row(_object(document), row=0, status="", order_id="", currency="")
 
 
-def from_order(order: Mapping[str, Any]) -> list[Line]:
+def rows_from_order(order: Mapping[str, Any]) -> list[ResultRow]:
     """Return the lines of an order as Runa shows it; one line without a gift while it shows none."""
     status, order_id, currency = (_text(order.get(name)) for name in ("status", "id", "currency"))
     items = order.get("items")
     if not isinstance(items, list) or not items:
-        return [
-            _line({}, row=1, status=status, order_id=order_id, currency=currency, error=_text(order.get("message")))
-        ]
+        return [_row({}, row=1, status=status, order_id=order_id, currency=currency, error=_text(order.get("message")))]
     return [
-        _line(
+        _row(
             item,
             row=row,
             status=_text(_payout(item).get("status")) or status,
@@ -98,7 +95,7 @@ def from_order(order: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def _line(
+def _row(
     item: Mapping[str, Any],
     *,
     row: int,
@@ -108,11 +105,11 @@ def _line(
     reference: str = "",
     error: str = "",
     carried: tuple[str, ...] = (),
-) -> Line:
+) -> ResultRow:
     method, payout = _object(item.get("distribution_method")), _payout(item)
     email = _text(method.get("email_address"))
     recipient = _text(method.get("recipient_reference"))
-    return Line(
+    return ResultRow(
         row=row,
         reference=reference,
         recipient=" ".join(filter(None, [recipient, email])),
@@ -152,26 +149,3 @@ def _object(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return "" if value is None else str(getattr(value, "text", value))
-
-
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield a CSV file a line at a time."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # so that a cell with either character is quoted
-    writer.writerow(header)
-    yield _emptied(buffer)
-    for row in rows:
-        writer.writerow(row)
-        yield _emptied(buffer)
-
-
-def _emptied(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()[:-2] + "\n"
-    buffer.seek(0)
-    buffer.truncate()
-    return text
-
-
-def results_csv(lines: Iterable[Line], carried: Sequence[str] = ()) -> Iterator[str]:
-    """Yield results as CSV."""
-    yield from csv_lines([*COLUMNS, *map(defused, carried)], (line.cells() for line in lines))

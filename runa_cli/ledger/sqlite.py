@@ -13,74 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runa_cli.core.errors import LedgerUnusable
+from runa_cli.ledger.schema import check_is_ledger, migrate
 
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
-
-MIGRATIONS = (
-    """
-    CREATE TABLE batch (
-        id INTEGER PRIMARY KEY,
-        environment TEXT NOT NULL,
-        name TEXT NOT NULL,
-        named INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        shape TEXT NOT NULL,
-        fingerprint TEXT NOT NULL,
-        account TEXT NOT NULL,
-        columns TEXT NOT NULL,
-        created_at TEXT NOT NULL,
-        shown_at TEXT,
-        pruned_at TEXT,
-        UNIQUE (environment, name)
-    );
-    CREATE INDEX batch_by_content ON batch (environment, fingerprint);
-    CREATE TABLE purchase (
-        id INTEGER PRIMARY KEY,
-        batch_id INTEGER NOT NULL REFERENCES batch (id),
-        environment TEXT NOT NULL,
-        position INTEGER NOT NULL,
-        generation INTEGER NOT NULL,
-        idempotency_key TEXT NOT NULL,
-        own_key INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        body_sha256 TEXT NOT NULL,
-        mode TEXT NOT NULL,
-        currency TEXT NOT NULL,
-        total TEXT NOT NULL,
-        item_count INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN
-            ('prepared', 'sent', 'accepted', 'completed', 'failed', 'rejected', 'abandoned')),
-        prepared_at TEXT NOT NULL,
-        first_sent_at TEXT,
-        settled_at TEXT,
-        order_id TEXT,
-        http_status INTEGER,
-        request_id TEXT,
-        error_type TEXT,
-        error_text TEXT,
-        same_errors INTEGER NOT NULL DEFAULT 0,
-        superseded INTEGER NOT NULL DEFAULT 0,
-        reply BLOB,
-        UNIQUE (batch_id, position, generation),
-        UNIQUE (environment, idempotency_key)
-    );
-    CREATE INDEX purchase_by_state ON purchase (batch_id, state);
-    CREATE INDEX purchase_by_order ON purchase (order_id);
-    CREATE TABLE gift (
-        id INTEGER PRIMARY KEY,
-        purchase_id INTEGER NOT NULL REFERENCES purchase (id),
-        slot INTEGER NOT NULL,
-        row INTEGER NOT NULL,
-        reference TEXT,
-        carried TEXT NOT NULL,
-        identity TEXT NOT NULL,
-        item TEXT NOT NULL,
-        issued TEXT,
-        UNIQUE (purchase_id, slot)
-    );
-    CREATE INDEX gift_by_identity ON gift (identity);
-    """,
-)
 
 
 @contextmanager
@@ -114,7 +49,7 @@ def opened(path: Path) -> sqlite3.Connection:
             _write_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            _migrate(connection, path)
+            migrate(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -151,28 +86,11 @@ def _create_private(path: Path) -> int:
 def _check_as_found(connection: sqlite3.Connection, path: Path, mode: int) -> None:
     """Check whose file it is before anything in it changes, and give another program's file its mode back."""
     try:
-        _check_ours(connection, path)
+        check_is_ledger(connection, path)
     except BaseException:
         if mode & 0o077:
             path.chmod(mode)
         raise
-
-
-def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Make sure that the file is empty, or a ledger this program knows."""
-    # In this order: tables that are there were committed together with their version.
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise LedgerUnusable(
-            f"The ledger {path} was written by a newer runa (its version is {version}, this program knows"
-            f" {len(MIGRATIONS)}).",
-            hint="Install the newer runa here too.",
-        )
-    if tables and not (version and tables >= {"batch", "purchase", "gift"}):
-        raise LedgerUnusable(
-            f"{path} is a database of another program.", hint="Name a file of its own for the ledger in RUNA_LEDGER."
-        )
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -187,19 +105,3 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _check_ours(connection, path)  # another process may have migrated it since
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            for statement in script.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

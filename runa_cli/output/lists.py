@@ -6,7 +6,7 @@ from typing import Any
 
 from runa_cli.core.errors import UsageMistake
 from runa_cli.core.safe_text import defused
-from runa_cli.ledger.results import csv_lines
+from runa_cli.output.csv_format import csv_lines
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Column, Part, list_parts
 
@@ -14,7 +14,7 @@ Member = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ListView:
     """How one kind of list is shown. `cells` fill the CSV columns, `row` the columns of the table."""
 
     fields: Sequence[str]
@@ -24,7 +24,7 @@ class Shelf:
     nothing: str
 
 
-def show(output: Output, shelf: Shelf, members: Iterable[Member]) -> None:
+def show_list(output: Output, shelf: ListView, members: Iterable[Member]) -> None:
     """Write a list as it comes. Raises OutputFailed, which ends the fetching too; UsageMistake for `links`."""
     match output.format:
         case "json":
@@ -45,8 +45,8 @@ def show(output: Output, shelf: Shelf, members: Iterable[Member]) -> None:
     output.flush()
 
 
-def text(value: object) -> str:
+def cell_text(value: object) -> str:
     """Return a value of a reply as a cell."""
     if isinstance(value, list):
-        return " ".join(map(text, value))
+        return " ".join(map(cell_text, value))
     return "" if value is None else str(getattr(value, "text", value))

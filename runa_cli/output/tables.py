@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runa_cli.core.safe_text import printable
-from runa_cli.ledger.results import Line
+from runa_cli.ledger.results import ResultRow
 
 GOOD, BUSY, BAD, DIM = "green", "yellow", "red", "dim"  # readable on dark and on light
 _STATUS_STYLES = {
@@ -69,7 +69,7 @@ def link(url: str) -> Text:
     return Text(shown, style=Style(color="cyan", link=url if safe else None), no_wrap=True, overflow="ignore")
 
 
-def order_parts(summary: Summary, lines: Sequence[Line], width: int | None) -> Iterator[Part]:
+def order_parts(summary: Summary, lines: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
     """Yield the view of one order: its facts, then a line a gift. `width` is None where there is no terminal."""
     yield from summary_parts(summary)
     if lines:
@@ -87,7 +87,7 @@ def summary_parts(summary: Summary) -> Iterator[Part]:
         yield Part(Text.assemble(("  " + name.ljust(longest) + "  ", DIM), printable(value)), whole=True)
 
 
-def gift_parts(lines: Sequence[Line], width: int | None) -> Iterator[Part]:
+def gift_parts(lines: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
     """Yield a line a gift."""
     with_links = any(line.payout_url for line in lines)
     table = _gifts(lines, with_links=with_links)
@@ -145,7 +145,7 @@ def _cell(column: Column, cell: str) -> Text:
     return status_text(cell) if column.status else Text(printable(cell))
 
 
-def _columns(lines: Sequence[Line]) -> list[Column]:
+def _columns(lines: Sequence[ResultRow]) -> list[Column]:
     columns = [
         Column("#", number=True, style=DIM),
         Column("Recipient"),
@@ -158,7 +158,7 @@ def _columns(lines: Sequence[Line]) -> list[Column]:
     return columns
 
 
-def _cells(line: Line) -> list[Text]:
+def _cells(line: ResultRow) -> list[Text]:
     status = status_text(line.status)
     if line.error:
         status.append(f" {printable(line.error)}", style=BAD)
@@ -172,7 +172,7 @@ def _cells(line: Line) -> list[Text]:
     return [*cells, Text(printable(line.expiry_date[:10]))] if line.expiry_date else cells
 
 
-def _gifts(lines: Sequence[Line], *, with_links: bool) -> Table:
+def _gifts(lines: Sequence[ResultRow], *, with_links: bool) -> Table:
     table = _frame()
     columns = _columns(lines)
     for column in columns:

@@ -1,0 +1,183 @@
+"""The rules of single fields of `POST /order`, as validators that complain in sentences of ours.
+
+Each names what was found and what is allowed, without the place: whoever read the input knows the place
+(developer.runa.io: reference/2024-02-05/endpoint/orders/create).
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+
+import email_validator
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from runa_cli.core import exact_json
+
+MOST_DESCRIPTION = 128
+MOST_METADATA = 20
+MOST_METADATA_KEY = 40
+MOST_METADATA_VALUE = 200
+LEAST_FACE_VALUE = Decimal("0.01")
+MOST_FACE_VALUE = Decimal("999999999.99")  # above it, something other than a gift was typed
+MOST_DECIMALS = 2  # no currency Runa pays in has a third
+ULID = "[0-9A-HJKMNP-TV-Z]{26}"
+
+# Runa accepts addresses of the reserved test domains, and its playground promises never to mail them
+# (developer.runa.io: reference/2024-02-05/playground).
+for _domain in ("test", "invalid"):
+    if _domain in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
+
+
+def violation(sentence: str) -> PydanticCustomError:
+    """Return the error for a broken rule; its sentence is shown as it is."""
+    return PydanticCustomError("rule", "{sentence}", {"sentence": sentence})
+
+
+def quoted(value: object) -> str:
+    """Return what was found in a form that fits into a sentence."""
+    text = exact_json.dumps(value) if isinstance(value, str | Decimal | bool | int | None) else type(value).__name__
+    if isinstance(value, dict | list):
+        text = "an object" if isinstance(value, dict) else "a list"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, Decimal):
+        raise violation(f"must be a number, found {quoted(value)}{_advice(value)}")
+    if not value.is_finite() or value < LEAST_FACE_VALUE:
+        raise violation(f"must be at least {LEAST_FACE_VALUE}, found {quoted(value)}")
+    if value > MOST_FACE_VALUE:
+        raise violation(f"must be at most {MOST_FACE_VALUE}, found {quoted(value)}")
+    if _decimals(value) > MOST_DECIMALS:
+        raise violation(f"must have at most {MOST_DECIMALS} decimal places, found {quoted(value)}")
+    return value
+
+
+def _advice(value: object) -> str:
+    """Say how an amount is written that somebody wrote in another way."""
+    if not isinstance(value, str) or not re.search("[0-9]", value) or re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", value):
+        return ""
+    return ": write 12.50 or 1500, with a point, without a separator of thousands or a currency"
+
+
+def _decimals(value: Decimal) -> int:
+    """Count the decimal places that are not zeros at the end; rounding nothing, unlike `normalize`."""
+    _, digits, exponent = value.as_tuple()
+    places = -exponent if isinstance(exponent, int) else 0
+    while places > 0 and digits and digits[-1] == 0:
+        digits, places = digits[:-1], places - 1
+    return places
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise violation(f"must be text, found {quoted(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise violation("holds a character that is no character (a lone surrogate)") from error
+    return value
+
+
+def _address(value: object) -> str:
+    address = _text(value)
+    try:
+        email_validator.validate_email(address, check_deliverability=False)
+    except email_validator.EmailNotValidError as error:
+        raise violation(f"is no e-mail address: {quoted(address)} ({str(error).rstrip('.')})") from error
+    return address
+
+
+def _template(prefix: str, other: str, holder: str) -> BeforeValidator:
+    pattern = re.compile(rf"{prefix}-{ULID}")
+
+    def check(value: object) -> str:
+        text = _text(value)
+        if text.startswith(other + "-"):
+            raise violation(f"takes a {holder} ({prefix}-…), found {quoted(text)}: {prefix}- and {other}- are swapped")
+        if not pattern.fullmatch(text):
+            raise violation(f"takes a {holder} ({prefix}- and 26 letters and digits), found {quoted(text)}")
+        return text
+
+    return BeforeValidator(check)
+
+
+def _matching(pattern: str, allowed: str) -> BeforeValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> str:
+        text = _text(value)
+        if not compiled.fullmatch(text):
+            raise violation(f"must be {allowed}, found {quoted(text)}")
+        return text
+
+    return BeforeValidator(check)
+
+
+def check_product_codes(value: object) -> list[str]:
+    """Check a choice of at least two different products."""
+    if not isinstance(value, list):
+        raise violation(f"must be a list of product codes, found {quoted(value)}")
+    codes = [_product_code(code) for code in value]
+    if len(set(codes)) < len(codes):
+        twice = next(code for code in codes if codes.count(code) > 1)
+        raise violation(f"must name different products, found {twice} twice")
+    if len(codes) < 2:
+        raise violation(f"must name at least 2 products for a choice, found {len(codes)}")
+    return codes
+
+
+def _product_code(value: object) -> str:
+    code = _text(value)
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", code) or "|" in code:
+        raise violation(f"must be a product code such as AMZ-US, found {quoted(code)}")
+    if re.match(r"(?i)(PT|DT)-", code):
+        raise violation(
+            f"must be a product code, found the template {quoted(code)}: use a product template (PT-…) instead"
+        )
+    return code
+
+
+def check_description(value: object) -> str | None:
+    """Check the length of a description."""
+    if value is None:
+        return None
+    text = _text(value)
+    if len(text) > MOST_DESCRIPTION:
+        raise violation(f"must have at most {MOST_DESCRIPTION} characters, found {len(text)}")
+    return text
+
+
+def check_metadata(value: object) -> dict[str, str] | None:
+    """Check the number of pairs, and that keys and values are texts of allowed length."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise violation(f"must be an object of text values, found {quoted(value)}")
+    if len(value) > MOST_METADATA:
+        raise violation(f"must have at most {MOST_METADATA} pairs, found {len(value)}")
+    for key, text in value.items():
+        _text(key)
+        if len(key) > MOST_METADATA_KEY:
+            raise violation(f"keys must have at most {MOST_METADATA_KEY} characters, found {quoted(key)}")
+        if not isinstance(text, str):
+            raise violation(f"values must be text, found {quoted(text)} for {quoted(key)}")
+        if len(_text(text)) > MOST_METADATA_VALUE:
+            raise violation(
+                f"values must have at most {MOST_METADATA_VALUE} characters, found {len(text)} for {quoted(key)}"
+            )
+    return value
+
+
+Amount = Annotated[Decimal, BeforeValidator(_amount)]
+Address = Annotated[str, BeforeValidator(_address)]
+ProductCode = Annotated[str, BeforeValidator(_product_code)]
+RedemptionTemplateId = Annotated[str, _template("DT", "PT", "redemption template")]
+ProductTemplateId = Annotated[str, _template("PT", "DT", "product template")]
+SpendRulesTemplateId = Annotated[str, _matching(f"PSR-{ULID}", "PSR- and 26 letters and digits")]
+RecipientReference = Annotated[
+    str, _matching(r"[A-Za-z0-9\-_@.]{1,255}", "1 to 255 letters, digits, dashes, underscores, dots and at-signs")
+]
+Currency = Annotated[str, _matching("[A-Z]{3}", "a currency code such as USD")]

@@ -1,0 +1,34 @@
+"""The pages of Runa's lists (developer.runa.io: reference/2024-02-05/pagination)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runa_cli.api.responses import Unreadable
+
+
+def cursor_after(page: Mapping[str, Any]) -> str | None:
+    """Return the cursor of the next page (developer.runa.io: reference/2024-02-05/pagination)."""
+    pagination = page.get("pagination")
+    cursors = pagination.get("cursors") if isinstance(pagination, dict) else None
+    after = cursors.get("after") if isinstance(cursors, dict) else None
+    return after if isinstance(after, str) and after else None
+
+
+def member_list(page: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
+    """Return the objects of a page. Raises Unreadable."""
+    members = page.get(name)
+    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+        raise Unreadable(f"the reply has no list of {name}")
+    return members
+
+
+LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and the cursor behind it."""
+
+    members: list[dict[str, Any]]
+    after: str | None

@@ -1,0 +1,20 @@
+"""`batch export`: a batch's results again, in any output format."""
+
+from runa_cli.app.batches import find
+from runa_cli.app.session import Session
+from runa_cli.core.errors import Context, Money
+from runa_cli.core.states import UNFINISHED, State
+from runa_cli.output import batch_formats
+
+
+def export(session: Session, name: str) -> None:
+    """Write a batch's results again, in any format, however far it got."""
+    batch = find(session, name)
+    if batch.pruned_at is not None:
+        session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
+    tally = session.ledger.tally(batch)
+    session.output.context = Context(batch=name)
+    session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED
+    batch_formats.show_batch(session.output, session.ledger, batch)
+    if not tally.any(*UNFINISHED):
+        session.ledger.mark_shown(batch, session.clock.now())

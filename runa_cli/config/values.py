@@ -1,0 +1,116 @@
+"""Reading one setting's text: each function returns the value or raises ValueError with what is allowed."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+Environment = Literal["live", "playground", "local"]
+ENVIRONMENTS: tuple[Environment, ...] = ("live", "playground", "local")
+BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground.runa.io/v2"}
+API_VERSION = "2024-02-05"
+FORMATS = ("table", "json", "jsonl", "csv", "links")
+MODES = ("auto", "sync", "async")
+ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
+
+T = TypeVar("T")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this machine."""
+    if host is None:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def read_environment(text: str) -> Environment:
+    """Read the name of an environment."""
+    for name in ENVIRONMENTS:
+        if text == name:
+            return name
+    raise ValueError(f"must be one of {', '.join(ENVIRONMENTS)}, found {text[:40]!r}")
+
+
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
+
+
+def read_base_url(text: str) -> str:
+    """Check a base URL. Its characters are few: in the others, two readers of one URL may see two different hosts."""
+    url = text.strip()
+    if "@" in url:
+        raise ValueError("must hold no user name or password")
+    match = _URL.fullmatch(url)
+    if match is None or not 0 < int(match["port"] or 443) < 65_536:
+        raise ValueError(f"must be a URL such as {BASE_URLS['playground']}")
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"must use https: plain http to {parts.hostname} would show the key to everyone on the way")
+    return url.rstrip("/")
+
+
+def read_path(text: str) -> Path:
+    """Read a path, `~` expanded."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"names the home of somebody who has none: {text[:40]!r}") from error
+
+
+def optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:
+    """Let a setting be absent."""
+    return convert
+
+
+def one_of(names: tuple[str, ...]) -> Callable[[str], str]:
+    """Return a reader that allows only these words."""
+
+    def convert(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"must be one of {', '.join(names)}, found {text[:40]!r}")
+        return text
+
+    return convert
+
+
+def matching(pattern: str, what: str) -> Callable[[str], str]:
+    """Return a reader that allows what fits a pattern; `what` names it in the message."""
+
+    def convert(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {what}, found {text[:40]!r}")
+        return text
+
+    return convert
+
+
+def read_seconds(text: str) -> float:
+    """Read a number of seconds, at most a day."""
+    try:
+        seconds = float(Decimal(text))
+    except InvalidOperation as error:
+        raise ValueError(f"must be a number of seconds, found {text[:40]!r}") from error
+    if not 0 < seconds <= 86_400:
+        raise ValueError(f"must be more than 0 and at most 86400 seconds, found {text[:40]!r}")
+    return seconds
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers within bounds."""
+
+    def convert(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}, found {text[:40]!r}")
+        return int(text)
+
+    return convert
+
+
+def read_product_codes(text: str) -> tuple[str, ...]:
+    """Read product codes separated by blanks, commas or bars."""
+    return tuple(code for code in re.split(r"[\s,|]+", text) if code)

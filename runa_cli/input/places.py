@@ -1,0 +1,100 @@
+"""Names the place of a problem in terms of what the person wrote: a flag, a row and column, a path in JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from runa_cli.api.order_models import Loc
+from runa_cli.input.problems import Place
+
+FLAGS = {
+    "face_value": "--face-value",
+    "email": "--email",
+    "recipient": "--recipient",
+    "product": "--product",
+    "product_template": "--product-template",
+    "template_id": "--template-id",
+    "currency": "--currency",
+    "description": "--description",
+    "metadata": "--metadata",
+    "quantity": "--quantity",
+}
+# Which member of the API's item a flat field ends up in, where that is not itself.
+_MEMBERS = {
+    "email": "distribution_method",
+    "recipient": "distribution_method",
+    "template_id": "distribution_method",
+    "product": "products",
+    "product_template": "products",
+}
+_NAMES: dict[Loc, str] = {
+    ("face_value",): "face_value",
+    ("distribution_method", "email_address"): "email",
+    ("distribution_method", "recipient_reference"): "recipient",
+    ("distribution_method", "template_id"): "template_id",
+    ("payment_method", "currency"): "currency",
+    ("products", "template_id"): "product_template",
+    ("products",): "product",
+}
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+class Where(Protocol):
+    """Names the place of a mistake in terms of what the person wrote.
+
+    What is wrong `alone`, whatever stands beside it, is the mistake of one flag, not of each row that the flag fills.
+    """
+
+    def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
+        """Return the place of a path in the API's item."""
+
+
+def field_name(loc: Loc) -> str:
+    """Return the flat field that a path in the API's item stands for."""
+    return _NAMES.get(loc[:2]) or _NAMES.get(loc[:1]) or str(loc[0])
+
+
+def flag_place(loc: Loc, *, alone: bool = False) -> Place:  # noqa: ARG001 - a flag is one place in any case
+    """Name the flag that a value came from."""
+    return Place(flag=FLAGS.get(field_name(loc), field_name(loc)))
+
+
+@dataclass(frozen=True)
+class RowPlace:
+    """Places in a CSV row, of which flags fill in some fields."""
+
+    place: Place
+    filled: frozenset[str] = frozenset()
+
+    def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
+        """Name the column, or the flag that filled it in."""
+        name = field_name(loc)
+        return flag_place(loc) if alone and name in self.filled else replace(self.place, column=name)
+
+
+@dataclass(frozen=True)
+class JsonPlace:
+    """Places in a JSON document, as a path; `base` leads to an item of which flags fill in some members."""
+
+    place: Place
+    base: Loc = ()
+    filled: frozenset[str] = frozenset()
+
+    def item(self, base: Loc, document: object, given: Mapping[str, Any]) -> "JsonPlace":
+        """Return the places of an item; what it leaves out is filled in from flat fields."""
+        own = document if isinstance(document, dict) else {}
+        return replace(self, base=base, filled=frozenset(name for name in given if _member(name) not in own))
+
+    def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
+        """Name the path, or the flag that filled it in."""
+        if alone and loc and field_name(loc) in self.filled:
+            return flag_place(loc)
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.base + loc)
+        path = ((self.place.path or "") + steps).lstrip(".")
+        return Place(file=self.place.file, line=self.place.line, path=path or None)
+
+
+def _member(name: str) -> str:
+    return _MEMBERS.get(name, name)
