@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -22,7 +22,7 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError
 from runa_cli.input import reader
 from runa_cli.input.reader import Format
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 
 WATCHED = (
     "input/plan_builder",
@@ -59,10 +59,10 @@ TOKENS = (
     b"details", b"location", b"body", b"UNKNOWN", b"available_list", b"denominations", b"gift_card", b"pagination",
 )  # fmt: skip
 FLAGS = (
-    Given(),
-    Given(face_value="5", products=("AMZ-US",), currency="USD", template_id="DT-01HPSF51G0ZWHJ3JTNWRH0WDYK"),
-    Given(emails=("ann@example.com",), description="a", metadata=("a=b", "c"), mode="sync", fx=True),
-    Given(product_template="PT-01HPSF51G0ZWHJ3JTNWRH0WDYK", quantity="2", stamp=False, recipient="panel-7"),
+    OrderInput(),
+    OrderInput(face_value="5", products=("AMZ-US",), currency="USD", template_id="DT-01HPSF51G0ZWHJ3JTNWRH0WDYK"),
+    OrderInput(emails=("ann@example.com",), description="a", metadata=("a=b", "c"), mode="sync", fx=True),
+    OrderInput(product_template="PT-01HPSF51G0ZWHJ3JTNWRH0WDYK", quantity="2", stamp=False, recipient="panel-7"),
 )
 KINDS: tuple[Format | None, ...] = ("csv", "json", "jsonl", None)
 
@@ -71,7 +71,7 @@ def read_file(choice: int, raw: bytes) -> None:
     """Read the bytes as a file, and what was read back from what would be sent."""
     given, kind = FLAGS[choice % len(FLAGS)], KINDS[choice // len(FLAGS) % len(KINDS)]
     try:
-        with reader.from_file("-", given, kind, io.BytesIO(raw)) as plan:
+        with reader.from_file(replace(given, file_format=kind), io.BytesIO(raw)) as plan:
             for order in plan.orders():
                 exact_json.loads(order.body("key").decode())
     except InputError:

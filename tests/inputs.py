@@ -11,7 +11,7 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError
 from runa_cli.input.plan import Plan, PlannedOrder
 from runa_cli.input.reader import Format, from_file
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from runa_cli.ledger.records import Gift
 
 SINGLE = '"products":{"type":"SINGLE","value":"AMZ-US"}'
@@ -23,7 +23,7 @@ PT = "PT-01HPSF51G0ZWHJ3JTNWRH0WDY{}"
 def read(content: str | bytes, file_format: Format | None = None, **given: Any) -> Plan:
     """Return the plan of what stands on standard input."""
     raw = content.encode() if isinstance(content, str) else content
-    return from_file("-", Given(**given), file_format, io.BufferedReader(io.BytesIO(raw)))
+    return from_file(OrderInput(file_format=file_format, **given), io.BufferedReader(io.BytesIO(raw)))
 
 
 def read_csv(content: str | bytes, **given: Any) -> Plan:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from runa_cli.core.safe_text import printable_lines
 from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.reader import Format
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from runa_cli.ledger import results
 from runa_cli.output import csv_format, order_facts
 from runa_cli.output.stdout import Output
@@ -44,10 +45,10 @@ ASKED: Any = exact_json.loads(json.dumps(ORDER["items"]))  # as the ledger has i
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 FLAGS = (
-    Given(),
-    Given(face_value="5", products=("AMZ-US",), currency="USD"),
-    Given(emails=("ann@example.com",), description="a", metadata=("a=b",), mode="sync", fx=True),
-    Given(product_template="PT-01HPSF51G0ZWHJ3JTNWRH0WDYK", currency="USD", quantity="2", stamp=False),
+    OrderInput(),
+    OrderInput(face_value="5", products=("AMZ-US",), currency="USD"),
+    OrderInput(emails=("ann@example.com",), description="a", metadata=("a=b",), mode="sync", fx=True),
+    OrderInput(product_template="PT-01HPSF51G0ZWHJ3JTNWRH0WDYK", currency="USD", quantity="2", stamp=False),
 )
 flags = st.sampled_from(FLAGS)
 CELL = "x" * (1 << 20)
@@ -72,7 +73,7 @@ def tries(often: int) -> settings:
 @example(raw=b"face_value,email,product\n10,a" + CELL.encode() + b",AMZ-US\n", given_=FLAGS[0])
 @example(raw=b"face_value," + CELL.encode() + b"\n10,1\n", given_=FLAGS[1])
 @example(raw=b'face_value,email\n"10' + b"\n" * 3000, given_=FLAGS[1])
-def test_a_sheet_becomes_a_plan_or_a_named_mistake(raw: bytes, given_: Given) -> None:
+def test_a_sheet_becomes_a_plan_or_a_named_mistake(raw: bytes, given_: OrderInput) -> None:
     check_file(raw, "csv", given_)
 
 
@@ -88,7 +89,7 @@ def test_a_sheet_becomes_a_plan_or_a_named_mistake(raw: bytes, given_: Given) ->
 @example(raw=b'{"face_value":' + b"9" * 300_000 + b"}", kind="json", given_=FLAGS[0])
 @example(raw=b'{"face_value":1e' + b"9" * 300_000 + b"}", kind="json", given_=FLAGS[0])
 @example(raw=b'{"face_value":1,"products":"' + CELL.encode() + b'"}', kind="json", given_=FLAGS[0])
-def test_a_document_becomes_a_plan_or_a_named_mistake(raw: bytes, kind: Format | None, given_: Given) -> None:
+def test_a_document_becomes_a_plan_or_a_named_mistake(raw: bytes, kind: Format | None, given_: OrderInput) -> None:
     check_file(raw, kind, given_)
 
 
@@ -98,7 +99,9 @@ def test_a_document_becomes_a_plan_or_a_named_mistake(raw: bytes, kind: Format |
     newline=st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\x00"]),
     given_=flags,
 )
-def test_lines_of_documents_become_a_plan_or_a_named_mistake(lines: list[bytes], newline: bytes, given_: Given) -> None:
+def test_lines_of_documents_become_a_plan_or_a_named_mistake(
+    lines: list[bytes], newline: bytes, given_: OrderInput
+) -> None:
     check_file(newline.join(lines), None, given_)
 
 
@@ -109,7 +112,7 @@ def test_lines_of_documents_become_a_plan_or_a_named_mistake(lines: list[bytes],
     kind=st.sampled_from(["csv", "json", "jsonl", None]),
     given_=flags,
 )  # fmt: skip
-def test_any_bytes_become_a_plan_or_a_named_mistake(raw: bytes, kind: Format | None, given_: Given) -> None:
+def test_any_bytes_become_a_plan_or_a_named_mistake(raw: bytes, kind: Format | None, given_: OrderInput) -> None:
     check_file(raw, kind, given_)
 
 
@@ -127,7 +130,7 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
     face_value, quantity, template, redemption, recipient, currency, description = words
     try:
         plan = reader.from_flags(
-            Given(
+            OrderInput(
                 face_value, tuple(emails), quantity, tuple(product), template, redemption, recipient, currency,
                 description=description, metadata=tuple(metadata),
             )
@@ -138,9 +141,9 @@ def test_any_flags_become_a_plan_or_a_named_mistake(
         check_plan(plan)
 
 
-def check_file(raw: bytes, kind: Format | None, given_: Given) -> None:
+def check_file(raw: bytes, kind: Format | None, given_: OrderInput) -> None:
     try:
-        plan = reader.from_file("-", given_, kind, io.BytesIO(raw))
+        plan = reader.from_file(replace(given_, file_format=kind), io.BytesIO(raw))
     except InputError as error:
         check_error(error)
     else:

@@ -1,6 +1,7 @@
 """Data flows one way: a package imports only those before it, and a command loads only what it needs."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,22 @@ def test_a_package_imports_only_those_before_it(name: str) -> None:
     own = name.partition("/")[0].removesuffix(".py")
     allowed = {*ORDER[: ORDER.index(own) + 1], "emulator"}
     assert set() == set(imported(name)) - allowed
+
+
+def test_no_two_modules_need_each_other() -> None:
+    """They would fail whenever the wrong one of them is imported first."""
+    graph = {name: set(needed_at_once(name)) for name in MODULES}
+    assert len(MODULES) == len([*graphlib.TopologicalSorter(graph).static_order()])
+
+
+def needed_at_once(name: str) -> Iterator[str]:
+    """Yield the modules that a module imports when it is imported itself."""
+    for node in ast.parse(MODULES[name].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("runa_cli"):
+            parent = node.module.replace(".", "/").removeprefix("runa_cli").lstrip("/")
+            for alias in node.names:
+                inner = f"{parent}/{alias.name}.py".lstrip("/")
+                yield inner if inner in MODULES else f"{parent}.py" if f"{parent}.py" in MODULES else "__init__.py"
 
 
 def test_the_emulator_is_imported_only_where_it_is_started() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from runa_cli.input.plan import Plan
 from runa_cli.input.reader import from_file
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from tests.inputs import DT, PT, bodies, gifts, items, mistakes, orders, read, read_csv, refused, sums
 
 HEADER = "face_value,currency,email,recipient,product,product_template,template_id,description,reference,quantity"
@@ -427,7 +427,7 @@ def test_a_row_may_pay_in_another_currency_only_alone() -> None:
 def test_a_table_is_known_by_its_suffix_or_its_content(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(PLAIN)
-    with from_file(str(path), Given(), None) as plan:
+    with from_file(OrderInput(file=str(path))) as plan:
         assert (1, "file", "list") == (plan.item_count, plan.source, plan.shape)
 
 
@@ -435,13 +435,13 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "gifts.csv"
     path.write_text("face_value,product\n10,AMZ-US\nx,AMZ-US\n")
     expected = f'{path}, line 3 (row 2), column face_value: must be a number, found "x".'
-    assert [expected] == mistakes(lambda: from_file(str(path), Given(), None))
+    assert [expected] == mistakes(lambda: from_file(OrderInput(file=str(path))))
 
 
 @pytest.mark.parametrize(("name", "reason"), [("nowhere.csv", "No such file or directory"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
     path = str(tmp_path / name)
-    assert [f"--file: cannot read {path}: {reason}."] == mistakes(lambda: from_file(path, Given(), None))
+    assert [f"--file: cannot read {path}: {reason}."] == mistakes(lambda: from_file(OrderInput(file=path)))
 
 
 def test_a_pipe_may_start_with_a_byte_order_mark() -> None:
@@ -449,7 +449,7 @@ def test_a_pipe_may_start_with_a_byte_order_mark() -> None:
 
 
 def test_a_stream_that_cannot_be_peeked_into_is_read_as_a_table() -> None:
-    plan = from_file("-", Given(), None, io.BytesIO(PLAIN.encode()))
+    plan = from_file(OrderInput(), io.BytesIO(PLAIN.encode()))
     assert bodies(read_csv(PLAIN)) == bodies(plan)
 
 

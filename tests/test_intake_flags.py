@@ -7,12 +7,12 @@ import pytest
 
 from runa_cli.input.plan import Plan
 from runa_cli.input.reader import from_flags
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from tests.inputs import DT, PT, bodies, gifts, mistakes, orders, refused, sums
 
 
 def flags(**given: Any) -> Plan:
-    return from_flags(Given(**{"face_value": "10", "products": ("AMZ-US",), **given}))
+    return from_flags(OrderInput(**{"face_value": "10", "products": ("AMZ-US",), **given}))
 
 
 def test_one_gift_makes_one_order_as_runa_takes_it() -> None:
@@ -228,7 +228,7 @@ def test_sync_takes_one_item() -> None:
 
 def test_the_stamp_takes_the_place_of_the_twentieth_pair_of_metadata() -> None:
     pairs = tuple(f"k{number}=v" for number in range(20))
-    expected = "--metadata: has 20 pairs; one more is taken by the stamp: leave one out, or use --no-stamp."
+    expected = "--metadata: has 20 pairs, and the stamp takes one more: leave one out, or use --no-stamp."
     assert [expected] == mistakes(lambda: flags(metadata=pairs))
     (body,) = bodies(flags(metadata=pairs, stamp=False))
     assert 20 == len(body["metadata"])

@@ -10,7 +10,7 @@ import pytest
 
 from runa_cli.input.plan import Plan
 from runa_cli.input.reader import Format, from_file
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from tests.inputs import DT, ITEM, PT, SINGLE, bodies, gifts, items, mistakes, orders, read, refused
 
 USD = '"payment_method":{"type":"ACCOUNT_BALANCE","currency":"USD"}'
@@ -341,14 +341,14 @@ def test_the_suffix_tells_the_format(tmp_path: Path, name: str) -> None:
     """One line alone could as well be a document, which is shown as an object and not as a list."""
     path = tmp_path / name
     path.write_text(ORDER)
-    with from_file(str(path), Given(), None) as plan:
+    with from_file(OrderInput(file=str(path))) as plan:
         assert "list" == plan.shape
 
 
 def test_a_format_that_is_said_goes_before_the_suffix(tmp_path: Path) -> None:
     path = tmp_path / "gifts.csv"
     path.write_text(ORDER)
-    with from_file(str(path), Given(), "json") as plan:
+    with from_file(OrderInput(file=str(path), file_format="json")) as plan:
         assert ("object", 1) == (plan.shape, plan.item_count)
 
 
@@ -372,12 +372,12 @@ class Pipe(io.RawIOBase):
 def piped(*pieces: str | bytes) -> Plan:
     """Return the plan of a JSON document that comes in pieces, each cut wherever the writer stopped."""
     raw = Pipe(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
-    return from_file("-", Given(), "json", cast("BinaryIO", raw))
+    return from_file(OrderInput(file_format="json"), cast("BinaryIO", raw))
 
 
 def test_a_slow_writer_does_not_change_the_format() -> None:
     pipe = io.BufferedReader(Pipe([f"{ITEM}\n".encode()] * 2))
-    assert bodies(read(f"{ITEM}\n{ITEM}\n")) == bodies(from_file("-", Given(), None, pipe))
+    assert bodies(read(f"{ITEM}\n{ITEM}\n")) == bodies(from_file(OrderInput(), pipe))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from runa_cli.core.states import State
 from runa_cli.input import reader
 from runa_cli.input.plan import Plan
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from runa_cli.ledger.records import Batch, Tally
 from tests.desk import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
 from tests.program import Ran
@@ -135,8 +135,10 @@ class Command:
         """Return what the program makes of it."""
         if self.source == "flags":
             (gift,) = self.gifts
-            return reader.from_flags(Given(face_value=gift.value, emails=(gift.address,), products=(gift.product,)))
-        return reader.from_file("-", Given(), "csv", io.BytesIO(self.stdin().encode()))
+            return reader.from_flags(
+                OrderInput(face_value=gift.value, emails=(gift.address,), products=(gift.product,))
+            )
+        return reader.from_file(OrderInput(file_format="csv"), io.BytesIO(self.stdin().encode()))
 
     def total(self) -> Decimal:
         """Return what it costs."""

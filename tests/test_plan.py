@@ -12,7 +12,7 @@ from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number
 from runa_cli.input.plan import Plan
 from runa_cli.input.reader import from_file
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 from tests.inputs import DT, PT, bodies, gifts, orders, read_csv
 
 
@@ -206,7 +206,7 @@ def peak(rows: int) -> int:
     """Return the most bytes that planning a table and going through its orders held at once."""
     tracemalloc.start()
     try:
-        with from_file("-", Given(), "csv", io.BufferedReader(Table(rows))) as plan:
+        with from_file(OrderInput(file_format="csv"), io.BufferedReader(Table(rows))) as plan:
             plan.fingerprint()
             assert rows == plan.item_count
         return tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be sent, and what of it is already issued. Nothing is sent or recorded."""
+"""`order create --dry-run`: what would be sent, and what is issued already. Nothing is sent or recorded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +11,8 @@ from runa_cli.core import exact_json
 from runa_cli.core.money import format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
-from runa_cli.issuing.guard import Asked, check_total, leave_out_issued
+from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.guard import check_total, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.ledger.records import Batch, NewOrder, Order
 from runa_cli.output.tables import Summary, summary_parts
@@ -29,40 +30,40 @@ class PlannedRequest:
     body: bytes
 
 
-def show(session: Session, plan: Plan, asked: Asked) -> None:
+def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     """Show the plan; as JSON, the exact requests. Raises GuardRefused where a create would refuse."""
-    check_total(plan.sums, asked)
-    batch = _recorded(session, plan, asked)
-    if batch is not None and asked.name is None and not asked.again and _is_done(session, batch):
+    check_total(plan.sums, request)
+    batch = _find_recorded(session, plan, request)
+    if batch is not None and request.batch is None and not request.again and _is_done(session, batch):
         session.talk.say(
             f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
         )
-    sendings = _sendings(session, plan, asked, batch)
+    requests = _planned_requests(session, plan, request, batch)
     out = session.output
     if out.format == "json":
-        out.json_list(_request(session, sending) for sending in sendings)
+        out.json_list(_document(session, planned) for planned in requests)
     elif out.format == "jsonl":
-        for sending in sendings:
-            out.json_line(_request(session, sending))
+        for planned in requests:
+            out.json_line(_document(session, planned))
     else:
-        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in sendings))))
+        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))))
     out.flush()
 
 
-def _recorded(session: Session, plan: Plan, asked: Asked) -> Batch | None:
-    """Return the batch in which this was asked for before; where its input was edited, with what it issued left out."""
+def _find_recorded(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
+    """Return the batch in which this was asked for before; what it has issued is left out of an edited plan."""
     if not _is_there(session.settings.ledger.value):
         return None
-    if asked.name is None:
-        return next(iter(session.ledger.batches_with(asked.environment, plan.fingerprint())), None)
-    batch = session.ledger.batch(asked.environment, asked.name)
+    if request.batch is None:
+        return next(iter(session.ledger.batches_with(request.environment, plan.fingerprint())), None)
+    batch = session.ledger.batch(request.environment, request.batch)
     if batch is not None and batch.fingerprint != plan.fingerprint():
         leave_out_issued(session.ledger, batch, plan)
     return batch
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether anything is at a path; what cannot be told is left to whoever opens it."""
+    """Tell whether anything is at a path; where that cannot be told, yes, so that opening it names the reason."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -72,11 +73,13 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _sendings(session: Session, plan: Plan, asked: Asked, batch: Batch | None) -> Iterator[PlannedRequest]:
-    if batch is None or (asked.name is None and _is_done(session, batch)):
-        yield from map(_new, new_orders(plan, asked, asked.name or made_up_name(session.clock)))
+def _planned_requests(
+    session: Session, plan: Plan, request: CreateRequest, batch: Batch | None
+) -> Iterator[PlannedRequest]:
+    if batch is None or (request.batch is None and _is_done(session, batch)):
+        yield from map(_new, new_orders(plan, request, request.batch or made_up_name(session.clock)))
     elif batch.fingerprint != plan.fingerprint():
-        yield from map(_new, new_orders(plan, asked, batch.name, after=session.ledger.last_position(batch)))
+        yield from map(_new, new_orders(plan, request, batch.name, after=session.ledger.last_position(batch)))
     else:
         for order in session.ledger.orders(batch, (*UNSENT, State.SENT)):
             yield _again(order, batch)
@@ -117,15 +120,15 @@ def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> 
     )
 
 
-def _request(session: Session, sending: PlannedRequest) -> dict[str, Any]:
+def _document(session: Session, planned: PlannedRequest) -> dict[str, Any]:
     url = settings.request_url(session.settings) or EMBEDDED_URL
     endpoint = session.endpoint(url)
     prefix = api_key.ApiKey(endpoint.api_key).prefix
     hidden = replace(endpoint, api_key=f"{prefix}.***" if prefix else "***")
-    mode: Literal["sync", "async"] = "sync" if sending.mode == "sync" else "async"
+    mode: Literal["sync", "async"] = "sync" if planned.mode == "sync" else "async"
     return {
         "method": "POST",
         "url": f"{url}/order",
-        "headers": hidden.headers(idempotency_key=sending.idempotency_key, mode=mode),
-        "body": exact_json.loads(sending.body),
+        "headers": hidden.headers(idempotency_key=planned.idempotency_key, mode=mode),
+        "body": exact_json.loads(planned.body),
     }

@@ -11,7 +11,7 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import RequestRefused
 from runa_cli.core.safe_text import defused
 from runa_cli.input.plan import Plan, PlannedOrder
-from runa_cli.input.request import Typed
+from runa_cli.input.request import OrderInput
 from runa_cli.ledger.results import products_of
 from runa_cli.output import order_facts
 from runa_cli.output.csv_format import csv_lines
@@ -22,7 +22,7 @@ LOCAL_LIVE_KEY = "wglocal.emulator"  # as at Runa, only a live key can ask for e
 _FIELDS = ("order", "item", "face_value", "currency", "products", "price", "discount_multiplier")
 
 
-def estimate(session: Session, typed: Typed) -> None:
+def estimate(session: Session, order_input: OrderInput) -> None:
     """Show the price of each item and of each order. Raises InputError or RequestRefused."""
     session.checked()
     if session.environment == "playground":
@@ -31,7 +31,7 @@ def estimate(session: Session, typed: Typed) -> None:
             "Use a live key (it moves no money), or --env local.",
             code="no_estimate",
         )
-    with read_plan(session, typed) as plan:
+    with read_plan(session, order_input) as plan:
         _show(session, plan, _estimates(session, plan))
 
 

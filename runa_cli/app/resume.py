@@ -55,20 +55,20 @@ def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> Non
             Context(batch=name),
             code="other_environment",
         )
-    with _taken_up(session, session.issuing(), batch, yes=yes) as run:
+    with _taken_up(session, session.issuer(), batch, yes=yes) as run:
         show_outcome.show(session, run)
 
 
 @contextmanager
-def _taken_up(session: Session, issuing: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
-    with issuing.claimed(batch):
-        issuing.consent_to_key(batch, session.settings.account, yes=yes)
-        issuing.consent_to_send(batch, [State.PREPARED], session.settings.account, yes=yes)
-        yield issuing.finish(batch)
+def _taken_up(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
+    with issuer.claimed(batch):
+        issuer.confirm_key(batch, session.settings.account, yes=yes)
+        issuer.confirm_sending(batch, [State.PREPARED], session.settings.account, yes=yes)
+        yield issuer.send(batch)
 
 
 def _resume_all(session: Session, *, yes: bool) -> None:
-    ledger, issuing = session.ledger, session.issuing()
+    ledger, issuer = session.ledger, session.issuer()
     batches = [
         batch
         for batch in ledger.batches(session.environment, oldest_first=True)
@@ -81,15 +81,15 @@ def _resume_all(session: Session, *, yes: bool) -> None:
         if endings and endings[-1].interrupted:
             endings.append(_Ending(None, BatchRun(batch, ledger.tally(batch), interrupted=True).verdict()))
         else:
-            endings.append(_ending(session, issuing, batch, yes=yes))
+            endings.append(_ending(session, issuer, batch, yes=yes))
     runs = [ending.run for ending in endings if ending.run]
     show_outcome.show_together(session, batches, runs, _verdict(endings))
 
 
-def _ending(session: Session, issuing: Issuer, batch: Batch, *, yes: bool) -> _Ending:
+def _ending(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Ending:
     run = None
     try:
-        with _taken_up(session, issuing, batch, yes=yes) as run:
+        with _taken_up(session, issuer, batch, yes=yes) as run:
             trouble = run.verdict()
     except RunaError as error:
         trouble = error

@@ -1,4 +1,7 @@
-"""What a command works with: settings, ledger, the way to Runa or the embedded emulator, and the ways to talk."""
+"""What a command works with: settings, ledger, client, standard output and standard error.
+
+Ledger, client and the embedded emulator are opened where they are first used.
+"""
 
 import sqlite3
 import sys
@@ -22,35 +25,37 @@ from runa_cli.output.console import Console
 from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
 from runa_cli.output.stdout import Output
 
-LOCAL_KEY = "xxlocal.emulator"  # the emulator asks for a key as Runa does; this one opens nothing else
+LOCAL_KEY = "xxlocal.emulator"  # the emulator asks for a key as Runa does; this one is valid nowhere else
 
 
 @dataclass(frozen=True)
-class Voice:
-    """How a command was asked to show things."""
+class CommonOptions:
+    """What every command takes; `clock` is None for the real one."""
 
+    env: str | None = None
+    env_file: Path | None = None
     output: str | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     no_color: bool = False
+    clock: Clock | None = None
 
 
 class Session:
     """One run of a command. A context manager: what it opened is closed with it."""
 
-    def __init__(
-        self, voice: Voice, flags: Mapping[str, object], env_file: Path | None = None, clock: Clock = REAL
-    ) -> None:
-        self.clock = clock
-        if voice.json and voice.output not in {None, "json"}:
-            raise UsageMistake(f"--json and --output {voice.output} contradict each other.")
-        flags = {**flags, "RUNA_OUTPUT": "json" if voice.json else voice.output}
-        self.settings: Settings = configuration.load(flags, env_file=env_file)
-        no_color = voice.no_color or self.settings.no_color.value
+    def __init__(self, options: CommonOptions, flags: Mapping[str, object]) -> None:
+        """Read the settings; `flags` are those given on the command line, by the names of their variables."""
+        self.clock = options.clock or REAL
+        if options.json and options.output not in {None, "json"}:
+            raise UsageMistake(f"--json and --output {options.output} contradict each other.")
+        flags = {"RUNA_ENV": options.env, "RUNA_OUTPUT": "json" if options.json else options.output, **flags}
+        self.settings: Settings = configuration.load(flags, env_file=options.env_file)
+        no_color = options.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
-        self.talk = Console(quiet=voice.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
-        if voice.verbose:
+        self.talk = Console(quiet=options.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
+        if options.verbose:
             self.talk.log()
         self._stack = ExitStack()
         self._ledger: Ledger | None = None
@@ -64,7 +69,7 @@ class Session:
 
     @property
     def environment(self) -> str:
-        """The environment, once `client` or `checked` has made sure that there is one."""
+        """The environment; empty where none is set, which `checked` refuses."""
         return self.settings.environment.value or ""
 
     def checked(self) -> Settings:
@@ -83,7 +88,7 @@ class Session:
 
     @property
     def client(self) -> Client:
-        """The way to Runa; for `local`, to the emulator that is started now. Raises ConfigurationError."""
+        """The client of Runa; for `local`, of the emulator, which is started now. Raises ConfigurationError."""
         if self._client is None:
             settings = self.checked()
             url = configuration.request_url(settings) or self._start_emulator()
@@ -91,20 +96,20 @@ class Session:
         return self._client
 
     def endpoint(self, url: str) -> Endpoint:
-        """Return where and as whom to talk."""
+        """Return the base URL, key and version that requests use."""
         key = self.settings.api_key.value
         local = self.environment == "local"
         return Endpoint(url, LOCAL_KEY if local or key is None else key.value, self.settings.api_version.value)
 
     def _start_emulator(self) -> str:
-        from runa_cli.emulator.server import DEFAULT_PORT, Emulator  # only here, for it costs as much as a command
+        from runa_cli.emulator.server import DEFAULT_PORT, Emulator  # imported late: it takes as long as a command
 
         with emulator_data() as path:
-            # It ends with the command; its links open where `runa emulator serve` listens.
+            # It ends with the command; its links open while `runa emulator serve` runs.
             return self._stack.enter_context(Emulator(path, links=f"http://127.0.0.1:{DEFAULT_PORT}")).url
 
-    def issuing(self, *, wait: bool = True, progress: Progress | None = None) -> Issuer:
-        """Return what issues batches in this session."""
+    def issuer(self, *, wait: bool = True, progress: Progress | None = None) -> Issuer:
+        """Return the issuer of this session; `wait` is whether it waits for accepted orders to settle."""
         settings, local = self.settings, self.environment == "local"
         rate = settings.rate_limit
         return Issuer(
@@ -115,26 +120,26 @@ class Session:
             say=self.talk.say,
             ask=self.ask,
             concurrency=settings.concurrency.value,
-            governor=RateLimit(0 if local and rate.origin == sources.ORIGIN_DEFAULT else rate.value, self.clock),
+            rate_limit=RateLimit(0 if local and rate.origin == sources.ORIGIN_DEFAULT else rate.value, self.clock),
             clock=self.clock,
         )
 
     def progress(self) -> Progress:
-        """Return progress as this session shows it."""
+        """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""
         if self.talk.quiet:
             return NoProgress()
         return ProgressBar(self.talk) if self.talk.is_terminal else ProgressLines(self.talk)
 
     @property
     def ask(self) -> Callable[[str], bool] | None:
-        """How to ask for a yes; None where nobody could answer."""
+        """Asks a yes-or-no question; None where nobody could answer."""
         readable = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
         return self.talk.ask if readable and self.talk.is_terminal else None
 
 
 @contextmanager
 def emulator_data() -> Iterator[Path]:
-    """Give the file in which the emulator keeps its account. Raises ConfigurationError where that cannot be used."""
+    """Yield the path of the emulator's account. Raises ConfigurationError where it cannot be used."""
     path = paths.data_directory() / "emulator.db"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,10 +1,13 @@
 """`runa batch`: what was issued from here."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import Common, TimeoutOption, session_of, with_common
+from runa_cli.commands.options import TimeoutOption, open_session, with_common
+
+if TYPE_CHECKING:
+    from runa_cli.app.session import CommonOptions
 
 app = typer.Typer(help="What was issued from here.", no_args_is_help=True)
 
@@ -14,21 +17,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask."
 
 @app.command("list")
 @with_common
-def list_(*, common: Common) -> None:
+def list_(*, common: "CommonOptions") -> None:
     """Show every batch, newest first."""
     from runa_cli.app import batches
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         batches.show_list(session)
 
 
 @app.command()
 @with_common
-def show(*, common: Common, name: Name) -> None:
+def show(*, common: "CommonOptions", name: Name) -> None:
     """Show one batch, order by order."""
     from runa_cli.app import batches
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         batches.show_batch(session, name)
 
 
@@ -36,7 +39,7 @@ def show(*, common: Common, name: Name) -> None:
 @with_common
 def resume(
     *,
-    common: Common,
+    common: "CommonOptions",
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The batch's name.", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every unfinished batch.")] = False,
     yes: Yes = False,
@@ -45,27 +48,27 @@ def resume(
     """Settle what is unfinished, and show the results. It never pays twice."""
     from runa_cli.app import resume
 
-    with session_of(common, RUNA_TIMEOUT=timeout) as session:
+    with open_session(common, RUNA_TIMEOUT=timeout) as session:
         resume.resume(session, name, every=every, yes=yes)
 
 
 @app.command()
 @with_common
-def export(*, common: Common, name: Name) -> None:
+def export(*, common: "CommonOptions", name: Name) -> None:
     """Write a batch's results again, in any output format."""
     from runa_cli.app import export
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         export.export(session, name)
 
 
 @app.command()
 @with_common
-def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
+def abandon(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
     """Give up the orders of unknown outcome in a batch: their links will not be fetched any more."""
     from runa_cli.app import abandon
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         abandon.abandon(session, name, yes=yes)
 
 
@@ -73,7 +76,7 @@ def abandon(*, common: Common, name: Name, yes: Yes = False) -> None:
 @with_common
 def prune(
     *,
-    common: Common,
+    common: "CommonOptions",
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this batch.", show_default=False)] = None,
     older_than: Annotated[int, typer.Option("--older-than", metavar="DAYS", min=0, help="Settled before that.")] = 90,
     yes: Yes = False,
@@ -81,5 +84,5 @@ def prune(
     """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""
     from runa_cli.app import prune
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         prune.prune(session, name, older_than=older_than, yes=yes)

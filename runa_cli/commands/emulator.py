@@ -1,10 +1,13 @@
 """`runa emulator`: the local stand-in for Runa, for other programs and for starting afresh."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import Common, session_of, with_common
+from runa_cli.commands.options import open_session, with_common
+
+if TYPE_CHECKING:
+    from runa_cli.app.session import CommonOptions
 
 app = typer.Typer(help="The local API: orders that cost nothing.", no_args_is_help=True)
 
@@ -13,7 +16,7 @@ app = typer.Typer(help="The local API: orders that cost nothing.", no_args_is_he
 @with_common
 def serve(
     *,
-    common: Common,  # noqa: ARG001 - every command takes them; a server has nothing to show in a format
+    common: "CommonOptions",  # noqa: ARG001 - every command takes them; a server has nothing to show in a format
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.", show_default="8642")
     ] = None,
@@ -49,12 +52,12 @@ def serve(
 
 @app.command()
 @with_common
-def reset(*, common: Common) -> None:
+def reset(*, common: "CommonOptions") -> None:
     """Forget the emulator's orders and balances."""
     from runa_cli.app.session import emulator_data
     from runa_cli.emulator import store
 
     with emulator_data() as path:
         store.reset(path)
-    with session_of(common) as session:
+    with open_session(common) as session:
         session.talk.say(f"The emulator starts afresh: {path} is gone.")

@@ -1,8 +1,7 @@
-"""Options that commands share, and what a command gets for them."""
+"""Options that commands share, and how a command receives them."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from runa_cli.app.session import Session
-    from runa_cli.core.clock import Clock
-
+    from runa_cli.app.session import CommonOptions, Session
 
 Command = Callable[..., None]
-Options = Mapping[str, tuple[Any, object]]  # annotation and default by the parameter's name
+Options = Mapping[str, tuple[Any, object]]  # annotation and default, by the parameter's name
 
 COMMON_PANEL = "Options of every command"
 
@@ -38,7 +35,7 @@ JsonOption = Annotated[
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("--quiet", "-q", metavar="", help="Say nothing but errors and data.", rich_help_panel=COMMON_PANEL),
+    typer.Option("--quiet", "-q", metavar="", help="Print nothing but data and errors.", rich_help_panel=COMMON_PANEL),
 ]
 VerboseOption = Annotated[
     bool,
@@ -54,21 +51,6 @@ TimeoutOption = Annotated[
     typer.Option("--timeout", metavar="SECONDS", help="Wall-clock limit of an order, over all attempts (120)."),
 ]
 
-
-@dataclass(frozen=True)
-class Common:
-    """What every command takes, as it was typed; and the clock it goes by, where that is not the real one."""
-
-    env: str | None
-    env_file: Path | None
-    output: str | None
-    json: bool
-    quiet: bool
-    verbose: bool
-    no_color: bool
-    clock: "Clock | None"
-
-
 _COMMON: Options = {
     "env": (EnvOption, None),
     "env_file": (EnvFileOption, None),
@@ -82,20 +64,22 @@ _COMMON: Options = {
 
 
 def with_common(command: Command) -> Command:
-    """Give a command the options that every command takes; it receives them as its argument `common`."""
+    """Add the options that every command takes; the command receives them as its argument `common`."""
 
-    def common(*, context: typer.Context, **given: Any) -> Common:
-        return Common(**given, clock=context.obj)
+    def common(*, context: typer.Context, **values: Any) -> "CommonOptions":
+        from runa_cli.app.session import CommonOptions
 
-    return gathering("common", _COMMON, common, last=True)(command)
+        return CommonOptions(**values, clock=context.obj)
+
+    return with_options("common", _COMMON, common, last=True)(command)
 
 
-def gathering(
+def with_options(
     name: str, options: Options, make: Callable[..., object], *, last: bool = False
 ) -> Callable[[Command], Command]:
-    """Let a command take options that others take too: what `make` makes of them is its argument `name`.
+    """Add shared options to a command; `make` turns them into the one argument `name` that the command receives.
 
-    In its help they stand before its own, or last.
+    In the command's help they come before its own options, or after them with `last`.
     """
 
     def decorate(command: Command) -> Command:
@@ -108,9 +92,9 @@ def gathering(
         parameters = own + shared if last else shared + own
 
         @wraps(command)
-        def wrapper(**given: Any) -> None:
-            made = make(**{option: given.pop(option) for option in options})
-            command(**given, **{name: made})
+        def wrapper(**values: Any) -> None:
+            made = make(**{option: values.pop(option) for option in options})
+            command(**values, **{name: made})
 
         wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # what Typer reads
         wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -119,10 +103,8 @@ def gathering(
     return decorate
 
 
-def session_of(common: Common, **flags: object) -> "Session":
-    """Return the session of a command; `flags` are settings by their variables' names."""
-    from runa_cli.app.session import Session, Voice
-    from runa_cli.core.clock import REAL
+def open_session(common: "CommonOptions", **flags: object) -> "Session":
+    """Return the session of a command; `flags` are settings given as flags, by the names of their variables."""
+    from runa_cli.app.session import Session
 
-    voice = Voice(common.output, common.json, common.quiet, common.verbose, common.no_color)
-    return Session(voice, {"RUNA_ENV": common.env, **flags}, common.env_file, common.clock or REAL)
+    return Session(common, flags)

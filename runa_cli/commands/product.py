@@ -1,10 +1,13 @@
 """`runa product`: the catalogue."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import Common, session_of, with_common
+from runa_cli.commands.options import open_session, with_common
+
+if TYPE_CHECKING:
+    from runa_cli.app.session import CommonOptions
 
 app = typer.Typer(help="What can be ordered.", no_args_is_help=True)
 
@@ -13,7 +16,7 @@ app = typer.Typer(help="What can be ordered.", no_args_is_help=True)
 @with_common
 def list_(
     *,
-    common: Common,
+    common: "CommonOptions",
     country: Annotated[str | None, typer.Option("--country", metavar="US", help="Redeemable there.")] = None,
     category: Annotated[str | None, typer.Option("--category", metavar="NAME", help="Of this category.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", metavar="USD", help="In this currency.")] = None,
@@ -24,36 +27,38 @@ def list_(
     """Show products. The catalogue is kept on this machine for a day; all filters are applied here."""
     from runa_cli.app import products
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         wanted = products.ProductFilter(country, category, currency, search, orderable)
         products.show_list(session, wanted, refresh=refresh)
 
 
 @app.command()
 @with_common
-def get(*, common: Common, code: Annotated[str, typer.Argument(metavar="CODE", help="The product's code.")]) -> None:
+def get(
+    *, common: "CommonOptions", code: Annotated[str, typer.Argument(metavar="CODE", help="The product's code.")]
+) -> None:
     """Show one product."""
     from runa_cli.app import products
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         products.show_one(session, code)
 
 
 @app.command()
 @with_common
-def countries(*, common: Common) -> None:
+def countries(*, common: "CommonOptions") -> None:
     """Show the countries that have products."""
     from runa_cli.app import products
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         products.show_names(session, "/product/countries", "countries")
 
 
 @app.command()
 @with_common
-def categories(*, common: Common) -> None:
+def categories(*, common: "CommonOptions") -> None:
     """Show the categories of products."""
     from runa_cli.app import products
 
-    with session_of(common) as session:
+    with open_session(common) as session:
         products.show_names(session, "/product/categories", "categories")

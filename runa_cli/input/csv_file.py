@@ -1,4 +1,4 @@
-"""CSV: a header, and one item a row; comma, semicolon or tab, told from the header."""
+"""CSV files: a header and one gift a row; the separator is told from the header."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ MOST_CELL = 1 << 20  # characters; a cell longer than a mebibyte is an unclosed 
 
 @dataclass(frozen=True)
 class CsvRow:
-    """One row: its place, the cells of the columns that mean something here, and those that are only carried."""
+    """One row: its place, the cells of known columns by their field, and the cells that are carried to the results."""
 
     place: Place
     row: int
@@ -24,33 +24,33 @@ class CsvRow:
 
 
 class CsvFile:
-    """A CSV file. Reading the header happens at once, the rows as they are asked for."""
+    """A CSV file. The header is read at once, rows as they are iterated."""
 
-    def __init__(self, stream: BinaryIO, name: str, mistakes: Problems) -> None:
+    def __init__(self, stream: BinaryIO, name: str, problems: Problems) -> None:
         self.name = name
-        self._mistakes = mistakes
+        self._problems = problems
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         csv.field_size_limit(MOST_CELL)
         header_line = self._next_line()
-        told = re.fullmatch(r"sep=(.)\r?\n", header_line)  # Excel's own way to say it
-        self._above = 1 if told else 0  # lines above the header
-        if told:
+        separator = re.fullmatch(r"sep=(.)\r?\n", header_line)  # how Excel names the separator
+        self._above = 1 if separator else 0  # lines above the header
+        if separator:
             header_line = self._next_line()
         if header_line.startswith("PK\x03\x04"):
-            mistakes.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
-        self.delimiter = told[1] if told else _delimiter(header_line)
+            problems.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
+        self.delimiter = separator[1] if separator else _delimiter(header_line)
         self._reader = csv.reader(self._lines(header_line), delimiter=self.delimiter, strict=True)
-        self._meanings = self._header()
+        self._headings = self._header()
 
     @property
     def columns(self) -> set[str]:
-        """The known columns that the file has."""
-        return {name for name, known in self._meanings if known}
+        """The fields that the file has a column for."""
+        return {name for name, known in self._headings if known}
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """The names of the columns that are only carried to the results."""
-        return tuple(name for name, known in self._meanings if not known)
+        """The names of the columns that are carried to the results."""
+        return tuple(name for name, known in self._headings if not known)
 
     def rows(self) -> Iterator[CsvRow]:
         """Yield the rows that are not blank, numbered from 1."""
@@ -65,11 +65,11 @@ class CsvFile:
                 continue
             row += 1
             place = Place(file=self.name, line=line, row=row)
-            if len(cells) > len(self._meanings):
-                self._mistakes.add(place, f"has {len(cells)} cells, but the header names {len(self._meanings)}")
+            if len(cells) > len(self._headings):
+                self._problems.add(place, f"has {len(cells)} cells, but the header names {len(self._headings)}")
                 continue
-            cells += [""] * (len(self._meanings) - len(cells))
-            pairs = list(zip(self._meanings, cells, strict=True))
+            cells += [""] * (len(self._headings) - len(cells))
+            pairs = list(zip(self._headings, cells, strict=True))
             yield CsvRow(
                 place,
                 row,
@@ -79,22 +79,22 @@ class CsvFile:
 
     def _header(self) -> list[tuple[str, bool]]:
         names = self._next_row() or []
-        meanings: list[tuple[str, bool]] = []
+        headings: list[tuple[str, bool]] = []
         for name in names:
             known = field_of(name)
             place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
-            if known is None and (meant := typo_of(name)):
-                self._mistakes.add(place, f"is one typo away from {meant}: rename it to {meant}, or to something else")
-            if known is not None and (known, True) in meanings:
-                self._mistakes.add(place, f"is a second column for {known}")
-            meanings.append((known, True) if known else (name, False))
-        return meanings
+            if known is None and (field := typo_of(name)):
+                self._problems.add(place, f"is one typo away from {field}: rename it to {field}, or to something else")
+            if known is not None and (known, True) in headings:
+                self._problems.add(place, f"is a second column for {known}")
+            headings.append((known, True) if known else (name, False))
+        return headings
 
     def _next_line(self) -> str:
         try:
             return self._text.readline(MOST_CELL)
         except UnicodeDecodeError as error:
-            self._mistakes.stop(
+            self._problems.stop(
                 Place(file=self.name), f"is not UTF-8 (byte 0x{error.object[error.start]:02x}): save it as CSV UTF-8"
             )
 
@@ -108,11 +108,11 @@ class CsvFile:
         try:
             return next(self._reader, None)
         except csv.Error as error:
-            self._mistakes.stop(Place(file=self.name, line=self._above + self._reader.line_num), f"is not CSV: {error}")
+            self._problems.stop(Place(file=self.name, line=self._above + self._reader.line_num), f"is not CSV: {error}")
 
 
 def _delimiter(header: str) -> str:
-    """Choose what splits the header into the most names that are known; a comma where nothing tells."""
+    """Return the separator that splits the header into the most known names; a comma where none does."""
     return max(
         ",;\t", key=lambda mark: (sum(field_of(name) is not None for name in header.split(mark)), header.count(mark))
     )

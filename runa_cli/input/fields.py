@@ -11,7 +11,7 @@ MOST_QUANTITY = 100_000
 
 
 def item_document(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item that flat fields describe, in the API's shape; what is missing stays out."""
+    """Return the item that flat fields describe, in the API's shape; what is missing is left out."""
     template = {"template_id": fields["template_id"]} if fields.get("template_id") else {}
     document: dict[str, Any] = {"distribution_method": {**_distribution(fields), **template}}
     if fields.get("face_value") is not None:
@@ -34,24 +34,24 @@ def _distribution(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "EMAIL", **address} if address else {"type": "PAYOUT_LINK"}
 
 
-def quantity(text: str | None, place: Place, mistakes: Problems) -> int:
-    """Return how many gifts are meant; one where nothing is said, or nothing that can be read."""
+def quantity(text: str | None, place: Place, problems: Problems) -> int:
+    """Return the number of gifts; one where none is given, or none that can be read."""
     if text is None:
         return 1
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_QUANTITY and len(text) < 9):
-        mistakes.add(place, f"must be a whole number from 1 to {MOST_QUANTITY}, found {field_rules.quoted(text)}")
+        problems.add(place, f"must be a whole number from 1 to {MOST_QUANTITY}, found {field_rules.quoted(text)}")
         return 1
     return int(text)
 
 
-def metadata(pairs: tuple[str, ...], mistakes: Problems) -> dict[str, str]:
+def metadata_pairs(pairs: tuple[str, ...], problems: Problems) -> dict[str, str]:
     """Return the metadata that KEY=VALUE flags make."""
     made: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            mistakes.add(Place(flag="--metadata"), f"must be KEY=VALUE, found {field_rules.quoted(pair)}")
+            problems.add(Place(flag="--metadata"), f"must be KEY=VALUE, found {field_rules.quoted(pair)}")
         elif key in made:
-            mistakes.add(Place(flag="--metadata"), f"names {field_rules.quoted(key)} twice")
+            problems.add(Place(flag="--metadata"), f"names {field_rules.quoted(key)} twice")
         made[key] = value
     return made

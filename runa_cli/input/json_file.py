@@ -1,4 +1,4 @@
-"""JSON and JSONL read value by value, so that a long file never stands in memory as a whole."""
+"""JSON and JSONL files, read value by value, so that a long file is never in memory as a whole."""
 
 import codecs
 import io
@@ -12,21 +12,21 @@ from runa_cli.input.problems import Place, Problems
 
 _CHUNK = 1 << 16
 PEEK = 1 << 13
-MOST_CHARACTERS = 1 << 26  # one value longer than this is no order: two hundred items are some fifty thousand
+MOST_CHARACTERS = 1 << 26  # a longer value is not an order: 200 items are about 50,000 characters
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a file: where it stands and whether it was the whole document."""
+    """One value of a file: its place, and whether it is the whole document (`alone`)."""
 
     place: Place
     value: object
     alone: bool
 
 
-def read_json(stream: BinaryIO, name: str, mistakes: Problems) -> Iterator[Value]:
+def read_json(stream: BinaryIO, name: str, problems: Problems) -> Iterator[Value]:
     """Yield the document itself, or the members of the list that it is."""
-    text = _Text(stream, name, mistakes)
+    text = _Text(stream, name, problems)
     if text.peek() != "[":
         yield Value(Place(file=name), text.value(Place(file=name)), alone=True)
     else:
@@ -49,7 +49,7 @@ def _members(text: "_Text", name: str) -> Iterator[Value]:
     text.skip()
 
 
-def read_jsonl(stream: BinaryIO, name: str, mistakes: Problems) -> Iterator[Value]:
+def read_jsonl(stream: BinaryIO, name: str, problems: Problems) -> Iterator[Value]:
     """Yield the value of each line that is not blank."""
     for number, line in enumerate(stream, 1):
         place = Place(file=name, line=number)
@@ -58,9 +58,9 @@ def read_jsonl(stream: BinaryIO, name: str, mistakes: Problems) -> Iterator[Valu
             if text.strip():
                 yield Value(place, exact_json.loads(text), alone=False)
         except UnicodeDecodeError:
-            mistakes.add(place, "is not UTF-8")
+            problems.add(place, "is not UTF-8")
         except ValueError as error:
-            mistakes.add(place, f"is not JSON: {_reason(error)}")
+            problems.add(place, f"is not JSON: {_reason(error)}")
 
 
 def looks_like_lines(start: bytes) -> bool:
@@ -98,10 +98,10 @@ class _Rewound(io.RawIOBase):
 class _Text:
     """The undecoded rest of a stream, decoded as far as the next value needs it."""
 
-    def __init__(self, stream: BinaryIO, name: str, mistakes: Problems) -> None:
+    def __init__(self, stream: BinaryIO, name: str, problems: Problems) -> None:
         self._stream = stream
         self._name = name
-        self._mistakes = mistakes
+        self._problems = problems
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
         self._decoder = exact_json.decoder()
         self._buffer = ""
@@ -124,7 +124,7 @@ class _Text:
     def value(self, place: Place) -> object:
         """Return the next value; a list's place is only for the message."""
         if not self.peek():
-            self._mistakes.stop(place, "is empty" if place.path is None else "is not JSON: it ends too early")
+            self._problems.stop(place, "is empty" if place.path is None else "is not JSON: it ends too early")
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._buffer)
@@ -137,20 +137,20 @@ class _Text:
                     continue
                 line = self._line + error.lineno - 1
                 column = error.colno + (self._column if error.lineno == 1 else 0)
-                self._mistakes.stop(
+                self._problems.stop(
                     Place(file=self._name, line=line, path=place.path),
                     f"is not JSON: {_reason(error)} at column {column}",
                 )
             except (ValueError, RecursionError) as error:
                 reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-                self._mistakes.stop(place, f"is not JSON: {reason}")
+                self._problems.stop(place, f"is not JSON: {reason}")
             else:
                 self._drop(end)
                 return value
 
     def stop(self, sentence: str) -> None:
         """Raise InputError at the current line."""
-        self._mistakes.stop(Place(file=self._name, line=self._line), sentence)
+        self._problems.stop(Place(file=self._name, line=self._line), sentence)
 
     def _drop(self, count: int) -> None:
         last_break = self._buffer.rfind("\n", 0, count)

@@ -19,7 +19,7 @@ FLAGS = {
     "metadata": "--metadata",
     "quantity": "--quantity",
 }
-# Which member of the API's item a flat field ends up in, where that is not itself.
+# The member of the API's item that a flat field becomes part of, where it has another name.
 _MEMBERS = {
     "email": "distribution_method",
     "recipient": "distribution_method",
@@ -38,13 +38,11 @@ _NAMES: dict[Loc, str] = {
 }
 
 
-# --- places ----------------------------------------------------------------------------------------------------------
+class PlaceOf(Protocol):
+    """Names the place of a problem in terms of what the person wrote.
 
-
-class Where(Protocol):
-    """Names the place of a mistake in terms of what the person wrote.
-
-    What is wrong `alone`, whatever stands beside it, is the mistake of one flag, not of each row that the flag fills.
+    A value that is wrong on its own (`alone`) is a problem of the flag it came from, reported once, and not of every
+    row that the flag fills in.
     """
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
@@ -63,7 +61,7 @@ def flag_place(loc: Loc, *, alone: bool = False) -> Place:  # noqa: ARG001 - a f
 
 @dataclass(frozen=True)
 class RowPlace:
-    """Places in a CSV row, of which flags fill in some fields."""
+    """Places in a CSV row; flags fill in the fields named in `filled`."""
 
     place: Place
     filled: frozenset[str] = frozenset()
@@ -76,16 +74,16 @@ class RowPlace:
 
 @dataclass(frozen=True)
 class JsonPlace:
-    """Places in a JSON document, as a path; `base` leads to an item of which flags fill in some members."""
+    """Places in a JSON document, as paths from `base`; flags fill in the members named in `filled`."""
 
     place: Place
     base: Loc = ()
     filled: frozenset[str] = frozenset()
 
-    def item(self, base: Loc, document: object, given: Mapping[str, Any]) -> "JsonPlace":
-        """Return the places of an item; what it leaves out is filled in from flat fields."""
+    def item(self, base: Loc, document: object, defaults: Mapping[str, Any]) -> "JsonPlace":
+        """Return the places of an item at a path; flags fill in what it leaves out."""
         own = document if isinstance(document, dict) else {}
-        return replace(self, base=base, filled=frozenset(name for name in given if _member(name) not in own))
+        return replace(self, base=base, filled=frozenset(name for name in defaults if _member(name) not in own))
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
         """Name the path, or the flag that filled it in."""

@@ -40,13 +40,13 @@ class Place:
 
 @dataclass
 class Problems:
-    """Collects mistakes; the same one is counted once."""
+    """Collects problems; the same one is counted once."""
 
     listed: dict[tuple[Place, str], None] = field(default_factory=dict)
     count: int = 0
 
     def add(self, place: Place, sentence: str) -> None:
-        """Note that what stands at a place breaks a rule."""
+        """Add a problem; the sentence completes the place, as in `row 2, column email: is no address`."""
         if (place, sentence) in self.listed:
             return
         self.count += 1
@@ -54,16 +54,16 @@ class Problems:
             self.listed[place, sentence] = None
 
     def stop(self, place: Place, sentence: str) -> NoReturn:
-        """Note a mistake after which the rest cannot be read, and raise."""
+        """Add a problem after which the rest cannot be read. Raises InputError."""
         self.add(place, sentence)
         self.check()
-        raise AssertionError("a mistake was noted, so check raises")
+        raise AssertionError("a problem was added, so check raises")
 
     def check(self) -> None:
-        """Raise InputError if there is any mistake."""
+        """Raise InputError if there is any problem."""
         if not self.count:
             return
-        self.listed = dict.fromkeys(sorted(self.listed, key=lambda mistake: mistake[0].row or 0))
+        self.listed = dict.fromkeys(sorted(self.listed, key=lambda problem: problem[0].row or 0))
         lines = [f"{place}: {sentence}." for place, sentence in self.listed]
         if self.count > len(lines):
             lines.append(f"… and {self.count - len(lines)} more.")

@@ -1,74 +1,87 @@
-"""From flags or a file to a plan: chooses the format and hands its rows to the plan builder."""
+"""From flags or a file to a plan: chooses the format and lets its rows be added."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from runa_cli.api import order_models
+from runa_cli.api.countries import code_currency
+from runa_cli.api.order_models import MOST_ITEMS
 from runa_cli.input import fields, json_file
 from runa_cli.input.csv_file import CsvFile
+from runa_cli.input.csv_rows import add_rows
 from runa_cli.input.fields import item_document
+from runa_cli.input.json_values import add_values
 from runa_cli.input.places import flag_place
 from runa_cli.input.plan import Plan
 from runa_cli.input.plan_builder import PlanBuilder
 from runa_cli.input.problems import Place, Problems
-from runa_cli.input.request import Given
+from runa_cli.input.request import OrderInput
 
 Format = Literal["json", "jsonl", "csv"]
+CurrencyOf = Callable[[str], str | None]  # the currency of a product code; None where it cannot be told
 
+FILE_FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
 _SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
 
 
-def from_flags(given: Given) -> Plan:
-    """Make the plan of one order out of flags alone. Raises InputError."""
-    mistakes = Problems()
-    intake = PlanBuilder(given, mistakes, Plan(source="flags", shape="object", most_items=order_models.MOST_ITEMS))
-    typed = given.fields()
-    emails: tuple[str | None, ...] = given.emails or (None,)
-    quantity = 1 if given.emails else fields.quantity(given.quantity, Place(flag="--quantity"), mistakes)
-    count = len(given.emails) if given.emails else quantity
-    if count > order_models.MOST_ITEMS:
-        mistakes.add(
-            Place(flag="--email" if given.emails else "--quantity"),
-            f"makes {count} items, but one order holds at most {order_models.MOST_ITEMS}:"
-            " use --file, which makes several",
+def from_flags(order_input: OrderInput, currency_of: CurrencyOf = code_currency) -> Plan:
+    """Return the plan of one order from flags alone. Raises InputError."""
+    problems = Problems()
+    plan = Plan(source="flags", shape="object", most_items=MOST_ITEMS)
+    builder = PlanBuilder(order_input, problems, plan, currency_of)
+    emails: tuple[str | None, ...] = order_input.emails or (None,)
+    count = len(emails)
+    if not order_input.emails:
+        count = fields.quantity(order_input.quantity, Place(flag="--quantity"), problems)
+    if count > MOST_ITEMS:
+        problems.add(
+            Place(flag="--email" if order_input.emails else "--quantity"),
+            f"makes {count} items, but one order holds at most {MOST_ITEMS}: use --file, which makes several",
         )
         count = 1
     for row in range(1, count + 1):
         address = emails[(row - 1) % len(emails)]
-        intake.add_item(item_document({**typed, "email": address}), flag_place, row=row)
-    return intake.finish()
+        builder.add_item(item_document({**order_input.fields(), "email": address}), flag_place, row=row)
+    return builder.finish()
 
 
-def from_file(path: str, given: Given, file_format: Format | None, stdin: BinaryIO | None = None) -> Plan:
-    """Make the plan of a file, or of standard input where that is given. Raises InputError."""
-    mistakes = Problems()
-    if stdin is not None:
-        return _from_stream(stdin, "stdin", given, file_format, mistakes)
+def from_file(order_input: OrderInput, stdin: BinaryIO | None = None, currency_of: CurrencyOf = code_currency) -> Plan:
+    """Return the plan of the input's file; `stdin` is read where the file is `-`. Raises InputError."""
+    problems, path = Problems(), order_input.file or "-"
+    if path == "-":
+        if stdin is None:
+            problems.stop(Place(flag="--file"), "standard input is closed")
+        return _from_stream(stdin, "stdin", order_input, problems, currency_of)
     try:
         with Path(path).open("rb") as stream:
-            return _from_stream(stream, path, given, file_format, mistakes)
+            return _from_stream(stream, path, order_input, problems, currency_of)
     except OSError as error:
-        mistakes.stop(Place(flag="--file"), f"cannot read {path}: {error.strerror}")
+        problems.stop(Place(flag="--file"), f"cannot read {path}: {error.strerror}")
 
 
-def _from_stream(stream: BinaryIO, name: str, given: Given, file_format: Format | None, mistakes: Problems) -> Plan:
-    kind = file_format or _SUFFIXES.get(Path(name).suffix.lower())
-    if kind is None:
+def _from_stream(
+    stream: BinaryIO, name: str, order_input: OrderInput, problems: Problems, currency_of: CurrencyOf
+) -> Plan:
+    file_format = order_input.file_format or _SUFFIXES.get(Path(name).suffix.lower())
+    if file_format is None:
         start = stream.read(json_file.PEEK)
-        kind, stream = _by_content(start), json_file.rewound(start, stream)
-    plan = Plan(source="file", file=name, most_items=1 if given.mode == "sync" else order_models.MOST_ITEMS)
-    intake = PlanBuilder(given, mistakes, plan)
-    if kind == "csv":
-        intake.add_sheet(CsvFile(stream, name, mistakes))
-    else:
-        read = json_file.read_json if kind == "json" else json_file.read_jsonl
-        intake.add_values(read(stream, name, mistakes))
-    if not plan.item_count and not mistakes.count:
-        mistakes.add(Place(file=name), "holds no items")
-    return intake.finish()
+        file_format, stream = _format_of(start), json_file.rewound(start, stream)
+    plan = Plan(source="file", file=name, most_items=1 if order_input.mode == "sync" else MOST_ITEMS)
+    builder = PlanBuilder(order_input, problems, plan, currency_of)
+    match file_format:
+        case "csv":
+            add_rows(builder, CsvFile(stream, name, problems))
+        case "jsonl":
+            add_values(builder, json_file.read_jsonl(stream, name, problems))
+        case _:
+            add_values(builder, json_file.read_json(stream, name, problems))
+    if not plan.item_count and not problems.count:
+        problems.add(Place(file=name), "holds no items")
+    return builder.finish()
 
 
-def _by_content(start: bytes) -> Format:
+def _format_of(start: bytes) -> Format:
+    """Return the format that the first bytes of a file look like."""
     first = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if first not in {b"{", b"["}:
         return "csv"

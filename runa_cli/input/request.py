@@ -1,15 +1,19 @@
-"""What was asked for: the gifts and orders that flags and settings describe."""
+"""What one command was asked for, as one frozen value that every later step reads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
 
-from runa_cli.api import countries
+from runa_cli.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class Typed:
-    """What was typed about gifts, orders and their file, to create or to estimate them. Amounts are text."""
+class OrderInput:
+    """The gifts and their orders: what flags and settings say, and the file that holds more of them.
+
+    Amounts are text, as they were typed. `currency` is the balance that pays.
+    """
 
     face_value: str | None = None
     emails: tuple[str, ...] = ()
@@ -24,18 +28,21 @@ class Typed:
     metadata: tuple[str, ...] = ()  # KEY=VALUE
     file: str | None = None
     file_format: str | None = None
-
-
-@dataclass(frozen=True)
-class Given(Typed):
-    """What was typed, with what settings add to it."""
-
     mode: str = "auto"
     stamp: bool = True
-    currency_of: Callable[[str], str | None] = countries.code_currency
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return the same input with what the environment and `.env` add to the flags."""
+        return replace(
+            self,
+            products=self.products or (() if self.product_template else settings.products.value),
+            template_id=settings.template_id.value,
+            currency=settings.currency.value,
+            mode=settings.mode.value,
+        )
 
     def fields(self) -> dict[str, Any]:
-        """Return the flat fields of an item and its order; but for addresses, of which there may be several."""
+        """Return the flat fields of an item and its order, except addresses, of which there may be several."""
         fields = {
             "face_value": self.face_value,
             "recipient": self.recipient,
@@ -47,3 +54,36 @@ class Given(Typed):
             "quantity": self.quantity,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """One `order create`: what to issue, once under which name, within which limits, and how to send and show it.
+
+    `account` is the part of the API key that may be shown. `max_total` and `confirm_total` are in the currency of the
+    face values. `preflight` is None where the number of orders decides.
+    """
+
+    order_input: OrderInput
+    environment: str
+    account: str
+    batch: str | None = None
+    again: bool = False
+    idempotency_key: str | None = None
+    max_total: Decimal | None = None
+    confirm_total: Decimal | None = None
+    yes: bool = False
+    preflight: bool | None = None
+    dry_run: bool = False
+    wait: bool = True
+    results: Path | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        return self.environment == "live"
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether flags confirm that it is meant, so that nobody needs to be asked."""
+        return self.yes or self.confirm_total is not None

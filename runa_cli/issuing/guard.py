@@ -1,6 +1,6 @@
-"""What a create is weighed against before anything is sent: the cap, and what was asked for and issued before.
+"""Checks a create before anything is sent: against the cap, and against what the ledger has issued before.
 
-What was asked for before goes on or is refused; only what is new is issued.
+What was asked for before is resumed or refused; only what is new is issued.
 """
 
 import shlex
@@ -15,65 +15,39 @@ from runa_cli.core.money import format_money
 from runa_cli.core.states import UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
+from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import context
 from runa_cli.issuing.terms import Say
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Recorded, Tally
 
-SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, typing the same order twice is more likely a slip than a wish
-STILL_AWAITED = timedelta(
-    days=1
-)  # that long, the links of an order that was cut off before it was shown are waited for
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How a create was asked for: names, guards and consent. Amounts are in the currency of the face values."""
-
-    environment: str
-    account: str
-    name: str | None = None
-    idempotency_key: str | None = None
-    again: bool = False
-    mode: str = "auto"
-    stamp: bool = True
-    max_total: Decimal | None = None
-    confirm_total: Decimal | None = None
-    yes: bool = False
-
-    @property
-    def live(self) -> bool:
-        """Whether real money moves."""
-        return self.environment == "live"
-
-    @property
-    def consented(self) -> bool:
-        """Whether the flags say that it is meant."""
-        return self.yes or self.confirm_total is not None
+SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, the same order from flags is more likely a slip than meant
+# Within it, the same command shows an order that was settled but never shown, instead of refusing it as a duplicate.
+NOT_SHOWN_YET = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Holds a create against the ledger."""
+    """Checks a create against the ledger."""
 
     ledger: Ledger
     clock: Clock
     say: Say
 
-    def recorded(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
+    def find_recorded(self, plan: Plan, request: CreateRequest, known: list[Batch]) -> Batch | None:
         """Return the batch in which this was asked for before, or None where it is new. Raises GuardRefused."""
-        if asked.idempotency_key is not None:
-            return self._by_key(plan, asked, asked.idempotency_key, known)
-        if asked.name is not None:
-            return self.ledger.batch(asked.environment, asked.name)
-        return self._by_content(plan, asked, known)
+        if request.idempotency_key is not None:
+            return self._by_key(plan, request, request.idempotency_key, known)
+        if request.batch is not None:
+            return self.ledger.batch(request.environment, request.batch)
+        return self._by_content(plan, request, known)
 
-    def _by_key(self, plan: Plan, asked: Asked, key: str, known: list[Batch]) -> Batch | None:
-        order = self.ledger.order_by_key(asked.environment, key)
-        named = self.ledger.batch(asked.environment, asked.name) if asked.name else None
+    def _by_key(self, plan: Plan, request: CreateRequest, key: str, known: list[Batch]) -> Batch | None:
+        order = self.ledger.order_by_key(request.environment, key)
+        named = self.ledger.batch(request.environment, request.batch) if request.batch else None
         if order is None and named is None:
-            other = None if asked.again or asked.name else self._by_content(plan, asked, known)
+            other = None if request.again or request.batch else self._by_content(plan, request, known)
             if other is not None:
                 raise self._duplicate(other, self.ledger.tally(other))
             return None
@@ -87,27 +61,27 @@ class Guard:
             )
         return self.ledger.batch_by_id(order.batch_id)
 
-    def _by_content(self, plan: Plan, asked: Asked, known: list[Batch]) -> Batch | None:
-        """Return the batch of the same content that this run goes on with, or None. Raises GuardRefused."""
+    def _by_content(self, plan: Plan, request: CreateRequest, known: list[Batch]) -> Batch | None:
+        """Return the batch of the same content that this run resumes, or None. Raises GuardRefused."""
         for batch in known:
             tally = self.ledger.tally(batch)
             if not tally.any(*(frozenset(State) - {State.REJECTED})) and next(self.ledger.orders(batch)).own_key:
-                continue  # a key of their own is burnt with its rejection, and nothing else of the batch is left
-            if self._goes_on(plan, batch, tally, again=asked.again):
+                continue  # Runa keeps answering the rejection to its own key, and nothing else of the batch is left
+            if self._is_unfinished(plan, batch, tally, again=request.again):
                 return batch
-            if not asked.again and self._is_duplicate(plan, batch, tally):
+            if not request.again and self._is_duplicate(plan, batch, tally):
                 raise self._duplicate(batch, tally)
         return None
 
-    def _goes_on(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
-        """Tell whether a batch is not done yet as far as the person knows: unfinished, or its links never shown."""
+    def _is_unfinished(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
+        """Tell whether a batch is not done yet for the person who asked: unfinished, or its links never shown."""
         if again and batch.shown_at is not None:
-            # What was accepted and shown is done: once more is meant. What is unknown or unsent comes first.
+            # Accepted and shown counts as done, so the same is issued once more; unknown or unsent orders come first.
             return tally.any(State.SENT, *UNSENT)
         if tally.any(*UNFINISHED, State.REJECTED):
             return True
         unseen = batch.shown_at is None and tally.any(State.COMPLETED, State.FAILED)
-        return unseen and (self._settled_within(tally, STILL_AWAITED) or (plan.source == "file" and not again))
+        return unseen and (self._settled_within(tally, NOT_SHOWN_YET) or (plan.source == "file" and not again))
 
     def _is_duplicate(self, plan: Plan, batch: Batch, tally: Tally) -> bool:
         if tally.any(State.ABANDONED):
@@ -124,7 +98,7 @@ class Guard:
         order = next(self.ledger.orders(batch))
         name = shlex.quote(batch.name)
         if tally.any(State.ABANDONED):
-            became, hint = "was given up, and may have been issued,", f"`runa batch show {name}` tells more."
+            became, hint = "was abandoned, and may have been issued,", f"`runa batch show {name}` tells more."
         elif tally.any(State.COMPLETED):
             became, hint = "was issued", f"`runa batch export {name}` shows its links again."
         elif tally.any(State.FAILED):
@@ -140,26 +114,26 @@ class Guard:
             code="duplicate",
         )
 
-    def check_overlap(self, plan: Plan, asked: Asked) -> None:
-        """Hold a new file against those issued before. Raises GuardRefused where gifts stand in both.
+    def check_overlap(self, plan: Plan, request: CreateRequest) -> None:
+        """Check a new file against those issued before. Raises GuardRefused where it holds some of their gifts.
 
-        A file that grew is another file to the ledger, and its old rows would be paid again. A name, or `--again`, says
-        that this is meant; under a name it is still worth a note, for names are mistyped.
+        A file that grew has another fingerprint, so its old rows would be paid again. A name, or `--again`, says that
+        this is meant; under a name it is still noted, because names are mistyped.
         """
-        if asked.again or plan.source != "file":
+        if request.again or plan.source != "file":
             return
-        counted, newest = 0, None
+        count, newest = 0, None
         for identities in plan.identities():
-            found, batch = self.ledger.issued_before(asked.environment, identities)
-            counted, newest = counted + found, batch or newest
-        if not counted or newest is None:
+            found, batch = self.ledger.issued_before(request.environment, identities)
+            count, newest = count + found, batch or newest
+        if not count or newest is None:
             return
-        said = f"{counted} of the {plan.item_count} gifts in this file were issued before, the last in batch {newest}"
-        if asked.name is not None:
-            self.say(f"Note: {said}; batch {asked.name} issues them once more.")
+        message = f"{count} of the {plan.item_count} gifts in this file were issued before, the last in batch {newest}"
+        if request.batch is not None:
+            self.say(f"Note: {message}; batch {request.batch} issues them once more.")
             return
         raise GuardRefused(
-            f"{said}. Nothing was sent.",
+            f"{message}. Nothing was sent.",
             f"`--batch {shlex.quote(newest)}` issues only the rows that are new to that batch. If all of it is meant"
             " once more, add --again, or a --batch name of its own.",
             Context(batch=newest),
@@ -167,18 +141,18 @@ class Guard:
         )
 
 
-def check_total(sums: Mapping[str, Decimal], asked: Asked) -> None:
-    """Hold the total against the cap and the total that was confirmed. Raises GuardRefused."""
-    # One cap cannot be converted, so it holds for all currencies together.
-    if asked.max_total is not None and sum(sums.values()) > asked.max_total:
+def check_total(sums: Mapping[str, Decimal], request: CreateRequest) -> None:
+    """Check the total against the cap and the total that was confirmed. Raises GuardRefused."""
+    # A cap has no currency to convert into, so it holds for the sum over all currencies.
+    if request.max_total is not None and sum(sums.values()) > request.max_total:
         raise GuardRefused(
-            f"The total of {format_money(sums)} is above the cap of {asked.max_total:,.2f}. Nothing was sent.",
+            f"The total of {format_money(sums)} is above the cap of {request.max_total:,.2f}. Nothing was sent.",
             "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
             code="above_max_total",
         )
-    if asked.confirm_total is not None and list(sums.values()) != [asked.confirm_total]:
+    if request.confirm_total is not None and list(sums.values()) != [request.confirm_total]:
         raise GuardRefused(
-            f"The total is {format_money(sums)}, but {asked.confirm_total:,.2f} was confirmed. Nothing was sent.",
+            f"The total is {format_money(sums)}, but {request.confirm_total:,.2f} was confirmed. Nothing was sent.",
             "Check the input; --confirm-total must be its exact total, in one currency.",
             code="total_differs",
         )
@@ -187,8 +161,8 @@ def check_total(sums: Mapping[str, Decimal], asked: Asked) -> None:
 def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
     """Leave what a batch has issued out of its edited plan.
 
-    Raises GuardRefused, naming the rows, when something that was issued is missing or changed in the plan. What FAILED
-    or was given up may be missing: it is not issued again by itself, and mending it is a person's wish.
+    Raises GuardRefused, naming the rows, when a gift that was issued is missing or changed in the plan. Gifts that
+    FAILED or were abandoned may be missing: they are not issued again by themselves, and a person may correct them.
     """
     missing: list[Recorded] = []
     count = 0
@@ -214,7 +188,7 @@ def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
 
 
 def described(gift: Recorded) -> str:
-    """Say what a recorded gift is, and where it went."""
+    """Describe a recorded gift: value, recipient, state and order."""
     line = results.row_from_item(gift.item)
     order = f", order {gift.order_id}" if gift.order_id else ""
     return f"{line.face_value} to {line.recipient or 'a payout link'} ({gift.state}{order})"

@@ -7,44 +7,44 @@ from datetime import datetime
 from runa_cli.api import canonical
 from runa_cli.core.clock import Clock
 from runa_cli.input.plan import Plan
-from runa_cli.issuing.guard import Asked
+from runa_cli.input.request import CreateRequest
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, NewBatch, NewOrder, Order
 
 
 def made_up_name(clock: Clock) -> str:
-    """Return a name for a batch that was given none."""
+    """Return a unique name for a batch that was given none."""
     return f"{clock.now():%Y-%m-%d}-{secrets.token_hex(5)}"
 
 
-def new_batch(plan: Plan, asked: Asked, name: str, fingerprint: str) -> NewBatch:
+def new_batch(plan: Plan, request: CreateRequest, name: str, fingerprint: str) -> NewBatch:
     """Return the plan as a batch to record."""
     return NewBatch(
-        environment=asked.environment,
+        environment=request.environment,
         name=name,
-        named=asked.name is not None,
+        named=request.batch is not None,
         source=plan.source,
         shape=plan.shape,
         fingerprint=fingerprint,
-        account=asked.account,
+        account=request.account,
         columns=plan.columns,
     )
 
 
-def new_orders(plan: Plan, asked: Asked, batch: str, *, after: int = 0) -> Iterator[NewOrder]:
-    """Yield the plan's orders with their keys and final bytes, at the positions behind `after`."""
+def new_orders(plan: Plan, request: CreateRequest, batch: str, *, after: int = 0) -> Iterator[NewOrder]:
+    """Yield the plan's orders with their keys and final bytes; positions count on from `after`."""
     for planned in plan.orders():
         sha256 = planned.body_sha256
         position = planned.position + after
-        key = asked.idempotency_key or canonical.derive_key(asked.environment, batch, position, 0, sha256)
+        key = request.idempotency_key or canonical.derive_key(request.environment, batch, position, 0, sha256)
         yield NewOrder(
             position=position,
             generation=0,
             idempotency_key=key,
-            own_key=asked.idempotency_key is not None,
-            body=planned.body(key if asked.stamp else None),
+            own_key=request.idempotency_key is not None,
+            body=planned.body(key if request.order_input.stamp else None),
             body_sha256=sha256,
-            mode=asked.mode if asked.mode != "auto" else "sync" if len(planned.gifts) == 1 else "async",
+            mode=_mode(request, len(planned.gifts)),
             currency=planned.currency,
             total=str(planned.total),
             item_count=len(planned.gifts),
@@ -52,8 +52,16 @@ def new_orders(plan: Plan, asked: Asked, batch: str, *, after: int = 0) -> Itera
         )
 
 
+def _mode(request: CreateRequest, items: int) -> str:
+    """Return the execution mode; `auto` is sync for one item (developer.runa.io: getting-started, which mode)."""
+    mode = request.order_input.mode
+    if mode != "auto":
+        return mode
+    return "sync" if items == 1 else "async"
+
+
 def record_next_generation(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
-    """Record the next generation of a rejected order, for Runa replays the rejection to the old key, and return it."""
+    """Record and return the next generation of a rejected order: Runa repeats the rejection for the old key."""
     return ledger.renew(order, next_generation(batch, order), now)
 
 

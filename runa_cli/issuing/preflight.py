@@ -10,7 +10,7 @@ from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.core import exact_json
 from runa_cli.core.errors import GuardRefused, RunaError
 from runa_cli.core.money import format_money
-from runa_cli.input.places import RowPlace, Where, flag_place
+from runa_cli.input.places import PlaceOf, RowPlace, flag_place
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import Place, Problems
 
@@ -61,7 +61,7 @@ class Preflight:
     def _check_item(
         self,
         item: dict[str, Any],
-        where: Where,
+        where: PlaceOf,
         currency: str,
         known_products: dict[str, catalogue.Product | None],
         mistakes: Problems,

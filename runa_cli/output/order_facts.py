@@ -5,8 +5,12 @@ from typing import Any
 from runa_cli.api import responses
 from runa_cli.core.money import format_money
 from runa_cli.ledger.records import Batch, Order
-from runa_cli.output.batch_formats import runa_object
 from runa_cli.output.tables import Summary
+
+
+def runa_object(order: Order) -> dict[str, Any]:
+    """Return Runa's own object for a recorded order."""
+    return responses.read_object(order.reply or b"{}")
 
 
 def order_summary(order: Order, batch: Batch) -> Summary:

@@ -1,0 +1,218 @@
+"""Options that describe gifts and orders, which `order create` and `order estimate` share; and those of `create`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runa_cli.commands.options import Command, Options, with_options
+from runa_cli.core.errors import UsageMistake
+
+if TYPE_CHECKING:
+    from runa_cli.input.request import OrderInput
+
+ITEM, ORDER, FILE, ONCE = "The gift", "The order", "Many gifts from a file", "Once"
+SENDING, SAFETY = "Sending", "Safety"
+
+FaceValue = Annotated[
+    str | None,
+    typer.Option("--face-value", metavar="AMOUNT", help="Value of each gift, e.g. 10 or 12.50.", rich_help_panel=ITEM),
+]
+Email = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--email", metavar="ADDRESS", help="Runa mails the link there; repeat for more gifts.", rich_help_panel=ITEM
+    ),
+]
+Quantity = Annotated[
+    str | None,
+    typer.Option("--quantity", metavar="N", help="Number of payout links, without --email (1).", rich_help_panel=ITEM),
+]
+ProductCodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--product", metavar="CODE", help="What can be bought; repeat to offer a choice.", rich_help_panel=ITEM
+    ),
+]
+ProductTemplate = Annotated[
+    str | None,
+    typer.Option("--product-template", metavar="PT-…", help="A saved selection of products.", rich_help_panel=ITEM),
+]
+TemplateId = Annotated[
+    str | None,
+    typer.Option(
+        "--template-id",
+        metavar="DT-…",
+        help="Redemption template: how the page of the link looks.",
+        rich_help_panel=ITEM,
+    ),
+]
+Recipient = Annotated[
+    str | None,
+    typer.Option("--recipient", metavar="REF", help="Pay a known recipient, with one --email.", rich_help_panel=ITEM),
+]
+CurrencyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--currency",
+        metavar="USD",
+        help="The balance that pays (default: the products' currency).",
+        rich_help_panel=ORDER,
+    ),
+]
+Fx = Annotated[
+    bool, typer.Option("--fx", metavar="", help="Let Runa convert the currency, for a fee.", rich_help_panel=ORDER)
+]
+Description = Annotated[
+    str | None,
+    typer.Option("--description", metavar="TEXT", help="Your own note, at most 128 characters.", rich_help_panel=ORDER),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="Your own data; repeat for more.", rich_help_panel=ORDER),
+]
+FileOption = Annotated[
+    str | None,
+    typer.Option("--file", metavar="PATH", help="CSV, JSON or JSONL; - is standard input.", rich_help_panel=FILE),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="json|jsonl|csv",
+        help="Format of the file (default: by its name or content).",
+        rich_help_panel=FILE,
+    ),
+]
+BatchName = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="NAME",
+        help="Issue this once: run again, it resumes or shows the result.",
+        rich_help_panel=ONCE,
+    ),
+]
+Again = Annotated[bool, typer.Option("--again", metavar="", help="Issue the same once more.", rich_help_panel=ONCE)]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", help="Your own key, for a single order.", rich_help_panel=ONCE),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode", metavar="auto|sync|async", help="auto: sync for one gift, else async.", rich_help_panel=SENDING
+    ),
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--wait/--no-wait",
+        metavar="",
+        help="Wait for the links, or stop when Runa has accepted.",
+        rich_help_panel=SENDING,
+    ),
+]
+Concurrency = Annotated[
+    str | None, typer.Option("--concurrency", metavar="N", help="Orders in flight (4).", rich_help_panel=SENDING)
+]
+RateLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--rate-limit", metavar="PER_MINUTE", help="Orders a minute (300); 0: no limit.", rich_help_panel=SENDING
+    ),
+]
+NoStamp = Annotated[
+    bool,
+    typer.Option("--no-stamp", metavar="", help="Leave the key out of the order's metadata.", rich_help_panel=SENDING),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", metavar="", help="Show what would be sent; send and record nothing.", rich_help_panel=SAFETY
+    ),
+]
+MaxTotal = Annotated[
+    str | None, typer.Option("--max-total", metavar="AMOUNT", help="Refuse a larger total.", rich_help_panel=SAFETY)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.", rich_help_panel=SAFETY)]
+ConfirmTotal = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm-total", metavar="AMOUNT", help="Go on only if this is exactly the total.", rich_help_panel=SAFETY
+    ),
+]
+Preflight = Annotated[
+    bool | None,
+    typer.Option(
+        "--preflight/--no-preflight",
+        metavar="",
+        help="Check codes, values and funds first (default: for several orders).",
+        rich_help_panel=SAFETY,
+        show_default=False,
+    ),
+]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        "--results", metavar="FILE", help="Also write the results to this file, as CSV.", rich_help_panel=FILE
+    ),
+]
+
+_INPUT: Options = {
+    "face_value": (FaceValue, None),
+    "email": (Email, None),
+    "quantity": (Quantity, None),
+    "product": (ProductCodes, None),
+    "product_template": (ProductTemplate, None),
+    "template_id": (TemplateId, None),
+    "recipient": (Recipient, None),
+    "currency": (CurrencyOption, None),
+    "fx": (Fx, False),
+    "description": (Description, None),
+    "metadata": (Metadata, None),
+    "file": (FileOption, None),
+    "file_format": (FormatOption, None),
+}
+
+
+def with_order_input(command: Command) -> Command:
+    """Add the options that describe gifts and orders; the command receives them as its argument `order_input`."""
+    return with_options("order_input", _INPUT, _order_input)(command)
+
+
+def _order_input(
+    *, email: list[str] | None, product: list[str] | None, metadata: list[str] | None, **values: Any
+) -> "OrderInput":
+    from runa_cli.input.request import OrderInput
+
+    return OrderInput(
+        emails=tuple(email or ()), products=tuple(product or ()), metadata=tuple(metadata or ()), **values
+    )
+
+
+def check_order_input(order_input: "OrderInput") -> None:
+    """Check that the options about gifts and their file go together. Raises UsageMistake."""
+    from runa_cli.input.reader import FILE_FORMATS
+
+    for wrong, sentence in (
+        (
+            order_input.emails and order_input.quantity,
+            "--quantity counts payout links; repeat --email for more mailed gifts.",
+        ),
+        (
+            order_input.products and order_input.product_template,
+            "--product and --product-template are two choices of products.",
+        ),
+        (order_input.recipient and len(order_input.emails) > 1, "--recipient takes one --email."),
+        (
+            order_input.file_format and not order_input.file,
+            "--format says what --file is, and there is no --file.",
+        ),
+        (
+            order_input.file_format and order_input.file_format not in FILE_FORMATS,
+            f"--format must be json, jsonl or csv, found {order_input.file_format!r}.",
+        ),
+    ):
+        if wrong:
+            raise UsageMistake(sentence)
