@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runa_cli.emulator.server import Emulator
-from tests.program import KEY, Program
+from tests.support.program import KEY, Program
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts with `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from runa_cli.emulator.server import Emulator
-from tests import faultpoints
-from tests.cases import Case, Count, Scenario, both
-from tests.faultpoints import NEVER, Boundary, Kind, edges, evenly
-from tests.program import GIFT, KEY, Program
+from tests.support import faultpoints
+from tests.support.faultpoints import NEVER, Boundary, Kind, edges, evenly
+from tests.support.kill_cases import Case, Count, Scenario, both
+from tests.support.program import GIFT, KEY, Program
 
 AT_BOUNDARIES = 0.5  # of the wanted kills; the others are for runs that go on, and for random instants
 KILLED_AGAIN = 0.4  # how likely a run that goes on is killed too

@@ -10,8 +10,8 @@ import traceback
 
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.desk import told
-from tests.test_machine import Issue, telling
+from tests.app.test_state_machine import Issue, telling
+from tests.support.simulation import told
 
 
 def main() -> int:

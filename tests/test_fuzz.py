@@ -27,7 +27,7 @@ from runa_cli.ledger import results
 from runa_cli.output import csv_format, order_facts
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import order_parts
-from tests.mutants import (
+from tests.support.damaged_inputs import (
     ANSWERED,
     ORDER,
     PAGE,

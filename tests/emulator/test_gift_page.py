@@ -18,7 +18,7 @@ from runa_cli.emulator import catalogue, gifts, store
 from runa_cli.emulator.server import DEFAULT_PORT, Emulator
 from runa_cli.emulator.store import Store
 from tests.emulator.calls import Client, Reply, item, order
-from tests.program import GIFT, Program
+from tests.support.program import GIFT, Program
 
 UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 UNKNOWN = "/gift/00000000-0000-4000-8000-000000000000"

@@ -15,8 +15,8 @@ import pytest
 
 from runa_cli.emulator import server
 from runa_cli.emulator.server import Emulator
-from tests.computer import wait_until_main_thread_is_in
 from tests.emulator.calls import KEY, Client, Reply, item, order
+from tests.support.system_faults import wait_until_main_thread_is_in
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Killed with SIGKILL at each boundary and run again, the program leaves one order and shows its link."""
+
+import pytest
+
+from tests.conftest import Emulate
+from tests.support.program import GIFT, Program, links_at, orders_at
+
+BOUNDARIES = {
+    "before the record": "call:Ledger.record",
+    "after the record": "return:Ledger.record",
+    "before the claim": "call:Claims.take",
+    "marked as sent": "return:Ledger.mark_sent",
+    "connected": "return:HTTPConnection.connect",
+    "after the send": "call:HTTPResponse.begin",
+    "at the reply's body": "call:_read_body",
+    "after the reply": "return:Client.create_order",
+    "before the commit of the reply": "call:Ledger.mark_completed",
+    "after the commit of the reply": "return:Ledger.mark_completed",
+    "before the print": "call:show_batch",
+    "in the print": "return:Output.text",
+    "after the print": "call:Ledger.mark_shown",
+}
+TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
+
+
+@pytest.mark.parametrize("point", BOUNDARIES.values(), ids=BOUNDARIES.keys())
+def test_a_single_order_killed_at_a_boundary_is_issued_once_and_its_link_is_shown(
+    program: Program, emulate: Emulate, point: str
+) -> None:
+    emulator = emulate()
+    assert -9 == program.killed_at(point, *GIFT, "-o", "links").code
+    ran = program(*GIFT, "-o", "links")
+    assert 0 == ran.code, ran.err
+    assert 1 == len(orders_at(emulator))
+    assert links_at(emulator) == set(ran.out.split())
+    assert ["completed"] == program.states()
+
+
+@pytest.mark.parametrize(
+    "point", ["return:Ledger.mark_accepted", "call:Client.fetch_order", "return:Client.fetch_order"]
+)
+def test_an_order_of_several_gifts_killed_while_it_is_processed_is_issued_once(
+    program: Program, emulate: Emulate, point: str
+) -> None:
+    emulator = emulate()
+    assert -9 == program.killed_at(point, *TWO, "-o", "links").code
+    ran = program(*TWO, "-o", "links")
+    assert 0 == ran.code, ran.err
+    assert 1 == len(orders_at(emulator))
+    assert links_at(emulator) == set(ran.out.split())
+
+
+def test_again_does_not_skip_over_an_order_that_was_never_shown(program: Program, emulate: Emulate) -> None:
+    """`--again` means one more than what was seen: killed before the print, nothing was seen."""
+    emulator = emulate()
+    assert 0 == program(*GIFT).code
+    assert -9 == program.killed_at("call:show_batch", *GIFT, "--again").code
+    assert 0 == program(*GIFT, "--again").code
+    assert 2 == len(orders_at(emulator))

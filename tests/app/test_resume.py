@@ -1,0 +1,114 @@
+"""Several batches taken up at once: what becomes of all of them, and what the one answer for them says."""
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Emulate
+from tests.support.program import GIFT, LONGEST, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+
+ALL = ("batch", "resume", "--all")
+
+
+@pytest.fixture
+def nowhere() -> Iterator[dict[str, str]]:
+    """Return the settings of a Runa that nobody reaches: a port that is taken and takes no connection."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield {"RUNA_BASE_URL": f"http://127.0.0.1:{closed.getsockname()[1]}/v2", "RUNA_TIMEOUT": "0.2"}
+
+
+def record(program: Program, name: str, nowhere: dict[str, str]) -> None:
+    """Leave a batch of one order that was recorded and not sent."""
+    ran = program(*GIFT, "--batch", name, **nowhere)
+    assert 7 == ran.code, ran.err
+
+
+def lose(program: Program, name: str) -> None:
+    """Leave a batch of one order that was issued, and whose answer nobody saw."""
+    program.killed_at("return:Client.create_order", *GIFT, "--batch", name)
+
+
+def test_every_unfinished_batch_is_taken_up(program: Program, emulate: Emulate, nowhere: dict[str, str]) -> None:
+    emulator = emulate()
+    lose(program, "first")
+    record(program, "second", nowhere)
+    assert ["sent", "prepared"] == program.states()
+    ran = program(*ALL, "-o", "links")
+    assert 0 == ran.code, ran.err
+    assert ["completed", "completed"] == program.states()
+    assert links_at(emulator) == set(ran.out.split())
+    assert 2 == len(ran.out.split()) == len(orders_at(emulator))
+
+
+def test_ctrl_c_takes_up_no_further_batch(program: Program, emulate: Emulate, nowhere: dict[str, str]) -> None:
+    """Even where the order in flight was the last of its batch, so that this one is finished."""
+    emulator = emulate("slow:30@1")
+    for name in ("first", "second", "third"):
+        record(program, name, nowhere)
+    running = program.start(*ALL, "--json")
+    wait_for(lambda: posts(emulator) >= 1, running)
+    running.send_signal(signal.SIGINT)
+    wait_for_stopping(running)
+    emulator.hurry()
+    out, err = running.communicate(timeout=LONGEST)
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (130, "interrupted", "partial") == (running.returncode, error["code"], error["money"])
+    assert "second" in error["message"]
+    assert "third" in error["message"]
+    assert ["completed", "prepared", "prepared"] == program.states()
+    assert 1 == len(json.loads(out)) == posts(emulator)
+
+
+def test_ctrl_c_before_the_second_order_says_that_the_first_is_issued(
+    program: Program, emulate: Emulate, nowhere: dict[str, str]
+) -> None:
+    emulate()
+    for name in ("first", "second"):
+        record(program, name, nowhere)
+    running = program.start(*ALL, "--json", RUNA_RATE_LIMIT="1")
+    wait_for(lambda: "completed" in program.states(), running)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=LONGEST)
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (130, "partial") == (running.returncode, error["money"])
+    assert ["completed", "prepared"] == program.states()
+
+
+def test_one_order_of_unknown_outcome_makes_the_outcome_unknown(
+    program: Program, emulate: Emulate, nowhere: dict[str, str]
+) -> None:
+    emulate()
+    record(program, "first", nowhere)
+    lose(program, "second")
+    ran = program(*ALL, "--json", **nowhere)
+    assert (7, "unknown") == (ran.code, ran.error["money"])
+
+
+def test_a_broken_output_does_not_hide_that_nothing_was_sent(
+    program: Program, emulate: Emulate, nowhere: dict[str, str]
+) -> None:
+    emulate()
+    for name in ("first", "second"):
+        record(program, name, nowhere)
+    with Path("/dev/full").open("w") as full:
+        running = program.start(*ALL, "--json", stdout=full, **nowhere)
+        _, err = running.communicate(timeout=LONGEST)
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (7, "not_issued") == (running.returncode, error["money"])
+
+
+def test_a_broken_output_says_that_all_is_issued(program: Program, emulate: Emulate, nowhere: dict[str, str]) -> None:
+    emulate()
+    for name in ("first", "second"):
+        record(program, name, nowhere)
+    with Path("/dev/full").open("w") as full:
+        running = program.start(*ALL, "--json", stdout=full)
+        _, err = running.communicate(timeout=LONGEST)
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (9, "output_failed", "issued") == (running.returncode, error["code"], error["money"])
+    assert 0 == program(*GIFT, "--batch", "first").code

@@ -1,0 +1,1 @@
+"""Tests of settings, keys and where they come from."""

@@ -1,0 +1,210 @@
+"""A crew ends in good order wherever Ctrl-C finds it."""
+
+import itertools
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+import pytest
+
+from runa_cli.issuing.worker_pool import STOP_SIGNALS, WorkerPool
+from tests.support.system_faults import wait_until_main_thread_is_in
+
+Handlers = dict[signal.Signals, Any]
+
+
+def handlers() -> Handlers:
+    return {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+
+@pytest.fixture
+def as_in_the_program() -> Iterator[Handlers]:
+    """Let every signal that stops the program interrupt it; returns their handlers."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = handlers()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    yield handlers()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class CtrlC:
+    """Ctrl-C at an event of that number in a function of this thread: a call that it makes, or its return."""
+
+    def __init__(self, number: int, function: str) -> None:
+        self._left = number
+        self._function = function
+
+    @property
+    def came(self) -> bool:
+        """Whether there was such an event."""
+        return self._left <= 0
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _watch(self, frame: FrameType, _event: str, _: Any) -> None:
+        if frame.f_code.co_qualname == self._function:
+            self._left -= 1
+            if self._left == 0:
+                signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def no_longer_than(seconds: int) -> Iterator[None]:
+    """Fail what hangs."""
+
+    def over(*_: object) -> None:
+        raise AssertionError("it waits for ever")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    ("function", "least"),
+    [
+        ("WorkerPool.work", 8),
+        ("WorkerPool._watch", 2),
+        ("WorkerPool._noting_signals", 5),
+        ("Thread.start", 5),
+        ("signal", 8),
+    ],
+)
+def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(
+    function: str, least: int, as_in_the_program: Handlers
+) -> None:
+    """An exception would lose the message that was just heard, or the thread that was just begun."""
+    for number in itertools.count(1):
+        ctrl_c = CtrlC(number, function)
+        begun, finished = work_through_four(ctrl_c)
+        assert sorted(begun) == sorted(finished)
+        assert as_in_the_program == handlers()
+        if not ctrl_c.came:
+            break
+    assert number > least
+
+
+def work_through_four(ctrl_c: CtrlC) -> tuple[list[int], list[int]]:
+    """Return what was begun and what was finished when two threads work through four items and Ctrl-C comes."""
+    begun: list[int] = []
+    finished: list[int] = []
+
+    def task(item: int) -> None:
+        begun.append(item)
+        finished.append(item)
+
+    crew = WorkerPool(2, lambda _: None)
+    told = False
+    with no_longer_than(20), ctrl_c:
+        try:
+            crew.work(range(4), task)
+        except KeyboardInterrupt:  # it came before the first or after the last
+            told = True
+            assert len(finished) in {0, 4}
+    assert ctrl_c.came == (told or crew.interrupted)
+    assert 0 == crew.at_work
+    return begun, finished
+
+
+def test_a_signal_that_the_system_hands_to_another_thread_is_heeded_at_once() -> None:
+    finished: list[int] = []
+
+    def task(item: int) -> None:
+        wait_until_main_thread_is_in("_watch")
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        assert crew.stopping.wait(10)
+        finished.append(item)
+
+    crew = WorkerPool(1, lambda _: None)
+    with no_longer_than(20):
+        crew.work(range(2), task)
+    assert crew.interrupted
+    assert [0] == finished
+
+
+def test_the_second_ctrl_c_leaves_those_at_work_and_tells_how_many() -> None:
+    both, asked, over = threading.Barrier(2), threading.Event(), threading.Event()
+
+    def task(item: int) -> None:
+        both.wait(10)
+        if item == 0:
+            signal.raise_signal(signal.SIGINT)
+            assert asked.wait(10)
+            signal.raise_signal(signal.SIGINT)
+        over.wait(10)
+
+    crew = WorkerPool(2, lambda _: asked.set())
+    with no_longer_than(20):
+        crew.work(range(3), task)
+    assert 2 == crew.at_work
+    over.set()
+
+
+def test_the_third_ctrl_c_ends_even_what_hangs_while_it_tells_of_the_first() -> None:
+    over = threading.Event()
+
+    def task(_: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        over.wait(10)
+
+    def say(_: str) -> None:  # on a terminal that takes no text
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("it goes on")
+
+    with no_longer_than(20), pytest.raises(KeyboardInterrupt):
+        WorkerPool(1, say).work(range(1), task)
+    over.set()
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    finished = []
+
+    def task(item: int) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        finished.append(item)
+
+    crew = WorkerPool(1, lambda _: None)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        crew.work(range(3), task)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not crew.interrupted
+    assert [0, 1, 2] == finished
+
+
+def test_what_a_task_raises_is_raised_once_the_others_are_done() -> None:
+    finished = []
+
+    def task(item: int) -> None:
+        if item == 0:
+            raise ValueError("no")
+        finished.append(item)
+
+    with pytest.raises(ValueError, match="no"):
+        WorkerPool(1, lambda _: None).work(range(3), task)
+    assert [] == finished
+
+
+def test_a_crew_with_nothing_to_do_is_done() -> None:
+    with no_longer_than(10):
+        WorkerPool(3, lambda _: None).work([], lambda _: None)

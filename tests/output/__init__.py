@@ -1,0 +1,1 @@
+"""Tests of formats, streams and what a terminal is shown."""
