@@ -1,4 +1,4 @@
-"""The program: its groups of commands, and the one boundary where errors become text and exit codes."""
+"""The program: assembles the commands, and is the one place where errors become text and exit codes."""
 
 import errno
 import itertools
@@ -34,8 +34,8 @@ app.command()(account.ping)
 app.command()(account.config)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"runa {__version__}")
         raise typer.Exit
 
@@ -50,32 +50,32 @@ def root(
 
 
 def main(clock: "Clock | None" = None) -> NoReturn:
-    """Run the program, by another clock than the real one where it is given, and exit with its code."""
+    """Run the program and exit with its code; `clock` replaces the real one in tests."""
     _open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
     code = run(sys.argv[1:], clock)
     if code == Interrupted.exit_code:
-        # Who did not wait for the orders in flight leaves threads behind, one of them stuck in a write, perhaps. The
-        # interpreter's tidy end would wait for it; all that is to be shown has left already.
+        # Threads of orders in flight may still run, and one of them may be stuck in a write. The interpreter would
+        # wait for it on a normal exit; everything to be shown has been written already.
         os._exit(code)
     sys.exit(_flushed(code))
 
 
 def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
-    """Run one command and return the exit code that tells what became of the money."""
+    """Run one command and return its exit code, which says what became of the money."""
     command = typer.main.get_command(app)
     try:
         _check_text(arguments)
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False, obj=clock)
-        if result == Interrupted.exit_code:  # what Typer makes of Ctrl-C outside of a batch
+        if result == Interrupted.exit_code:  # what Typer returns for Ctrl-C outside of a batch
             return _report(_interrupted(arguments), arguments)
         return result if isinstance(result, int) else 0
     except RunaError as error:
         return _report(error, arguments)
     except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # the help that it stands for is shown already
+        if type(error).__name__ == "NoArgsIsHelpError":  # its help text is shown already
             return UsageMistake.exit_code
         return _report(UsageMistake(_sentence(error), _usage_hint(arguments)), arguments)
     except (KeyboardInterrupt, typer.Abort):
@@ -83,19 +83,19 @@ def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.ENOSPC}:
             return _report(_defect(error), arguments)
-        return 1  # a help text that has no place to go
-    except Exception as error:  # noqa: BLE001 - the last boundary: a defect is named, not thrown at the person
+        return 1  # a help text that could not be written
+    except Exception as error:  # noqa: BLE001 - the last boundary: a defect is reported without a traceback
         return _report(_defect(error), arguments)
 
 
 def _check_text(arguments: Sequence[str]) -> None:
     for number, argument in enumerate(arguments, 1):
         if any("\ud800" <= char <= "\udfff" for char in argument):
-            raise UsageMistake(f"Argument {number} is no text in this locale's encoding.")
+            raise UsageMistake(f"Argument {number} is not text in this locale's encoding.")
 
 
 def _flushed(code: int) -> int:
-    """Flush what a help text left in standard output, so that the interpreter does not stumble over it at its end."""
+    """Flush standard output here, so that a failure is handled and does not surface when the interpreter exits."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -118,7 +118,7 @@ def _report(error: RunaError, arguments: Sequence[str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Tell whether errors go out as JSON, even those that keep the flags from being read."""
+    """Tell whether errors are printed as JSON; also for errors that prevent the flags from being parsed."""
     formats = [after for before, after in itertools.pairwise(arguments) if before in {"-o", "--output"}]
     formats += [word.partition("=")[2] for word in arguments if word.startswith("--output=")]
     formats += [word[2:].removeprefix("=") for word in arguments if word.startswith("-o") and len(word) > 2]
@@ -134,8 +134,8 @@ def _sentence(error: TyperException) -> str:
 
 def _usage_hint(arguments: Sequence[str]) -> str:
     if arguments and arguments[0].startswith("-"):
-        return "Options stand after the command, as in `runa ping --env local`; `runa --help` shows the commands."
-    return "`runa --help` and `runa COMMAND --help` tell more."
+        return "Options come after the command, as in `runa ping --env local`; `runa --help` lists the commands."
+    return "See `runa --help` and `runa COMMAND --help`."
 
 
 def _interrupted(arguments: Sequence[str]) -> RunaError:
@@ -143,7 +143,7 @@ def _interrupted(arguments: Sequence[str]) -> RunaError:
         return Interrupted("Interrupted.")
     return Interrupted(
         "Interrupted.",
-        "What was recorded is saved: the same command goes on where it stopped.",
+        "What was recorded is saved: run the same command again to resume.",
         money=Money.UNKNOWN,
     )
 
@@ -163,7 +163,10 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """Fill what is closed among 0, 1 and 2, lest the ledger be opened there and overwritten by a message."""
+    """Open closed standard streams on /dev/null, so that the ledger never gets one of their numbers.
+
+    A message would then be written into it.
+    """
     for number in (0, 1, 2):
         try:
             os.fstat(number)

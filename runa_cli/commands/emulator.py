@@ -53,11 +53,11 @@ def serve(
 @app.command()
 @with_common
 def reset(*, common: "CommonOptions") -> None:
-    """Forget the emulator's orders and balances."""
+    """Delete the emulator's orders and balances."""
     from runa_cli.app.session import emulator_data
     from runa_cli.emulator import store
 
     with emulator_data() as path:
         store.reset(path)
     with open_session(common) as session:
-        session.talk.say(f"The emulator starts afresh: {path} is gone.")
+        session.talk.say(f"Deleted {path}: the emulator starts with no orders.")

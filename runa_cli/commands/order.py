@@ -164,27 +164,27 @@ def estimate(*, common: "CommonOptions", order_input: "OrderInput", timeout: Tim
 def list_(
     *,
     common: "CommonOptions",
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="That many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 20,
     every: Annotated[bool, typer.Option("--all", metavar="", help="All there are, without a limit.")] = False,
     after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="From a cursor of Runa's on.")] = None,
     before: Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page before a cursor.")] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", metavar="STATUS", help="COMPLETED, FAILED or PROCESSING (sorted out here)."),
+        typer.Option("--status", metavar="STATUS", help="COMPLETED, FAILED or PROCESSING (filtered here)."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="DAY", help="Created on that day or later (sorted out here).")
+        str | None, typer.Option("--since", metavar="DAY", help="Created on that day or later (filtered here).")
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="DAY", help="Created on that day or earlier (sorted out here).")
+        str | None, typer.Option("--until", metavar="DAY", help="Created on that day or earlier (filtered here).")
     ] = None,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="In the description (sorted out here).")
+        str | None, typer.Option("--search", metavar="TEXT", help="In the description (filtered here).")
     ] = None,
 ) -> None:
     """Show the orders at Runa, newest first as Runa gives them.
 
-    Runa's list has no filters: what is sorted out here is fetched first, page by page.
+    Runa's list has no filters: what is filtered here is fetched first, page by page.
     """
     from runa_cli.app import order_list
 

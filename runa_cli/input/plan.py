@@ -1,4 +1,4 @@
-"""What is to be issued: validated rows, grouped into orders, kept on disk so that a long file needs little memory."""
+"""The plan: validated gifts grouped into orders, kept in a temporary file so that a long input needs little memory."""
 
 import hashlib
 import sqlite3
@@ -30,7 +30,7 @@ _SCHEMA = """
 
 @dataclass(frozen=True)
 class PlannedOrder:
-    """One order to be: everything but its idempotency key."""
+    """One order of the plan: everything but its idempotency key."""
 
     position: int
     head: OrderHead
@@ -49,7 +49,7 @@ class PlannedOrder:
 
 
 class Plan:
-    """The orders of one create, in their order. A context manager: its disk space goes with it."""
+    """The orders of one create. A context manager that frees the temporary file."""
 
     def __init__(
         self, *, source: str, file: str | None = None, shape: str = "list", most_items: int = MOST_ITEMS
@@ -61,7 +61,9 @@ class Plan:
         self.most_items = most_items
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}
-        self._connection = sqlite3.connect("", isolation_level=None)  # a nameless file that vanishes when closed
+        self._connection = sqlite3.connect(
+            "", isolation_level=None
+        )  # a temporary file without a name, deleted when closed
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         self._connection.execute("BEGIN")
         self._last_head: OrderHead | None = None
@@ -69,7 +71,7 @@ class Plan:
         self._head_id = lru_cache(maxsize=1024)(self._find_head)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Delete the temporary file."""
         with suppress(sqlite3.Error):
             self._connection.close()
 
@@ -91,9 +93,9 @@ class Plan:
         reference: str | None = None,
         carried: tuple[str, ...] = (),
     ) -> None:
-        """Add one gift. Gifts with the same head and group share orders; a `whole` group is one order as it stands.
+        """Add one gift. Gifts with the same head and group share orders; a `whole` group stays one order.
 
-        `currency` is the currency of the face value, which differs from the paying one only with Embedded FX.
+        `currency` is that of the face value; it differs from the paying currency only with Embedded FX.
         """
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
@@ -119,7 +121,7 @@ class Plan:
         self._sums[currency] = self._sums.get(currency, Decimal(0)) + item.face_value
 
     def _document(self, head: OrderHead) -> str:
-        """Return the head as JSON; row after row has the same one."""
+        """Return the head as JSON; consecutive rows mostly have the same one."""
         if self._last_head is not head:
             self._last_head = head
             self._last_document = exact_json.dumps(head.model_dump(exclude_none=True))
@@ -140,7 +142,7 @@ class Plan:
         return dict(self._sums)
 
     def orders(self) -> Iterator[PlannedOrder]:
-        """Yield the orders: rows in their order, as many to an order as the rules allow."""
+        """Yield the orders: gifts by row, as many in an order as the API allows."""
         position = 0
         for head_id, document, whole in self._connection.execute("SELECT id, document, whole FROM head ORDER BY id"):
             head = OrderHead.model_validate(exact_json.loads(document))
@@ -170,9 +172,9 @@ class Plan:
             yield gifts, total, currency
 
     def leave_out(self, recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-        """Leave out what is recorded already, gift by gift, and yield what is recorded but not part of this plan.
+        """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan.
 
-        `recorded` comes sorted by identity. Both sides are read in step, so that neither stands in memory.
+        `recorded` must be sorted by identity. Both sides are read in step, so that neither needs to fit into memory.
         """
         planned = self._connection.execute("SELECT identity, id FROM gift ORDER BY identity, id")
         own = planned.fetchone()
@@ -191,7 +193,7 @@ class Plan:
         yield from self._connection.execute("SELECT reference, carried FROM gift ORDER BY id")
 
     def left_out(self) -> Iterator[tuple[int, int, str | None, str]]:
-        """Yield for each gift left out its recorded id and the row, reference and carried cells it has here."""
+        """Yield for each gift left out: its recorded id, and its row, reference and carried cells in this plan."""
         yield from self._connection.execute(
             "SELECT recorded_id, row, reference, carried FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
         )
@@ -202,7 +204,7 @@ class Plan:
         return int(self._connection.execute("SELECT count(*) FROM issued").fetchone()[0])
 
     def identities(self, most: int = 500) -> Iterator[list[str]]:
-        """Yield the identities of the gifts, so many at a time."""
+        """Yield the distinct identities of the gifts, at most `most` at a time."""
         found = self._connection.execute("SELECT DISTINCT identity FROM gift ORDER BY identity")
         while batch := found.fetchmany(most):
             yield [identity for (identity,) in batch]
@@ -222,18 +224,18 @@ class Plan:
 
     @property
     def order_count(self) -> int:
-        """How many orders it takes."""
+        """How many orders are left to send."""
         return sum(1 for _ in self.orders())
 
     def fingerprint(self) -> str:
-        """Return the identity of the whole content: the SHA-256 over its gifts, however they are grouped and sent."""
+        """Return the SHA-256 over the identities of all gifts, however they are grouped into orders."""
         whole = hashlib.sha256()
         for (identity,) in self._connection.execute("SELECT identity FROM gift ORDER BY id"):
             whole.update(identity.encode())
         return whole.hexdigest()
 
     def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:
-        """Return addresses that are given more than once, each with the rows they stand in."""
+        """Return addresses that occur more than once, each with its rows."""
         repeated = self._connection.execute(
             "SELECT address, group_concat(row) FROM"
             " (SELECT address, row FROM gift WHERE address IS NOT NULL ORDER BY id)"
