@@ -1,16 +1,14 @@
 """The recorded result of a batch in every output format."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from runa_cli.api import responses
 from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order
 from runa_cli.ledger.results import ResultRow
 from runa_cli.output import csv_format
-from runa_cli.output.order_facts import order_summary
+from runa_cli.output.order_facts import order_summary, runa_object
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import order_parts
 
@@ -77,8 +75,3 @@ def show_order_line(output: Output, order: Order) -> None:
 def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
     """Yield the batch's gifts as rows of a result."""
     return map(results.row_from_ledger, ledger.results(batch))
-
-
-def runa_object(order: Order) -> dict[str, Any]:
-    """Return Runa's own object for a recorded order."""
-    return responses.read_object(order.reply or b"{}")

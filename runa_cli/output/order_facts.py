@@ -5,7 +5,6 @@ from typing import Any
 from runa_cli.api import responses
 from runa_cli.core.money import format_money
 from runa_cli.ledger.records import Batch, Order
-from runa_cli.output.batch_formats import runa_object
 from runa_cli.output.tables import Summary
 
 
@@ -19,6 +18,11 @@ def order_summary(order: Order, batch: Batch) -> Summary:
         *_api_facts(answered, format_money({order.currency: responses.as_decimal(order.total)})),
     ]
     return Summary("Order", order.order_id or "", str(answered.get("status") or order.state), facts)
+
+
+def runa_object(order: Order) -> dict[str, Any]:
+    """Return Runa's own object for a recorded order."""
+    return responses.read_object(order.reply or b"{}")
 
 
 def api_summary(order: dict[str, Any]) -> Summary:
