@@ -12,7 +12,8 @@ from runa_cli.core.money import format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.guard import check_total, leave_out_issued
+from runa_cli.issuing.failures import pruned
+from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, is_as_recorded, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.ledger.records import Batch, NewOrder, Order
 from runa_cli.output.tables import Summary, summary_parts
@@ -31,13 +32,10 @@ class PlannedRequest:
 
 
 def show(session: Session, plan: Plan, request: CreateRequest) -> None:
-    """Show the plan; as JSON, the exact requests. Raises GuardRefused where a create would refuse."""
-    check_total(plan.sums, request)
-    batch = _find_recorded(session, plan, request)
-    if batch is not None and request.batch is None and not request.again and _is_done(session, batch):
-        session.talk.say(
-            f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
-        )
+    """Show the plan; as JSON, the exact requests. Raises what a create would raise before it sends."""
+    check_cap(plan.sums, request.max_total)
+    batch = _check(session, plan, request)
+    check_confirmed_total(plan, request)
     requests = _planned_requests(session, plan, request, batch)
     out = session.output
     if out.format == "json":
@@ -50,15 +48,21 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     out.flush()
 
 
-def _find_recorded(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
-    """Return the batch in which this was asked for before; what it has issued is left out of an edited plan."""
+def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
+    """Return the batch that a create would resume; what it has issued is left out of the plan. Raises GuardRefused."""
     if not _is_there(session.settings.ledger.value):
         return None
-    if request.batch is None:
-        return next(iter(session.ledger.batches_with(request.environment, plan.fingerprint())), None)
-    batch = session.ledger.batch(request.environment, request.batch)
-    if batch is not None and batch.fingerprint != plan.fingerprint():
-        leave_out_issued(session.ledger, batch, plan)
+    guard, ledger = Guard(session.ledger, session.clock), session.ledger
+    batch = guard.find_recorded(plan, request, ledger.batches_with(request.environment, plan.fingerprint()))
+    if batch is None:
+        if note := guard.check_new(plan, request):
+            session.talk.say(note)
+        return None
+    if batch.pruned_at is not None:
+        raise pruned(batch)
+    leave_out_issued(ledger, batch, plan, again=request.again)
+    if not is_as_recorded(ledger, batch, plan):
+        guard.check_edited(plan, request, batch)
     return batch
 
 
@@ -76,17 +80,16 @@ def _is_there(path: Path) -> bool:
 def _planned_requests(
     session: Session, plan: Plan, request: CreateRequest, batch: Batch | None
 ) -> Iterator[PlannedRequest]:
-    if batch is None or (request.batch is None and _is_done(session, batch)):
+    if batch is None:
         yield from map(_new, new_orders(plan, request, request.batch or made_up_name(session.clock)))
-    elif batch.fingerprint != plan.fingerprint():
-        yield from map(_new, new_orders(plan, request, batch.name, after=session.ledger.last_position(batch)))
-    else:
-        for order in session.ledger.orders(batch, (*UNSENT, State.SENT)):
+        return
+    for order in session.ledger.orders(batch, [State.SENT]):
+        yield _again(order, batch)
+    if is_as_recorded(session.ledger, batch, plan):
+        for order in session.ledger.orders(batch, UNSENT):
             yield _again(order, batch)
-
-
-def _is_done(session: Session, batch: Batch) -> bool:
-    return not session.ledger.tally(batch).any(*UNSENT, State.SENT, State.ACCEPTED)
+    else:
+        yield from map(_new, new_orders(plan, request, batch.name, after=session.ledger.last_position(batch)))
 
 
 def _new(order: NewOrder) -> PlannedRequest:

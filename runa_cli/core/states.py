@@ -20,3 +20,4 @@ UNFINISHED = frozenset(State) - SETTLED  # a resume continues with these
 UNSENT = (State.PREPARED, State.REJECTED)  # nothing is issued, so they may be sent or changed
 OUTCOME_UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)  # money may have moved
 NOT_COMPLETED = frozenset(State) - {State.COMPLETED}  # no link is recorded
+GIVEN_UP = frozenset({State.FAILED, State.ABANDONED})  # not issued again unless a person asks for it

@@ -2,16 +2,19 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 
-from runa_cli.api.canonical import item_json, order_body, sha256_hex
+from runa_cli.api.canonical import order_body, plain, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
-from runa_cli.ledger.records import Gift, Recorded
+from runa_cli.core.identity import GiftIdentity, fingerprint, identify
+from runa_cli.core.states import State
+from runa_cli.ledger.records import Gift, Placed, Recorded
 
 _SCHEMA = """
     CREATE TABLE head (
@@ -20,12 +23,27 @@ _SCHEMA = """
     CREATE UNIQUE INDEX head_by_label ON head (label);
     CREATE TABLE gift (
         id INTEGER PRIMARY KEY, head_id INTEGER NOT NULL, row INTEGER NOT NULL, reference TEXT, carried TEXT NOT NULL,
-        identity TEXT NOT NULL, item TEXT NOT NULL, value TEXT NOT NULL, currency TEXT NOT NULL,
-        templates TEXT NOT NULL, address TEXT
+        identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, item TEXT NOT NULL,
+        value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT
     );
     CREATE INDEX gift_by_head ON gift (head_id, id);
-    CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL);
+    CREATE INDEX gift_by_identity ON gift (same_gift, reference_key);
+    CREATE TABLE held (
+        id INTEGER PRIMARY KEY, row INTEGER NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL,
+        reference TEXT, carried TEXT NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, order_id TEXT
+    );
+    CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL UNIQUE);
 """
+
+# Recorded gifts are matched to planned ones in stages, equal ones in their order: what is the same in everything, then
+# the same gift with the same reference, then the same gift where one side has no reference. The label of a payout link
+# is part of what the same gift is, so a link never moves to another label.
+_STAGES = (
+    ("same_gift, reference_key, carried", "TRUE", "TRUE"),
+    ("same_gift, reference_key", "TRUE", "TRUE"),
+    ("same_gift", "TRUE", "reference_key = ''"),
+    ("same_gift", "reference_key = ''", "TRUE"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,17 +117,21 @@ class Plan:
         """
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
-        text = item_json(item)
+        own = plain(item)
+        text = exact_json.dumps(own)
         templates = [item.distribution_method.template_id or "", getattr(item.products, "template_id", "")]
+        identity = identify(own, currency, reference, carried)
         self._connection.execute(
-            "INSERT INTO gift (head_id, row, reference, carried, identity, item, value, currency, templates, address)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, item, value,"
+            " currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 head_id,
                 row,
                 reference,
                 exact_json.dumps(list(carried)),
                 hashlib.sha256(f"{document}\n{text}".encode()).hexdigest(),
+                identity.gift,
+                identity.reference,
                 text,
                 str(item.face_value),
                 currency,
@@ -155,59 +177,118 @@ class Plan:
         total = Decimal(0)
         templates: set[str] = set()
         currency = ""
-        for row, reference, carried, identity, item, value, currency, own_templates in self._connection.execute(
-            "SELECT row, reference, carried, identity, item, value, currency, templates FROM gift WHERE head_id = ?"
-            " AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
+        for values in self._connection.execute(
+            "SELECT row, reference, carried, identity, same_gift, reference_key, item, value, currency, templates"
+            " FROM gift WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
+            row, reference, carried, identity, same_gift, reference_key, item, value, currency, own_templates = values
             more = templates | set(own_templates.split())
             if gifts and (len(gifts) == most or _too_many(more)):
                 yield gifts, total, currency
                 gifts, total, more = [], Decimal(0), set(own_templates.split())
             loaded = exact_json.loads(carried)
-            gifts.append(Gift(row, reference, loaded if isinstance(loaded, list) else [], identity, item))
+            cells = loaded if isinstance(loaded, list) else []
+            gifts.append(Gift(row, reference, cells, identity, same_gift, reference_key, item))
             total += Decimal(value)
             templates = more
         if gifts:
             yield gifts, total, currency
 
+    # --- what is recorded already --------------------------------------------------------------------------------
+
     def leave_out(self, recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-        """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan.
-
-        `recorded` must be sorted by identity. Both sides are read in step, so that neither needs to fit into memory.
-        """
-        planned = self._connection.execute("SELECT identity, id FROM gift ORDER BY identity, id")
-        own = planned.fetchone()
-        pairs = self._connection.cursor()
-        for gift in recorded:
-            while own is not None and own[0] < gift.identity:
-                own = planned.fetchone()
-            if own is not None and own[0] == gift.identity:
-                pairs.execute("INSERT INTO issued (gift_id, recorded_id) VALUES (?, ?)", (own[1], gift.id))
-                own = planned.fetchone()
-            else:
-                yield gift
-
-    def labels(self) -> Iterator[tuple[str | None, str]]:
-        """Yield the reference and the carried cells of each gift, in their order."""
-        yield from self._connection.execute("SELECT reference, carried FROM gift ORDER BY id")
-
-    def left_out(self) -> Iterator[tuple[int, int, str | None, str]]:
-        """Yield for each gift left out: its recorded id, and its row, reference and carried cells in this plan."""
-        yield from self._connection.execute(
-            "SELECT recorded_id, row, reference, carried FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
+        """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan."""
+        self._connection.executescript("DELETE FROM issued; DELETE FROM held;")
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    *(gift.id, gift.row, gift.same_gift, gift.reference_key, gift.reference),
+                    *(gift.carried, gift.item, str(gift.state), gift.order_id),
+                )
+                for gift in recorded
+            ),
         )
+        for stage in _STAGES:
+            self._match(*stage)
+        for values in self._connection.execute(
+            "SELECT * FROM held WHERE id NOT IN (SELECT recorded_id FROM issued) ORDER BY row"
+        ):
+            recorded_id, row, same_gift, reference_key, reference, carried, item, state, order_id = values
+            yield Recorded(recorded_id, row, same_gift, reference_key, reference, carried, item, State(state), order_id)
+
+    def _match(self, columns: str, planned: str, held: str) -> None:
+        """Match planned to recorded gifts that are equal in these columns, the first to the first and so on."""
+        numbered = f"id, {columns}, row_number() OVER (PARTITION BY {columns} ORDER BY id) AS number"
+        equal = " AND ".join(f"own.{column} = other.{column}" for column in columns.split(", "))
+        self._connection.execute(
+            "INSERT INTO issued (gift_id, recorded_id) SELECT own.id, other.id FROM"  # noqa: S608 - this module's text
+            f" (SELECT {numbered} FROM gift WHERE {planned} AND id NOT IN (SELECT gift_id FROM issued)) AS own"
+            f" JOIN (SELECT {numbered} FROM held WHERE {held} AND id NOT IN (SELECT recorded_id FROM issued)) AS other"
+            f" ON {equal} AND own.number = other.number"
+        )
+
+    def left_out(self) -> Iterator[Placed]:
+        """Yield for each gift left out where its recorded gift is in this plan."""
+        for values in self._connection.execute(
+            "SELECT recorded_id, row, reference, carried, same_gift, reference_key"
+            " FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
+        ):
+            yield Placed(*values)
+
+    def moved(self) -> Iterator[Placed]:
+        """Yield for each gift left out that has another row, reference or carried cells now."""
+        for values in self._connection.execute(
+            "SELECT recorded_id, gift.row, gift.reference, gift.carried, gift.same_gift, gift.reference_key"
+            " FROM issued JOIN gift ON gift.id = issued.gift_id JOIN held ON held.id = issued.recorded_id"
+            " WHERE held.row != gift.row OR held.reference IS NOT gift.reference OR held.carried != gift.carried"
+        ):
+            yield Placed(*values)
+
+    @property
+    def missing_count(self) -> int:
+        """How many recorded gifts are not part of this plan."""
+        found = self._connection.execute(
+            "SELECT count(*) FROM held WHERE id NOT IN (SELECT recorded_id FROM issued)"
+        ).fetchone()
+        return int(found[0])
 
     @property
     def left_out_count(self) -> int:
         """How many gifts are left out."""
         return int(self._connection.execute("SELECT count(*) FROM issued").fetchone()[0])
 
-    def identities(self, most: int = 500) -> Iterator[list[str]]:
-        """Yield the distinct identities of the gifts, at most `most` at a time."""
-        found = self._connection.execute("SELECT DISTINCT identity FROM gift ORDER BY identity")
+    def identities_left(self, most: int = 400) -> Iterator[list[GiftIdentity]]:
+        """Yield the distinct identities of the gifts that are not left out, at most `most` at a time."""
+        found = self._connection.execute(
+            "SELECT DISTINCT same_gift, reference_key FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+            " ORDER BY same_gift, reference_key"
+        )
         while batch := found.fetchmany(most):
-            yield [identity for (identity,) in batch]
+            yield [GiftIdentity(*values) for values in batch]
+
+    def rows_left(
+        self, identities: Collection[GiftIdentity] | None = None, most: int = 50
+    ) -> list[tuple[int, str, str | None]]:
+        """Return row, item and reference of the first gifts that are not left out; only those of some identities."""
+        found = (
+            (row, item, reference)
+            for row, item, reference, *identity in self._left()
+            if identities is None or GiftIdentity(*identity) in identities
+        )
+        return [*islice(found, most)]
+
+    def count_left_of(self, identities: Collection[GiftIdentity]) -> int:
+        """Count the gifts that have one of these identities and are not left out."""
+        return sum(1 for _, _, _, *identity in self._left() if GiftIdentity(*identity) in identities)
+
+    def _left(self) -> sqlite3.Cursor:
+        return self._connection.execute(
+            "SELECT row, item, reference, same_gift, reference_key FROM gift"
+            " WHERE id NOT IN (SELECT gift_id FROM issued) ORDER BY id"
+        )
 
     @property
     def count_left(self) -> int:
@@ -228,11 +309,10 @@ class Plan:
         return sum(1 for _ in self.orders())
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 over the identities of all gifts, however they are grouped into orders."""
-        whole = hashlib.sha256()
-        for (identity,) in self._connection.execute("SELECT identity FROM gift ORDER BY id"):
-            whole.update(identity.encode())
-        return whole.hexdigest()
+        """Return the digest of the identities of all gifts: equal for the same gifts, however they are written."""
+        return fingerprint(
+            self._connection.execute("SELECT same_gift, reference_key FROM gift ORDER BY same_gift, reference_key")
+        )
 
     def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:
         """Return addresses that occur more than once, each with its rows."""

@@ -8,6 +8,7 @@ from runa_cli.api.classify import Refused, credential_hint, describe_error
 from runa_cli.core.errors import (
     Context,
     CredentialRefused,
+    GuardRefused,
     LedgerUnusable,
     Money,
     OrderFailed,
@@ -195,3 +196,14 @@ def advice(error_type: str) -> str:
         "ordering_restricted": "The account's spending limit is reached: Runa has mailed how to go on.",
         "validation_error": "Mend what Runa names, then run the command again.",
     }.get(error_type, "Mend the cause, then run the same command again; it takes a new key.")
+
+
+def pruned(batch: Batch) -> GuardRefused:
+    """Say that a batch was pruned, so that nothing of it can be shown."""
+    when = f" on {batch.pruned_at:%Y-%m-%d}" if batch.pruned_at else ""
+    return GuardRefused(
+        f"Batch {batch.name} was pruned{when}: its links are no longer recorded. Nothing was sent.",
+        "Runa still has its orders (`runa order list`). To issue more gifts, use another --batch name.",
+        Context(batch=batch.name),
+        code="pruned",
+    )

@@ -4,24 +4,25 @@ What was asked for before is resumed or refused; only what is new is issued.
 """
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, GuardRefused
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.money import format_money
-from runa_cli.core.states import UNFINISHED, UNSENT, State
+from runa_cli.core.states import GIVEN_UP, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import context
-from runa_cli.issuing.terms import Say
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Recorded, Tally
+from runa_cli.ledger.records import Batch, Order, Recorded, SameGift, Tally
 
+MOST_NAMED = 5  # rows in a message; its details hold more
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, the same order from flags is more likely a slip than meant
 # Within it, the same command shows an order that was settled but never shown, instead of refusing it as a duplicate.
 NOT_SHOWN_YET = timedelta(days=1)
@@ -33,33 +34,45 @@ class Guard:
 
     ledger: Ledger
     clock: Clock
-    say: Say
+
+    # --- what was asked for before -------------------------------------------------------------------------------
 
     def find_recorded(self, plan: Plan, request: CreateRequest, known: list[Batch]) -> Batch | None:
         """Return the batch in which this was asked for before, or None where it is new. Raises GuardRefused."""
         if request.idempotency_key is not None:
             return self._by_key(plan, request, request.idempotency_key, known)
         if request.batch is not None:
-            return self.ledger.batch(request.environment, request.batch)
+            return self._by_name(request.environment, request.batch)
         return self._by_content(plan, request, known)
+
+    def _by_name(self, environment: str, name: str) -> Batch | None:
+        batch = self.ledger.batch(environment, name)
+        if batch is None and (others := self.ledger.batches_named(environment, name)):
+            raise GuardRefused(
+                f"There is a batch {others[0].name}, which differs from {name} only in case. Nothing was sent.",
+                f"Write --batch {shlex.quote(others[0].name)} if that is meant, or choose another name.",
+                Context(batch=others[0].name),
+                code="name_differs_in_case",
+            )
+        return batch
 
     def _by_key(self, plan: Plan, request: CreateRequest, key: str, known: list[Batch]) -> Batch | None:
         order = self.ledger.order_by_key(request.environment, key)
-        named = self.ledger.batch(request.environment, request.batch) if request.batch else None
+        named = self._by_name(request.environment, request.batch) if request.batch else None
         if order is None and named is None:
             other = None if request.again or request.batch else self._by_content(plan, request, known)
             if other is not None:
                 raise self._duplicate(other, self.ledger.tally(other))
             return None
-        digests = [planned.body_sha256 for planned in plan.orders()]
-        if order is None or [order.body_sha256] != digests or (named is not None and named.id != order.batch_id):
+        batch = None if order is None else self.ledger.batch_by_id(order.batch_id)
+        if batch is None or batch.fingerprint != plan.fingerprint() or (named is not None and named.id != batch.id):
             raise GuardRefused(
                 f"The key {key} was recorded for another order, or its batch under another key. Nothing was sent.",
                 "One key stands for one order: give the same order, or another key.",
                 Context(batch=named.name if named else None, idempotency_key=key),
                 code="key_reused",
             )
-        return self.ledger.batch_by_id(order.batch_id)
+        return batch
 
     def _by_content(self, plan: Plan, request: CreateRequest, known: list[Batch]) -> Batch | None:
         """Return the batch of the same content that this run resumes, or None. Raises GuardRefused."""
@@ -114,69 +127,202 @@ class Guard:
             code="duplicate",
         )
 
-    def check_overlap(self, plan: Plan, request: CreateRequest) -> None:
-        """Check a new file against those issued before. Raises GuardRefused where it holds some of their gifts.
+    # --- gifts that the ledger holds already ---------------------------------------------------------------------
 
-        A file that grew has another fingerprint, so its old rows would be paid again. A name, or `--again`, says that
-        this is meant; under a name it is still noted, because names are mistyped.
+    def check_new(self, plan: Plan, request: CreateRequest) -> str | None:
+        """Check the gifts of a new batch against all the ledger holds. Raises GuardRefused.
+
+        A name says that gifts which were issued before are meant once more. Returns a note on that, because names are
+        mistyped.
         """
-        if request.again or plan.source != "file":
-            return
-        count, newest = 0, None
-        for identities in plan.identities():
-            found, batch = self.ledger.issued_before(request.environment, identities)
-            count, newest = count + found, batch or newest
-        if not count or newest is None:
-            return
-        message = f"{count} of the {plan.item_count} gifts in this file were issued before, the last in batch {newest}"
+        overlap = self._overlap(plan, request, None)
+        if request.again or not overlap.gifts:
+            return None
+        self._check_unfinished(overlap, request)
+        issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
+        if not issued.gifts:
+            return None
+        message = f"{issued.count} of the {plan.item_count} gifts were issued before, the last in batch {issued.newest}"
         if request.batch is not None:
-            self.say(f"Note: {message}; batch {request.batch} issues them once more.")
+            return f"Note: {message}; batch {request.batch} issues them once more."
+        whole = issued.batch_with_all
+        once_more = "If all of it is meant once more, add --again, or a --batch name of its own."
+        hint = f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. " if whole else ""
+        raise self._refused(issued, f"{message}. Nothing was sent.", hint + once_more)
+
+    def check_edited(self, plan: Plan, request: CreateRequest, batch: Batch) -> None:
+        """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused."""
+        overlap = self._overlap(plan, request, batch)
+        if request.again or not overlap.gifts:
             return
-        raise GuardRefused(
-            f"{message}. Nothing was sent.",
-            f"`--batch {shlex.quote(newest)}` issues only the rows that are new to that batch. If all of it is meant"
-            " once more, add --again, or a --batch name of its own.",
-            Context(batch=newest),
-            code="duplicate",
+        self._check_unfinished(overlap, request)
+        raise self._refused(
+            overlap,
+            f"{overlap.count} of the gifts that batch {batch.name} has not issued yet were issued before, the last in"
+            f" batch {overlap.newest}. Nothing was sent.",
+            "Take these rows out, or add --again if they are meant once more.",
         )
 
+    def check_order(self, batch: Batch, order: Order) -> None:
+        """Check, before an order is sent for the first time, that its gifts were not recorded again since.
 
-def check_total(sums: Mapping[str, Decimal], request: CreateRequest) -> None:
-    """Check the total against the cap and the total that was confirmed. Raises GuardRefused."""
+        Raises GuardRefused where another batch holds one of them that was recorded after it.
+        """
+        own = self.ledger.identities(order)
+        for found in self.ledger.same_gifts(batch.environment, list(own)) if own else ():
+            newer = max(id_ for identity, id_ in own.items() if identity.gift == found.identity.gift)
+            if found.batch_id != batch.id and found.newest_id > newer and found.state is not State.FAILED:
+                name = shlex.quote(batch.name)
+                raise GuardRefused(
+                    f"Order {order.position} of batch {batch.name} was not sent: {describe_item(found.item)} was"
+                    f" recorded again since, in batch {found.batch} ({found.state}).",
+                    f"`runa batch abandon {name}` gives the order up. To issue it all the same, run the command that"
+                    " created it with --again.",
+                    context(batch, order),
+                    code="duplicate",
+                )
+
+    def _check_unfinished(self, overlap: "_Overlap", request: CreateRequest) -> None:
+        """Refuse gifts that are unfinished in another batch, and gifts that were abandoned."""
+        unfinished = overlap.only(UNFINISHED)
+        if unfinished.gifts:
+            name = shlex.quote(unfinished.newest)
+            without_name = "" if request.batch is None else " A name does not change that."
+            raise self._refused(
+                unfinished,
+                f"{unfinished.count} of the gifts are unfinished in batch {unfinished.newest}. Nothing was sent."
+                + without_name,
+                f"`runa batch resume {name}` finishes it, `runa batch abandon {name}` gives it up. If they are meant"
+                " once more beside it, add --again.",
+            )
+        abandoned = overlap.only({State.ABANDONED})
+        if abandoned.gifts:
+            raise self._refused(
+                abandoned,
+                f"{abandoned.count} of the gifts were abandoned in batch {abandoned.newest}, and may have been issued."
+                " Nothing was sent.",
+                f"`runa batch show {shlex.quote(abandoned.newest)}` tells more. To issue them all the same, add"
+                " --again.",
+            )
+
+    def _refused(self, overlap: "_Overlap", message: str, hint: str) -> GuardRefused:
+        details = [{"row": row, "message": f"{described}."} for row, described in overlap.rows]
+        listed = [f"  row {row}: {described}" for row, described in overlap.rows[:MOST_NAMED]]
+        if overlap.count > len(listed):
+            listed.append(f"  … and {overlap.count - len(listed)} more.")
+        return GuardRefused(
+            "\n".join([message, *listed]), hint, Context(batch=overlap.newest), details, code="duplicate"
+        )
+
+    def _overlap(self, plan: Plan, request: CreateRequest, batch: Batch | None) -> "_Overlap":
+        """Return what the ledger holds of the gifts that are about to be recorded.
+
+        Of the batch itself only what FAILED or was abandoned counts: it was left out of the input, and is back.
+        """
+        gifts: list[tuple[GiftIdentity, SameGift]] = []
+        for identities in plan.identities_left():
+            for found in self.ledger.same_gifts(request.environment, identities):
+                if batch is not None and found.batch_id == batch.id and found.state not in GIVEN_UP:
+                    continue
+                gifts += [(identity, found) for identity in identities if identity.may_be(found.identity)]
+        return _Overlap(plan, gifts)
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """Gifts of a plan, each with a gift of the ledger that is the same."""
+
+    plan: Plan
+    gifts: Sequence[tuple[GiftIdentity, SameGift]]
+
+    def only(self, states: Container[State]) -> "_Overlap":
+        return replace(self, gifts=[pair for pair in self.gifts if pair[1].state in states])
+
+    def issued(self, since: datetime | None) -> "_Overlap":
+        """Return the settled ones; with `since`, only those that settled after it."""
+        settled = [
+            (identity, found)
+            for identity, found in self.gifts
+            if since is None or (found.settled_at is not None and found.settled_at > since)
+        ]
+        return replace(self, gifts=settled)
+
+    @property
+    def rows(self) -> list[tuple[int, str]]:
+        """The first rows of the plan that are concerned, each with what it is."""
+        return [
+            (row, describe_item(item, reference))
+            for row, item, reference in self.plan.rows_left({own for own, _ in self.gifts})
+        ]
+
+    @property
+    def count(self) -> int:
+        """How many gifts of the plan are concerned."""
+        return self.plan.count_left_of({own for own, _ in self.gifts})
+
+    @property
+    def newest(self) -> str:
+        """The newest batch that holds one of them."""
+        return max((found for _, found in self.gifts), key=lambda found: found.batch_id).batch
+
+    @property
+    def batch_with_all(self) -> str | None:
+        """The newest batch that holds every one of them; None where no single batch does."""
+        concerned = {own for own, _ in self.gifts}
+        held: dict[int, tuple[str, set[GiftIdentity]]] = {}
+        for own, found in self.gifts:
+            held.setdefault(found.batch_id, (found.batch, set()))[1].add(own)
+        return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == concerned), None)
+
+
+def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None) -> None:
+    """Check the total of a batch against the cap. Raises GuardRefused."""
     # A cap has no currency to convert into, so it holds for the sum over all currencies.
-    if request.max_total is not None and sum(sums.values()) > request.max_total:
+    if max_total is not None and sum(sums.values()) > max_total:
         raise GuardRefused(
-            f"The total of {format_money(sums)} is above the cap of {request.max_total:,.2f}. Nothing was sent.",
+            f"The total of {format_money(sums)} is above the cap of {max_total:,.2f}. Nothing was sent.",
             "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
             code="above_max_total",
         )
-    if request.confirm_total is not None and list(sums.values()) != [request.confirm_total]:
-        raise GuardRefused(
-            f"The total is {format_money(sums)}, but {request.confirm_total:,.2f} was confirmed. Nothing was sent.",
-            "Check the input; --confirm-total must be its exact total, in one currency.",
-            code="total_differs",
-        )
 
 
-def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
+def check_confirmed_total(plan: Plan, request: CreateRequest) -> None:
+    """Check the confirmed total: that of the whole input, or of what is about to be sent. Raises GuardRefused."""
+    confirmed = request.confirm_total
+    if confirmed is None or [confirmed] in (list(plan.sums.values()), list(plan.sums_left.values())):
+        return
+    raise GuardRefused(
+        f"The total is {format_money(plan.sums)}, but {confirmed:,.2f} was confirmed. Nothing was sent.",
+        "Check the input; --confirm-total must be its exact total, in one currency.",
+        code="total_differs",
+    )
+
+
+def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan, *, again: bool = False) -> None:
     """Leave what a batch has issued out of its edited plan.
 
     Raises GuardRefused, naming the rows, when a gift that was issued is missing or changed in the plan. Gifts that
     FAILED or were abandoned may be missing: they are not issued again by themselves, and a person may correct them.
+    With `again` they are issued again.
     """
     missing: list[Recorded] = []
     count = 0
-    for gift in plan.leave_out(ledger.held(batch)):
-        if gift.state not in {State.FAILED, State.ABANDONED}:
+    for gift in plan.leave_out(ledger.held(batch, without=GIVEN_UP if again else ())):
+        if gift.state not in GIVEN_UP:
             count += 1
             if len(missing) < MOST_LISTED:
                 missing.append(gift)
     if not count:
         return
     missing.sort(key=lambda gift: gift.row)
-    listed = [f"  row {gift.row}: {described(gift)}" for gift in missing]
+    listed = [f"  row {gift.row}: {describe_recorded(gift)}" for gift in missing]
     if count > len(listed):
         listed.append(f"  … and {count - len(listed)} more.")
+    if new := plan.rows_left(most=MOST_NAMED):
+        listed += [
+            "The input has new instead:",
+            *(f"  row {row}: {describe_item(item, reference)}" for row, item, reference in new),
+        ]
     raise GuardRefused(
         f"Batch {batch.name} has issued {count} gift(s) that are missing or changed in the input now."
         " Nothing was sent.\n" + "\n".join(listed),
@@ -187,8 +333,26 @@ def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan) -> None:
     )
 
 
-def described(gift: Recorded) -> str:
+def is_as_recorded(ledger: Ledger, batch: Batch, plan: Plan) -> bool:
+    """Tell whether the orders left to send are the recorded ones, byte for byte, and no issued gift is missing.
+
+    What the batch has issued must have been left out of the plan.
+    """
+    unsent = [
+        order.body_sha256
+        for order in ledger.orders(batch, UNSENT)
+        if order.state is State.REJECTED or order.first_sent_at is None
+    ]
+    return plan.missing_count == 0 and unsent == [order.body_sha256 for order in plan.orders()]
+
+
+def describe_recorded(gift: Recorded) -> str:
     """Describe a recorded gift: value, recipient, state and order."""
-    line = results.row_from_item(gift.item)
     order = f", order {gift.order_id}" if gift.order_id else ""
-    return f"{line.face_value} to {line.recipient or 'a payout link'} ({gift.state}{order})"
+    return f"{describe_item(gift.item, gift.reference)} ({gift.state}{order})"
+
+
+def describe_item(item: str, reference: str | None = None) -> str:
+    """Describe a gift by its value and its recipient."""
+    row = results.row_from_item(item)
+    return f"{row.face_value} to {row.recipient or reference or 'a payout link'}"

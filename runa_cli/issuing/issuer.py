@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
@@ -16,8 +17,8 @@ from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
-from runa_cli.issuing.guard import Guard, check_total, leave_out_issued
+from runa_cli.issuing.failures import batch_not_readable, context, pruned, recorded_failure
+from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, is_as_recorded, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
 from runa_cli.issuing.order_flow import OrderFlow
 from runa_cli.issuing.outcome import BatchRun
@@ -25,7 +26,8 @@ from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Tally
+from runa_cli.ledger.records import Batch, Order, Placed, Tally
+from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
 
@@ -52,21 +54,19 @@ class Issuer:
 
         Raises GuardRefused, BatchBusy, LedgerUnusable or an error of the preflight, always before anything is sent.
         """
-        check_total(plan.sums, request)
-        fingerprint = plan.fingerprint()
+        check_cap(plan.sums, request.max_total)
         with before_sending():
-            batch, is_new = self._find_or_record(plan, request, fingerprint, preflight)
+            batch, is_new = self._find_or_record(plan, request, preflight)
         with self.claimed(batch):
             if not is_new:
                 with before_sending():
-                    batch = self._prepare_to_resume(batch, plan, request, fingerprint, preflight)
+                    batch = self._prepare_to_resume(batch, plan, request, preflight)
             yield batch
 
-    def _find_or_record(
-        self, plan: Plan, request: CreateRequest, fingerprint: str, preflight: Preflight | None
-    ) -> tuple[Batch, bool]:
+    def _find_or_record(self, plan: Plan, request: CreateRequest, preflight: Preflight | None) -> tuple[Batch, bool]:
         """Return the batch to work on, and whether it is a new one."""
-        guard = Guard(self.ledger, self.clock, self.say)
+        guard = Guard(self.ledger, self.clock)
+        fingerprint = plan.fingerprint()
         while True:
             known = self.ledger.batches_with(request.environment, fingerprint)
             batch = guard.find_recorded(plan, request, known)
@@ -74,46 +74,62 @@ class Issuer:
                 if request.batch is None and self.ledger.tally(batch).any(*UNFINISHED):
                     self.say(f"Resuming unfinished batch {batch.name}.")
                 return batch, False
-            guard.check_overlap(plan, request)
+            if note := guard.check_new(plan, request):
+                self.say(note)
+            check_confirmed_total(plan, request)
             self._confirm_live(plan.sums, plan.item_count, request)
             if preflight:
                 preflight(plan)
             name = request.batch or made_up_name(self.clock)
             batch = self.ledger.record(
-                new_batch(plan, request, name, fingerprint),
+                new_batch(plan, request, name),
                 new_orders(plan, request, name),
                 known=[other.id for other in known],
+                check=lambda: guard.check_new(plan, request),
                 now=self.clock.now(),
             )
             if batch is not None:  # else another process has recorded the same meanwhile: decide anew
                 return batch, True
 
     def _prepare_to_resume(
-        self, batch: Batch, plan: Plan, request: CreateRequest, fingerprint: str, preflight: Preflight | None
+        self, batch: Batch, plan: Plan, request: CreateRequest, preflight: Preflight | None
     ) -> Batch:
-        """Update a claimed batch that was recorded before: an edited input, new labels, new keys for the rejected."""
+        """Bring a claimed batch that was recorded before to what its input is now, and new keys to the rejected."""
         batch = self.ledger.batch_by_id(batch.id)
+        if batch.pruned_at is not None:
+            raise pruned(batch)
         self.confirm_key(batch, request.account, yes=request.yes)
-        if batch.fingerprint != fingerprint:
-            leave_out_issued(self.ledger, batch, plan)
-            self._confirm_live(plan.sums_left, plan.count_left, request)
-            if preflight:
-                preflight(plan)
-            return self.ledger.amend(
-                batch,
-                new_batch(plan, request, batch.name, fingerprint),
-                new_orders(plan, request, batch.name, after=self.ledger.last_position(batch)),
-                plan.left_out(),
-                now=self.clock.now(),
-            )
-        if plan.source == "file" and batch.pruned_at is None:
-            self.ledger.relabel(batch, plan.columns, plan.labels())
-            batch = self.ledger.batch_by_id(batch.id)
-        self.confirm_sending(batch, UNSENT, request.account, yes=request.confirmed)
-        for order in self.ledger.orders(batch, [State.REJECTED]):
-            if not order.own_key:
-                record_next_generation(self.ledger, batch, order, self.clock.now())
-        return batch
+        leave_out_issued(self.ledger, batch, plan, again=request.again)
+        check_confirmed_total(plan, request)
+        content = new_batch(plan, request, batch.name)
+        if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):
+            batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
+            self.confirm_sending(batch, UNSENT, request.account, yes=request.confirmed)
+            for order in self.ledger.orders(batch, [State.REJECTED]):
+                if not order.own_key:
+                    record_next_generation(self.ledger, batch, order, self.clock.now())
+            return batch
+        guard = Guard(self.ledger, self.clock)
+        guard.check_edited(plan, request, batch)
+        self._confirm_live(plan.sums_left, plan.count_left, request)
+        if preflight:
+            preflight(plan)
+        return self.ledger.amend(
+            batch,
+            content,
+            new_orders(plan, request, batch.name, after=self.ledger.last_position(batch)),
+            plan.left_out(),
+            check=lambda: guard.check_edited(plan, request, batch),
+            now=self.clock.now(),
+        )
+
+    def _relabelled(self, batch: Batch, plan: Plan) -> Iterator[Placed]:
+        """Yield where the gifts of orders that are left to send are in the input, where that changed."""
+        planned = (gift for order in plan.orders() for gift in order.gifts)
+        for recorded, gift in zip(self.ledger.not_made(batch), planned, strict=True):
+            carried = to_list(gift.carried)
+            if (recorded.row, recorded.reference, recorded.carried) != (gift.row, gift.reference, carried):
+                yield Placed(recorded.id, gift.row, gift.reference, carried, gift.same_gift, gift.reference_key)
 
     # --- confirmation --------------------------------------------------------------------------------------------
 
@@ -172,9 +188,10 @@ class Issuer:
         finally:
             self.ledger.release(batch)
 
-    def send(self, batch: Batch) -> BatchRun:
+    def send(self, batch: Batch, *, again: bool = False) -> BatchRun:
         """Send and settle every unfinished order of a claimed batch.
 
+        An order whose gifts another batch has recorded since is not sent for the first time, unless `again` says so.
         What goes wrong with single orders is in the run. Raises LedgerUnusable before anything is sent, and
         OutcomeUnknown where the ledger fails after that.
         """
@@ -195,6 +212,7 @@ class Issuer:
             say=self.say,
             governor=self.rate_limit,
             stopping=pool.stopping,
+            check=_allow if again else partial(Guard(self.ledger, self.clock).check_order, batch),
             clock=self.clock,
         )
 
@@ -227,6 +245,10 @@ class Issuer:
             self.say(f"Resuming batch {batch.name}: {format_gifts(done)} issued before, {format_gifts(left)} left.")
         elif done == sum(tally.items.values()):
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
+
+
+def _allow(_order: Order) -> None:
+    """Let every order be sent."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def made_up_name(clock: Clock) -> str:
     return f"{clock.now():%Y-%m-%d}-{secrets.token_hex(5)}"
 
 
-def new_batch(plan: Plan, request: CreateRequest, name: str, fingerprint: str) -> NewBatch:
+def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
     """Return the plan as a batch to record."""
     return NewBatch(
         environment=request.environment,
@@ -26,7 +26,7 @@ def new_batch(plan: Plan, request: CreateRequest, name: str, fingerprint: str) -
         named=request.batch is not None,
         source=plan.source,
         shape=plan.shape,
-        fingerprint=fingerprint,
+        fingerprint=plan.fingerprint(),
         account=request.account,
         columns=plan.columns,
     )
@@ -49,6 +49,7 @@ def new_orders(plan: Plan, request: CreateRequest, batch: str, *, after: int = 0
             currency=planned.currency,
             total=str(planned.total),
             item_count=len(planned.gifts),
+            account=request.account,
             gifts=planned.gifts,
         )
 

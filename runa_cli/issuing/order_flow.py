@@ -7,9 +7,10 @@ out under the same key, or nothing does.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from runa_cli.api import binding, responses
@@ -17,7 +18,7 @@ from runa_cli.api.classify import Answered, Refused, Uncertain, describe_error
 from runa_cli.api.client import Client
 from runa_cli.api.retry import SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 from runa_cli.core.clock import REAL, Clock
-from runa_cli.core.errors import LedgerUnusable, RunaError
+from runa_cli.core.errors import GuardRefused, LedgerUnusable, RunaError
 from runa_cli.core.states import State
 from runa_cli.issuing import failures
 from runa_cli.issuing.lookup import Lookup
@@ -70,6 +71,7 @@ class OrderFlow:
     say: Say
     governor: RateLimit
     stopping: threading.Event
+    check: Callable[[Order], None]
     clock: Clock = REAL
 
     def settle(self, order: Order) -> FlowResult:
@@ -153,7 +155,9 @@ class OrderFlow:
         if not attempts.count:
             attempts.started = self.clock.seconds()  # standing in line for the rate is not Runa's time
         try:
-            order = self.ledger.mark_sent(order, self.clock.now())
+            order = self.ledger.mark_sent(order, partial(self._check_first_sending, order), self.clock.now())
+        except GuardRefused as refused:
+            return FlowResult(order, refused)
         except LedgerUnusable as error:
             # Nothing of this sending has left. What an earlier one came to is another question.
             return (
@@ -181,6 +185,11 @@ class OrderFlow:
                 return self._unsettled(*settled, attempts, doubtful=doubtful)
             case Uncertain():
                 return self._unsettled(order, answer, attempts, doubtful=doubtful)
+
+    def _check_first_sending(self, order: Order) -> None:
+        """Check an order that Runa cannot know yet. Raises GuardRefused."""
+        if order.state is State.PREPARED and order.first_sent_at is None:
+            self.check(order)
 
     def _follow(self, order: Order, answer: Answered, attempts: _Attempts) -> FlowResult | tuple[Order, Uncertain]:
         """Take an answer to where it settles the order, or say why it does not."""

@@ -3,19 +3,22 @@
 No transaction is open while a request is under way. The API key is never recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from runa_cli.core import exact_json
+from runa_cli.core.identity import name_key
 from runa_cli.core.states import State
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import ConstraintViolated, Transaction
-from runa_cli.ledger.queries import LedgerQueries
-from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order
+from runa_cli.ledger.queries import NOTHING_MADE, LedgerQueries
+from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Placed
 from runa_cli.ledger.rows import to_list, to_timestamp
 from runa_cli.ledger.sqlite import SQLiteEngine
+
+Check = Callable[[], object]  # decides inside of a transaction, and raises where something must not be recorded
 
 
 class Ledger(LedgerQueries):
@@ -53,29 +56,33 @@ class Ledger(LedgerQueries):
     # --- batches -------------------------------------------------------------------------------------------------
 
     def record(
-        self, batch: NewBatch, orders: Iterable[NewOrder], *, known: Iterable[int], now: datetime
+        self, batch: NewBatch, orders: Iterable[NewOrder], *, known: Iterable[int], check: Check, now: datetime
     ) -> Batch | None:
         """Record a batch with its orders, all of them or none.
 
         `known` are the ids of the batches of the same content that the caller has taken into account. Returns None, and
         records nothing, when another process has recorded one since, or one of the same name or key: the caller must
-        decide again.
+        decide again. `check` is called in the transaction; what it raises is raised, and nothing is recorded.
         """
         try:
-            return self._record(batch, orders, set(known), now)
+            return self._record(batch, orders, set(known), check, now)
         except ConstraintViolated:
             return None
 
-    def _record(self, batch: NewBatch, orders: Iterable[NewOrder], known: set[int], now: datetime) -> Batch | None:
+    def _record(
+        self, batch: NewBatch, orders: Iterable[NewOrder], known: set[int], check: Check, now: datetime
+    ) -> Batch | None:
         with self._engine.transaction() as transaction:
             others = {other.id for other in self.batches_with(batch.environment, batch.fingerprint)} - known
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
+            check()
             batch_id = transaction.insert(
-                "INSERT INTO batch (environment, name, named, source, shape, fingerprint, account, columns, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
+                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.environment,
                 batch.name,
+                name_key(batch.name),
                 int(batch.named),
                 batch.source,
                 batch.shape,
@@ -92,23 +99,27 @@ class Ledger(LedgerQueries):
         batch: Batch,
         content: NewBatch,
         orders: Iterable[NewOrder],
-        moved: Iterable[tuple[int, int, str | None, str]],
+        placed: Iterable[Placed],
         *,
+        check: Check,
         now: datetime,
     ) -> Batch:
         """Give a claimed batch other content, all of it or none.
 
-        Orders that were never sent or were rejected are replaced by `orders`. The other orders stay; `moved` says where
-        their gifts are in the new content: (id of the recorded gift, row, reference, carried cells). Gifts of those
-        orders that are not in `moved` are no longer part of the results.
+        Orders that were never sent or were rejected are replaced by `orders`. The other orders stay; `placed` says
+        where their gifts are in the new content. Gifts of those orders that are not placed are no longer part of the
+        results. `check` is called in the transaction; what it raises is raised, and nothing is changed.
         """
         with self._engine.transaction() as transaction:
+            check()
             transaction.execute(
-                "DELETE FROM gift WHERE purchase_id IN"
-                " (SELECT id FROM purchase WHERE batch_id = ? AND state IN ('prepared', 'rejected'))",
+                "DELETE FROM gift WHERE purchase_id IN"  # noqa: S608 - this package's own text
+                f" (SELECT id FROM purchase WHERE batch_id = ? AND {NOTHING_MADE})",
                 batch.id,
             )
-            transaction.execute("DELETE FROM purchase WHERE batch_id = ? AND state = 'prepared'", batch.id)
+            transaction.execute(
+                "DELETE FROM purchase WHERE batch_id = ? AND state = 'prepared' AND first_sent_at IS NULL", batch.id
+            )
             transaction.execute(
                 "UPDATE purchase SET superseded = 1 WHERE batch_id = ? AND state = 'rejected'", batch.id
             )
@@ -116,10 +127,7 @@ class Ledger(LedgerQueries):
                 "UPDATE gift SET row = -abs(row) WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?)",
                 batch.id,
             )
-            transaction.execute_many(
-                "UPDATE gift SET row = ?, reference = ?, carried = ? WHERE id = ?",
-                ((row, reference, carried, gift_id) for gift_id, row, reference, carried in moved),
-            )
+            _place(transaction, placed)
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, shown_at = NULL WHERE id = ?",
@@ -130,24 +138,18 @@ class Ledger(LedgerQueries):
             )
         return self.batch_by_id(batch.id)
 
-    def relabel(self, batch: Batch, columns: Sequence[str], labels: Iterable[tuple[str | None, str]]) -> None:
-        """Replace the references and carried cells of a batch's gifts. `labels` is in the order of the rows."""
+    def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
+        """Record where gifts of a batch are in an input that holds the same gifts, and its columns."""
         with self._engine.transaction() as transaction:
-            rows = self._engine.select(
-                "SELECT gift.id, gift.reference, gift.carried FROM gift JOIN purchase"
-                " ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ? AND gift.row > 0"
-                " ORDER BY gift.row, gift.id",
+            _place(transaction, placed)
+            transaction.execute(
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ? WHERE id = ?",
+                content.fingerprint,
+                to_list(content.columns),
+                content.shape,
                 batch.id,
             )
-            transaction.execute_many(
-                "UPDATE gift SET reference = ?, carried = ? WHERE id = ?",
-                (
-                    (*label, row["id"])
-                    for row, label in zip(rows, labels, strict=True)
-                    if label != (row["reference"], row["carried"])
-                ),
-            )
-            transaction.execute("UPDATE batch SET columns = ? WHERE id = ?", to_list(columns), batch.id)
+        return self.batch_by_id(batch.id)
 
     def prune(self, batch: Batch, now: datetime) -> None:
         """Delete a settled batch's bodies, replies, addresses and links. That it was issued stays recorded."""
@@ -175,9 +177,19 @@ class Ledger(LedgerQueries):
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
         return self.order(new_id)
 
-    def mark_sent(self, order: Order, now: datetime) -> Order:
-        """Record that the order may reach Runa from now on. Called before its first byte is sent."""
-        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", to_timestamp(now))
+    def mark_sent(self, order: Order, check: Check, now: datetime) -> Order:
+        """Record that the order may reach Runa from now on. Called before its first byte is sent.
+
+        `check` is called in the transaction; what it raises is raised, and nothing is recorded.
+        """
+        with self._engine.transaction() as transaction:
+            check()
+            transaction.execute(
+                "UPDATE purchase SET state = 'sent', first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
+                to_timestamp(now),
+                order.id,
+            )
+        return self.order(order.id)
 
     def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
         """Record that Runa has not processed the order, and why: nothing was issued."""
@@ -263,10 +275,13 @@ def _insert_orders(
     for order in orders:
         order_id = _insert_order(transaction, batch_id, environment, order, now)
         transaction.execute_many(
-            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, item)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, item)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (order_id, slot, gift.row, gift.reference, to_list(gift.carried), gift.identity, gift.item)
+                (
+                    *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
+                    *(gift.identity, gift.same_gift, gift.reference_key, gift.item),
+                )
                 for slot, gift in enumerate(order.gifts)
             ),
         )
@@ -275,8 +290,8 @@ def _insert_orders(
 def _insert_order(transaction: Transaction, batch_id: int, environment: str, order: NewOrder, now: datetime) -> int:
     return transaction.insert(
         "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
-        " body_sha256, mode, currency, total, item_count, state, prepared_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
+        " body_sha256, mode, currency, total, item_count, account, state, prepared_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
         batch_id,
         environment,
         order.position,
@@ -289,7 +304,15 @@ def _insert_order(transaction: Transaction, batch_id: int, environment: str, ord
         order.currency,
         order.total,
         order.item_count,
+        order.account,
         to_timestamp(now),
+    )
+
+
+def _place(transaction: Transaction, placed: Iterable[Placed]) -> None:
+    transaction.execute_many(
+        "UPDATE gift SET row = ?, reference = ?, carried = ?, same_gift = ?, reference_key = ? WHERE id = ?",
+        ((gift.row, gift.reference, gift.carried, gift.same_gift, gift.reference_key, gift.id) for gift in placed),
     )
 
 

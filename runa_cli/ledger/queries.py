@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import State
-from runa_cli.ledger.engine import Engine
-from runa_cli.ledger.records import Batch, Order, Recorded, Result, Tally
+from runa_cli.ledger.engine import Engine, Row
+from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Tally
 from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_result
 
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
@@ -14,6 +15,8 @@ _LATEST = (
     " AS other WHERE other.batch_id = own.batch_id AND other.position = own.position AND other.superseded = 0)"
     " ORDER BY position"
 )
+# Orders of which nothing can have been made at Runa: never sent, or rejected by Runa itself.
+NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND purchase.first_sent_at IS NULL))"
 _RESULTS = (
     "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text"
     " FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
@@ -29,9 +32,16 @@ class LedgerQueries:
     # --- batches -------------------------------------------------------------------------------------------------
 
     def batch(self, environment: str, name: str) -> Batch | None:
-        """Return a batch by its name."""
-        rows = self._engine.select("SELECT * FROM batch WHERE environment = ? AND name = ?", environment, name)
-        return read_batch(rows[0]) if rows else None
+        """Return a batch by its name, in whichever way that is written; the exact spelling comes first."""
+        batches = [batch for batch in self.batches_named(environment, name) if same_name(batch.name, name)]
+        return max(batches, key=lambda batch: batch.name == name, default=None)
+
+    def batches_named(self, environment: str, name: str) -> list[Batch]:
+        """Return the batches whose names differ from this one at most in case, blanks and composed letters."""
+        rows = self._engine.select(
+            "SELECT * FROM batch WHERE environment = ? AND name_key = ? ORDER BY id", environment, name_key(name)
+        )
+        return [read_batch(row) for row in rows]
 
     def batch_by_id(self, batch_id: int) -> Batch:
         """Return a batch by the id of its row."""
@@ -110,31 +120,62 @@ class LedgerQueries:
 
     # --- gifts ---------------------------------------------------------------------------------------------------
 
-    def held(self, batch: Batch) -> Iterator[Recorded]:
-        """Yield the gifts of a batch whose money has moved or may have moved, sorted by identity."""
+    def held(self, batch: Batch, *, without: Iterable[State] = ()) -> Iterator[Recorded]:
+        """Yield the gifts of a batch whose money has moved or may have moved, by row, except those in some states."""
+        left_out = set(without)
         for row in self._engine.stream(
-            "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-            " WHERE purchase.batch_id = ? AND purchase.state NOT IN ('prepared', 'rejected') AND gift.row > 0"
-            " ORDER BY gift.identity, gift.row",
+            "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - own text
+            f" WHERE purchase.batch_id = ? AND NOT ({NOTHING_MADE}) AND gift.row > 0 ORDER BY gift.row, gift.id",
             batch.id,
         ):
-            yield Recorded(row["id"], row["identity"], row["row"], row["item"], State(row["state"]), row["order_id"])
+            if State(row["state"]) not in left_out:
+                yield _recorded(row)
 
-    def issued_before(self, environment: str, identities: Sequence[str]) -> tuple[int, str | None]:
-        """Count which of these gifts were issued from a file, or may have been.
+    def not_made(self, batch: Batch) -> Iterator[Recorded]:
+        """Yield the gifts of a batch of which nothing was made at Runa, in the order of their orders."""
+        for row in self._engine.stream(
+            "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - own text
+            f" WHERE purchase.batch_id = ? AND {NOTHING_MADE} AND superseded = 0 ORDER BY position, slot",
+            batch.id,
+        ):
+            yield _recorded(row)
 
-        Returns the count and the name of the newest batch that holds one of them.
+    def same_gifts(self, environment: str, identities: Sequence[GiftIdentity]) -> list[SameGift]:
+        """Return what the ledger holds of these gifts, unless Runa rejected it: one entry a batch, state and identity.
+
+        A gift without a reference is the same as one with any.
         """
-        (row,) = self._engine.select(
-            "SELECT count(DISTINCT gift.identity) AS found, max(batch.id) AS newest FROM gift"  # noqa: S608 - only marks
+        references: dict[str, set[str]] = {}
+        for identity in identities:
+            references.setdefault(identity.gift, set()).add(identity.reference)
+        rows = self._engine.select(
+            "SELECT gift.same_gift, gift.reference_key, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
+            " max(gift.id) AS newest_id, max(gift.item) AS item, max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            " WHERE batch.environment = ? AND batch.source = 'file' AND purchase.state NOT IN ('prepared', 'rejected')"
-            f" AND gift.identity IN ({','.join('?' * len(identities))})",
+            " WHERE purchase.environment = ? AND purchase.state != 'rejected'"
+            f" AND gift.same_gift IN ({','.join('?' * len(references))})"
+            " GROUP BY gift.same_gift, gift.reference_key, purchase.state, batch.id, batch.name ORDER BY batch.id",
             environment,
-            *identities,
+            *references,
         )
-        newest = self.batch_by_id(row["newest"]).name if row["newest"] is not None else None
-        return row["found"], newest
+        return [
+            SameGift(
+                GiftIdentity(row["same_gift"], row["reference_key"]),
+                *(row["batch_id"], row["name"], State(row["state"]), row["item"], row["newest_id"]),
+                from_timestamp(row["settled_at"]),
+            )
+            for row in rows
+            if _may_be(references[row["same_gift"]], row["reference_key"])
+        ]
+
+    def identities(self, order: Order) -> dict[GiftIdentity, int]:
+        """Return the identities of an order's gifts, each with the id of the first gift that has it."""
+        rows = self._engine.select(
+            "SELECT same_gift, reference_key, min(id) AS first_id FROM gift WHERE purchase_id = ?"
+            " AND same_gift IS NOT NULL GROUP BY same_gift, reference_key",
+            order.id,
+        )
+        return {GiftIdentity(row["same_gift"], row["reference_key"]): row["first_id"] for row in rows}
 
     def results(self, batch: Batch) -> Iterator[Result]:
         """Yield the batch's gifts in the order of their rows, with their links."""
@@ -147,3 +188,21 @@ class LedgerQueries:
         """Return the gifts of one order in the order they were sent."""
         rows = self._engine.select(f"{_RESULTS} WHERE purchase.id = ? ORDER BY gift.slot", order.id)
         return [read_result(row) for row in rows]
+
+
+def _recorded(row: Row) -> Recorded:
+    return Recorded(
+        id=row["id"],
+        row=row["row"],
+        same_gift=row["same_gift"] or "",
+        reference_key=row["reference_key"],
+        reference=row["reference"],
+        carried=row["carried"],
+        item=row["item"],
+        state=State(row["state"]),
+        order_id=row["order_id"],
+    )
+
+
+def _may_be(references: set[str], reference: str) -> bool:
+    return reference == "" or "" in references or reference in references

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from runa_cli.core import exact_json
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 
 
@@ -15,26 +16,63 @@ from runa_cli.core.states import State
 class Gift:
     """One gift to record: its row in the input, the cells carried from there, and the JSON of its item as it is sent.
 
-    Two gifts have the same `identity` when they are the same gift to the same recipient.
+    `same_gift` and `reference_key` are its identity (core/identity.py). `identity` is a digest of its exact bytes, by
+    which older versions compared gifts.
     """
 
     row: int
     reference: str | None
     carried: Sequence[str]
     identity: str
+    same_gift: str
+    reference_key: str
     item: str
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded gift whose money has moved or may have moved, with the state of its order."""
+    """A recorded gift whose money has moved or may have moved, with the state of its order.
+
+    `carried` is the JSON of the list of its carried cells.
+    """
 
     id: int
-    identity: str
     row: int
+    same_gift: str
+    reference_key: str
+    reference: str | None
+    carried: str
     item: str
     state: State
     order_id: str | None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a recorded gift is in an input: its row, and what is carried with it from there."""
+
+    id: int
+    row: int
+    reference: str | None
+    carried: str
+    same_gift: str
+    reference_key: str
+
+
+@dataclass(frozen=True)
+class SameGift:
+    """Gifts of one batch that are the same as one that is about to be sent, all of them in one state.
+
+    `newest_id` is the id of the latest recorded of them; `settled_at` is when the last of their orders settled.
+    """
+
+    identity: GiftIdentity
+    batch_id: int
+    batch: str
+    state: State
+    item: str
+    newest_id: int
+    settled_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +115,7 @@ class OrderFields:
 
     `body` is final: these bytes are what is sent, each time. `generation` counts the keys under which the order was
     sent, from 0; `own_key` tells whether a person chose the key. `total` is in `currency`, that of the face values.
+    `account` is what may be shown of the account that pays.
     """
 
     position: int
@@ -89,6 +128,7 @@ class OrderFields:
     currency: str
     total: str
     item_count: int
+    account: str
 
 
 @dataclass(frozen=True, kw_only=True)

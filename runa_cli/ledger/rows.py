@@ -63,6 +63,7 @@ def read_order(row: Row) -> Order:
         currency=row["currency"],
         total=row["total"],
         item_count=row["item_count"],
+        account=row["account"],
         state=State(row["state"]),
         prepared_at=datetime.fromisoformat(row["prepared_at"]),
         first_sent_at=from_timestamp(row["first_sent_at"]),

@@ -1,7 +1,59 @@
 """The ledger's tables, as numbered migrations. Each is committed together with its number."""
 
-MIGRATIONS = (
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runa_cli.core import exact_json
+from runa_cli.core.identity import fingerprint, identify, name_key
+
+
+class Database(Protocol):
+    """What a migration works with: an open transaction."""
+
+    def execute(self, statement: str, values: Sequence[object] = (), /) -> Iterable[Any]:
+        """Run a statement and return its rows."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """Statements, separated by semicolons, and what fills new columns from what is recorded."""
+
+    script: str
+    fill: Callable[[Database], None] | None = None
+
+
+def _identify_gifts(database: Database) -> None:
+    """Compute the identities of all recorded gifts, and with them the fingerprints of the batches.
+
+    What was pruned has no item any more and stays without an identity.
     """
+    for batch_id, name in list(database.execute("SELECT id, name FROM batch")):
+        database.execute("UPDATE batch SET name_key = ? WHERE id = ?", (name_key(name), batch_id))
+        gifts = database.execute(
+            "SELECT gift.id, gift.item, gift.reference, gift.carried, purchase.currency FROM gift"
+            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ? AND gift.item != '{}'",
+            (batch_id,),
+        )
+        for gift_id, item, reference, carried, currency in list(gifts):
+            document: Any = exact_json.loads(item)
+            cells: Any = exact_json.loads(carried)
+            identity = identify(document, currency, reference, cells)
+            database.execute(
+                "UPDATE gift SET same_gift = ?, reference_key = ? WHERE id = ?",
+                (identity.gift, identity.reference, gift_id),
+            )
+        identities = database.execute(
+            "SELECT same_gift, reference_key FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " WHERE purchase.batch_id = ? AND gift.row > 0 AND same_gift IS NOT NULL ORDER BY same_gift, reference_key",
+            (batch_id,),
+        )
+        if rows := list(identities):
+            database.execute("UPDATE batch SET fingerprint = ? WHERE id = ?", (fingerprint(rows), batch_id))
+
+
+MIGRATIONS = (
+    Migration("""
     CREATE TABLE batch (
         id INTEGER PRIMARY KEY,
         environment TEXT NOT NULL,
@@ -63,7 +115,19 @@ MIGRATIONS = (
         UNIQUE (purchase_id, slot)
     );
     CREATE INDEX gift_by_identity ON gift (identity);
+    """),
+    Migration(
+        """
+    ALTER TABLE batch ADD COLUMN name_key TEXT NOT NULL DEFAULT '';
+    ALTER TABLE purchase ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    UPDATE purchase SET account = (SELECT account FROM batch WHERE batch.id = purchase.batch_id);
+    ALTER TABLE gift ADD COLUMN same_gift TEXT;
+    ALTER TABLE gift ADD COLUMN reference_key TEXT NOT NULL DEFAULT '';
+    CREATE INDEX batch_by_name_key ON batch (environment, name_key);
+    CREATE INDEX gift_by_same_gift ON gift (same_gift);
     """,
+        _identify_gifts,
+    ),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})

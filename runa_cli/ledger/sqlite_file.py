@@ -120,9 +120,11 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         _check_is_ledger(connection, path)  # another process may have migrated it since it was checked
-        for number, script in enumerate(MIGRATIONS[_version(connection) :], _version(connection) + 1):
-            for statement in script.split(";"):
+        for number, migration in enumerate(MIGRATIONS[_version(connection) :], _version(connection) + 1):
+            for statement in migration.script.split(";"):
                 connection.execute(statement)
+            if migration.fill is not None:
+                migration.fill(connection)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
     except BaseException:
