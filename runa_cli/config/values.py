@@ -53,7 +53,7 @@ def read_base_url(text: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
-            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network path"
+            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network"
         )
     return url.rstrip("/")
 
