@@ -1,4 +1,4 @@
-"""Runa on the wire: request and response models, canonical bytes and keys, transport, and what an answer proves.
+"""The Runa API: request and response models, the bytes and keys of orders, transport, and what an answer proves.
 
-One request at a time; nothing here decides to send an order again or records what was answered.
+Nothing here sends an order a second time by itself, or records an answer.
 """

@@ -1,4 +1,4 @@
-"""Settings, where each came from, and the API key.
+"""Settings with their origins, and the API key.
 
-Flags, environment and `.env` become one `Settings`. Nothing here asks Runa or reads the ledger.
+Flags, environment variables and `.env` are read into one `Settings`. Nothing here sends a request or reads the ledger.
 """

@@ -1,4 +1,4 @@
-"""Where this system keeps a user's data and caches."""
+"""The directories of the user's data and caches on this system."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,18 +9,18 @@ from runa_cli.core.errors import ConfigurationError
 
 
 def data_directory() -> Path:
-    """Return the directory where this program keeps a user's data. Raises ConfigurationError."""
+    """Return the directory for the user's data: the ledger and the emulator's account. Raises ConfigurationError."""
     return _directory(platformdirs.user_data_path, "XDG_DATA_HOME")
 
 
 def cache_directory() -> Path:
-    """Return the directory where this program keeps what it can fetch again. Raises ConfigurationError."""
+    """Return the directory for files that can be fetched again. Raises ConfigurationError."""
     return _directory(platformdirs.user_cache_path, "XDG_CACHE_HOME")
 
 
-def _directory(of_user: Callable[..., Path], variable: str) -> Path:
+def _directory(locate: Callable[..., Path], variable: str) -> Path:
     try:
-        return of_user("runa", appauthor=False)
+        return locate("runa", appauthor=False)
     except RuntimeError as error:
         raise ConfigurationError(
             "This user has no home directory.", f"Export HOME, or {variable} with a directory that only you can read."

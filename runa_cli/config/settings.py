@@ -1,4 +1,4 @@
-"""Settings: flag > environment > `.env` in the working directory > default, each with its origin."""
+"""All settings of one run, each with its origin, and the checks that concern several of them."""
 
 import os
 import stat
@@ -35,7 +35,10 @@ from runa_cli.core.money import parse_amount
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of one run. Seconds for times, orders a minute for rates."""
+    """Every setting of one run. Times are in seconds, the rate limit in orders per minute, 0 for no limit.
+
+    `max_total` is in the currency of the face values. `problems` says which settings cannot be used.
+    """
 
     environment: Setting[Environment | None]
     api_key: Setting[ApiKey | None]
@@ -56,7 +59,7 @@ class Settings:
 
     @property
     def account(self) -> str:
-        """What may be shown of the account that pays."""
+        """What may be shown of the account that pays: the key's prefix, or `emulator`."""
         key = self.api_key.value
         return "emulator" if self.environment.value == "local" else (key.prefix if key else "")
 
@@ -68,9 +71,10 @@ def load(
     directory: Path | None = None,
     env_file: Path | None = None,
 ) -> Settings:
-    """Read every setting; what is wrong ends up in `problems`, which `check` turns into an error.
+    """Read every setting. What cannot be used is listed in `problems`, which `check` turns into an error.
 
-    Raises UsageMistake for a flag's value and ConfigurationError for an `.env` file that was named and cannot be read.
+    `flags` maps names of variables to values. `env_file` is read in place of `.env` in the directory. Raises
+    UsageMistake for the value of a flag, and ConfigurationError for a `.env` file that cannot be read.
     """
     environ = os.environ if environ is None else environ
     path = env_file or (directory or Path()) / ".env"
@@ -97,7 +101,7 @@ def load(
 
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError, naming all that is wrong, unless a request can be made with these settings."""
+    """Check that these settings allow a request. Raises ConfigurationError naming every problem."""
     problems = list(settings.problems)
     if not problems and settings.environment.value != "local":
         problems += _key_problems(settings)
@@ -111,39 +115,39 @@ def _key_problems(settings: Settings) -> list[str]:
         raise ConfigurationError(
             "There is no API key: RUNA_API_KEY is not set.",
             code="no_key",
-            hint="Make one at app.runa.io/api-keys and export RUNA_API_KEY, or use --env local to try without one.",
+            hint="Create one at app.runa.io/api-keys and export RUNA_API_KEY, or use --env local to try without one.",
         )
     if environment is None:
-        return ["The key begins with neither wg (live) nor xx (playground): say which it is with --env."]
+        return ["The key begins with neither wg (live) nor xx (playground): name its environment with --env."]
     if key.environment not in (None, environment):
         return [
-            f"The key belongs to {key.environment}, but {environment} is asked for"
+            f"The key belongs to {key.environment}, but the environment is {environment}"
             f" ({settings.environment.origin}): use a {environment} key, or --env {key.environment}."
         ]
     return []
 
 
 def request_url(settings: Settings) -> str | None:
-    """Return the base URL to talk to; None for the embedded emulator."""
+    """Return the base URL to send requests to; None for the embedded emulator."""
     if settings.base_url.value:
         return settings.base_url.value
     return BASE_URLS.get(settings.environment.value or "")
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what is not wrong but should be known: a file with the key that others can read."""
-    origin, by_name, _ = settings.api_key.origin.partition(" (RUNA_API_KEY_FILE")
+    """Return warnings about settings that can be used: a file with the key that other users can read."""
+    origin, is_key_file, _ = settings.api_key.origin.partition(" (RUNA_API_KEY_FILE")
     path = Path(origin)
     if origin in {"environment", ORIGIN_DEFAULT} or not path.is_file() or not stat.S_IMODE(path.stat().st_mode) & 0o077:
         return []
-    named = f"key file {path}" if by_name else f"settings file {path} holds the key and"
-    return [f"The {named} can be read by others: chmod 600 {path}"]
+    file = f"key file {path}" if is_key_file else f"settings file {path} contains the key and"
+    return [f"The {file} can be read by other users: chmod 600 {path}"]
 
 
 def _environment(source: Sources, key: Setting[ApiKey | None]) -> Setting[Environment | None]:
-    asked: Setting[Environment | None] = source.read("RUNA_ENV", None, read_environment)
-    if asked.value is not None or key.value is None or key.value.environment is None:
-        return asked
+    chosen: Setting[Environment | None] = source.read("RUNA_ENV", None, read_environment)
+    if chosen.value is not None or key.value is None or key.value.environment is None:
+        return chosen
     return Setting(key.value.environment, "the key's prefix")
 
 
@@ -156,7 +160,7 @@ def _base_url(source: Sources) -> Setting[str | None]:
         return found
     source.problems.append(
         f"RUNA_BASE_URL ({found.origin}) names {host}: a file may name only *.runa.io or this machine,"
-        " so that it cannot send the key elsewhere; set it in the environment if it is meant."
+        " so that it cannot send the key to another host; if the host is right, set the variable in the environment."
     )
     return Setting(None, ORIGIN_DEFAULT)
 

@@ -1,4 +1,4 @@
-"""Where a setting comes from: flag > environment > `.env` > default, and its origin."""
+"""The sources of a setting, in order of precedence: flag, environment, `.env`, default."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from runa_cli.core.errors import ConfigurationError, UsageMistake
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """A value and where it came from."""
+    """A value and its origin: `flag`, `environment`, the name of a file, or `default`."""
 
     value: T
     origin: str
@@ -24,7 +24,7 @@ ORIGIN_DEFAULT = "default"
 
 @dataclass
 class Sources:
-    """Looks one name up through the levels and remembers what was wrong."""
+    """Looks a setting up in each source, and collects in `problems` what cannot be read."""
 
     flags: Mapping[str, object]
     environ: Mapping[str, str]
@@ -33,7 +33,7 @@ class Sources:
     problems: list[str] = field(default_factory=list)
 
     def raw(self, name: str) -> Setting[object] | None:
-        """Return what a name is set to, from the first source that sets it."""
+        """Return the value of a setting from the first source that sets it, unconverted; None where none does."""
         flag = self.flags.get(name)
         if flag is not None:
             return Setting(flag, "flag")
@@ -44,9 +44,10 @@ class Sources:
         return None
 
     def read(self, name: str, default: T, convert: Callable[[str], T]) -> Setting[T]:
-        """Return a setting's value; what cannot be read becomes a problem, and the default stands.
+        """Return the converted value of a setting, or the default where it is not set.
 
-        Raises UsageMistake for a flag.
+        A value that `convert` refuses with ValueError is added to the problems, and the default is returned. For a flag
+        it raises UsageMistake.
         """
         found = self.raw(name)
         if found is None:
@@ -62,9 +63,9 @@ class Sources:
 
 
 def read_dotenv(path: Path, *, named: bool) -> dict[str, str]:
-    """Read a `.env` file; nothing where there is none, unless it was named.
+    """Read a `.env` file. Without the file there is nothing to read, unless the user named it.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError for a file that cannot be read.
     """
     if not named and not path.is_file():
         return {}
@@ -78,5 +79,5 @@ def read_dotenv(path: Path, *, named: bool) -> dict[str, str]:
 
 
 def read_failure(error: Exception) -> str:
-    """Say why a file could not be read."""
+    """Return the reason why a file could not be read."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,4 +1,4 @@
-"""Reading one setting's text: each function returns the value or raises ValueError with what is allowed."""
+"""Converts the text of a setting. Each function returns the value, or raises ValueError saying what is allowed."""
 
 import re
 from collections.abc import Callable
@@ -16,11 +16,13 @@ FORMATS = ("table", "json", "jsonl", "csv", "links")
 MODES = ("auto", "sync", "async")
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
 
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
+
 T = TypeVar("T")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine."""
+    """Return whether a host name or address is this machine."""
     if host is None:
         return False
     try:
@@ -30,45 +32,47 @@ def is_loopback(host: str | None) -> bool:
 
 
 def read_environment(text: str) -> Environment:
-    """Read the name of an environment."""
+    """Convert the name of an environment."""
     for name in ENVIRONMENTS:
         if text == name:
             return name
     raise ValueError(f"must be one of {', '.join(ENVIRONMENTS)}, found {text[:40]!r}")
 
 
-_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
-
-
 def read_base_url(text: str) -> str:
-    """Check a base URL. Its characters are few: in the others, two readers of one URL may see two different hosts."""
+    """Check a base URL, and remove slashes at its end.
+
+    Only a few characters are allowed: with others, two parsers can see two different hosts in the same URL.
+    """
     url = text.strip()
     if "@" in url:
-        raise ValueError("must hold no user name or password")
+        raise ValueError("must not contain a user name or password")
     match = _URL.fullmatch(url)
     if match is None or not 0 < int(match["port"] or 443) < 65_536:
         raise ValueError(f"must be a URL such as {BASE_URLS['playground']}")
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(f"must use https: plain http to {parts.hostname} would show the key to everyone on the way")
+        raise ValueError(
+            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network"
+        )
     return url.rstrip("/")
 
 
 def read_path(text: str) -> Path:
-    """Read a path, `~` expanded."""
+    """Convert a path, with `~` expanded."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"names the home of somebody who has none: {text[:40]!r}") from error
+        raise ValueError(f"names the home directory of a user who has none: {text[:40]!r}") from error
 
 
 def optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:
-    """Let a setting be absent."""
+    """Return the same function, typed for a setting whose default is None."""
     return convert
 
 
 def one_of(names: tuple[str, ...]) -> Callable[[str], str]:
-    """Return a reader that allows only these words."""
+    """Return a function that accepts only these words."""
 
     def convert(text: str) -> str:
         if text not in names:
@@ -78,19 +82,19 @@ def one_of(names: tuple[str, ...]) -> Callable[[str], str]:
     return convert
 
 
-def matching(pattern: str, what: str) -> Callable[[str], str]:
-    """Return a reader that allows what fits a pattern; `what` names it in the message."""
+def matching(pattern: str, description: str) -> Callable[[str], str]:
+    """Return a function that accepts text matching a pattern. The description says in the message what is expected."""
 
     def convert(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {what}, found {text[:40]!r}")
+            raise ValueError(f"must be {description}, found {text[:40]!r}")
         return text
 
     return convert
 
 
 def read_seconds(text: str) -> float:
-    """Read a number of seconds, at most a day."""
+    """Convert a number of seconds, more than 0 and at most a day."""
     try:
         seconds = float(Decimal(text))
     except InvalidOperation as error:
@@ -101,7 +105,7 @@ def read_seconds(text: str) -> float:
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers within bounds."""
+    """Return a function that accepts whole numbers within these bounds, both included."""
 
     def convert(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -112,5 +116,5 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def read_product_codes(text: str) -> tuple[str, ...]:
-    """Read product codes separated by blanks, commas or bars."""
+    """Split product codes at spaces, commas and vertical bars."""
     return tuple(code for code in re.split(r"[\s,|]+", text) if code)

@@ -1,4 +1,4 @@
-"""What every other package may use, and that knows none of them: errors, time, money, exact JSON, safe text, states.
+"""Used by every other package: errors, clock, money, exact JSON, safe text, states.
 
-Nothing here knows about orders, files, the network or the terminal.
+Imports no other package, and does nothing with orders, files, the network or the terminal.
 """

@@ -1,4 +1,4 @@
-"""Time and chance, as parameters wherever money waits for them, so that a test can bring its own."""
+"""Clock, sleep and random numbers. Code that waits takes them as a parameter, so that tests can replace them."""
 
 import random
 import threading
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-# The system may hand a signal to any thread, but only the main one acts on it, and nothing wakes that one for it. Where
-# the main thread waits for others, it looks up so often (seconds).
+# The system may deliver a signal to any thread, but Python runs the handler in the main thread, and nothing wakes that
+# thread from a wait. Wherever the main thread waits for others, it therefore wakes up this often (seconds).
 SIGNAL_CHECK_SECONDS = 0.1
 
 
@@ -22,10 +22,10 @@ def _wait(event: threading.Event, seconds: float) -> bool:
 
 @dataclass(frozen=True)
 class Clock:
-    """A stopwatch, a calendar, and the dice that keep two waiting programs apart.
+    """Where the program gets the time from, how it waits, and the jitter of its retries.
 
-    `seconds` is the stopwatch; `sleep` lets that many of them pass, and `wait` so many unless the event comes first,
-    which it tells. `now` is the calendar (UTC). `jitter` lies in 0..1.
+    `seconds` is a monotonic clock and `now` the time of day (UTC). `sleep` waits that many seconds; `wait` waits for an
+    event, at most that many seconds, and returns whether the event was set. `jitter` returns a random number in 0..1.
     """
 
     seconds: Callable[[], float] = time.monotonic

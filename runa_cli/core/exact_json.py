@@ -1,7 +1,7 @@
-"""JSON that keeps numbers as they were written.
+"""JSON that keeps numbers exactly as they were written.
 
-An amount that passes through a binary float becomes another amount, and the standard encoder writes a Decimal only as a
-string. Here a number is a `Decimal` that remembers its own text.
+An amount that is converted to a binary float can change its value, and the standard encoder cannot write a Decimal as a
+number. Here a number is a `Decimal` that keeps its own text.
 """
 
 import json
@@ -10,9 +10,10 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NoReturn, Self
 
-DEEPEST = 64  # nothing Runa sends or takes is nested deeper than a dozen levels; the rest is an attack on the stack
+MAX_DEPTH = 64  # nothing that Runa sends or accepts is nested deeper than a dozen levels; more could exhaust the stack
 
-# What a terminal acts on or a reader cannot see: C1 controls, DEL, and the marks that turn or hide text.
+# Characters that a terminal acts on or that nobody can see: DEL, C1 controls, zero-width characters, and marks that
+# change the direction of text. `dumps` escapes them.
 UNSAFE = {
     code: f"\\u{code:04x}"
     for first, last in (
@@ -25,9 +26,9 @@ UNSAFE = {
     )
     for code in range(first, last + 1)
 }
-# Further marks that turn or hide text. Only what is shown escapes them: the bytes of an order and its key come from
-# `dumps`, and another escape there would be another order to Runa.
-UNSEEN = {
+# More characters of these kinds, escaped only by `dumps_for_display`. `dumps` also makes the body of an order and its
+# idempotency key: if it escaped more, the same order would get another body and another key.
+UNSAFE_TO_SHOW = {
     code: json.dumps(chr(code))[1:-1]
     for first, last in (
         (0x061C, 0x061C),
@@ -48,22 +49,22 @@ class Number(Decimal):
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Read the number from JSON text. Raises ValueError when no decimal can hold it."""
+        """Read a number from its JSON text. Raises ValueError when a Decimal cannot hold it."""
         try:
             number = super().__new__(cls, text)
-        except InvalidOperation as error:  # an exponent of twenty digits is JSON, but no number
+        except InvalidOperation as error:  # JSON allows an exponent of twenty digits, Decimal does not
             raise ValueError(f"the number {text[:40]} is too large") from error
         number.text = text
         return number
 
 
 def loads(text: str | bytes) -> object:
-    """Parse one JSON document. Raises ValueError for anything that is not one, NaN and repeated names included."""
+    """Parse one JSON document. Raises ValueError for anything else, including NaN and a name repeated in an object."""
     try:
         value = json.loads(
-            text, parse_float=Number, parse_int=Number, parse_constant=_refuse, object_pairs_hook=_unique_names
+            text, parse_float=Number, parse_int=Number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
         )
-        if _brackets(text) > DEEPEST:  # fewer cannot be nested deeper
+        if _brackets(text) > MAX_DEPTH:  # with fewer opening brackets the document cannot be nested too deeply
             check_depth(value)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
@@ -75,22 +76,22 @@ def _brackets(text: str | bytes) -> int:
 
 
 def decoder() -> json.JSONDecoder:
-    """Return a decoder with the same rules, for reading a document value by value."""
+    """Return a decoder with the rules of `loads`, to read a document value by value."""
     return json.JSONDecoder(
-        parse_float=Number, parse_int=Number, parse_constant=_refuse, object_pairs_hook=_unique_names
+        parse_float=Number, parse_int=Number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
     )
 
 
 def dumps(value: object, *, indent: int | None = None) -> str:
-    """Write a value as JSON: numbers as they came, text readable, nothing a terminal would act on."""
+    """Return a value as JSON: numbers as they were written, other text unescaped, unsafe characters escaped."""
     text = _text(value, indent, 0)
     return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
 
 
 def dumps_for_display(value: object, *, indent: int | None = None) -> str:
-    """Write a value as JSON for somebody to look at."""
+    """Return a value as JSON to show to a person: every character that is unsafe to show is escaped."""
     text = dumps(value, indent=indent)
-    return text if text.isascii() else text.translate(UNSEEN)
+    return text if text.isascii() else text.translate(UNSAFE_TO_SHOW)
 
 
 def _text(value: object, indent: int | None, level: int) -> str:
@@ -110,7 +111,7 @@ def _text(value: object, indent: int | None, level: int) -> str:
         case None | bool() | int():
             return json.dumps(value)
         case _:
-            raise TypeError(f"{type(value).__name__} is not written as JSON here")
+            raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _container(opening: str, members: list[str], closing: str, indent: int | None, level: int) -> str:
@@ -126,12 +127,12 @@ def _string(text: str) -> str:
         return encode_basestring_ascii(text)
     try:
         text.encode()
-    except UnicodeEncodeError:  # a lone surrogate is legal JSON only when escaped
+    except UnicodeEncodeError:  # a lone surrogate is valid JSON only as an escape
         return encode_basestring_ascii(text)
     return encode_basestring(text)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
@@ -139,16 +140,16 @@ def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'"{twice[:40]}" is given twice in one object')
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{repeated[:40]}" is given twice in one object')
     return members
 
 
-def check_depth(value: object, left: int = DEEPEST) -> None:
-    """Raise ValueError for a value that is nested deeper than any program would write it."""
+def check_depth(value: object, levels: int = MAX_DEPTH) -> None:
+    """Check that a value is nested at most that many levels deep. Raises ValueError."""
     if not isinstance(value, dict | list):
         return
-    if left == 0:
+    if levels == 0:
         raise ValueError("the JSON is nested too deeply")
     for member in value.values() if isinstance(value, dict) else value:
-        check_depth(member, left - 1)
+        check_depth(member, levels - 1)

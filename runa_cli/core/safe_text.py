@@ -1,19 +1,19 @@
-"""Text from outside, made harmless for where it is shown."""
+"""Makes text from outside safe to show on a terminal or in a spreadsheet."""
 
 import re
 import unicodedata
 
-from runa_cli.core.exact_json import UNSAFE, UNSEEN
+from runa_cli.core.exact_json import UNSAFE, UNSAFE_TO_SHOW
 
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
-# What spreadsheets take for the start of a formula, and the full-width forms that some of them fold to it.
+# A cell that starts with one of these is a formula to spreadsheets; some also accept the full-width forms.
 _FORMULA_STARTS = frozenset({"=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"})
-# Line breaks and tabs are part of a cell; what turns text around or commands a terminal is not.
-_CONTROLS = UNSAFE | UNSEEN | {code: f"\\x{code:02x}" for code in range(0x20) if chr(code) not in "\t\n\r"}
+# Line breaks and tabs may be part of a cell; characters that a terminal acts on or that nobody can see may not.
+_CONTROLS = UNSAFE | UNSAFE_TO_SHOW | {code: f"\\x{code:02x}" for code in range(0x20) if chr(code) not in "\t\n\r"}
 
 
 def printable(text: str) -> str:
-    """Return text that a terminal only shows: control, bidirectional and invisible characters stand as escapes."""
+    """Return text that is safe on a terminal: control, bidirectional and invisible characters are escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)
@@ -24,12 +24,12 @@ def _is_shown(char: str) -> bool:
 
 
 def printable_lines(text: str) -> str:
-    """Return text of several lines that a terminal only shows."""
+    """Return text of several lines that is safe on a terminal."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def defused(cell: str) -> str:
-    """Return a text cell that no spreadsheet runs as a formula and no terminal acts on; a plain number stays one."""
+    """Return a cell that no spreadsheet runs as a formula and no terminal acts on. A plain number stays a number."""
     cell = cell.translate(_CONTROLS)
     if cell[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(cell):
         return "'" + cell

@@ -1,1 +1,1 @@
-"""A stand-in for the Runa Payouts API, on loopback, that keeps its account in one SQLite file."""
+"""An emulator of the Runa Payouts API on loopback, with one account in one SQLite file."""

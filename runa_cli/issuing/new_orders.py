@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from runa_cli.api import canonical
@@ -69,16 +70,10 @@ def next_generation(batch: Batch, order: Order) -> NewOrder:
     """Return the next generation of a rejected order: the same content under the next key."""
     generation = order.generation + 1
     key = canonical.derive_key(batch.environment, batch.name, order.position, generation, order.body_sha256)
-    return NewOrder(
-        position=order.position,
+    return replace(
+        order.as_new(),
         generation=generation,
         idempotency_key=key,
         own_key=False,
         body=canonical.with_stamp(order.body, key),
-        body_sha256=order.body_sha256,
-        mode=order.mode,
-        currency=order.currency,
-        total=order.total,
-        gifts=(),
-        item_count=order.item_count,
     )

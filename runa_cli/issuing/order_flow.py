@@ -50,12 +50,12 @@ class _Attempts:
     said: str = ""
 
     def see(self, uncertain: Uncertain) -> None:
-        self.said = uncertain.said
+        self.said = uncertain.reason
         if uncertain.outcome is not Outcome.SERVER_ERROR:
             self.same_errors, self.last_server_error = 0, None
             return
-        self.same_errors = self.same_errors + 1 if uncertain.said == self.last_server_error else 1
-        self.last_server_error = uncertain.said
+        self.same_errors = self.same_errors + 1 if uncertain.reason == self.last_server_error else 1
+        self.last_server_error = uncertain.reason
 
 
 @dataclass
@@ -127,10 +127,10 @@ class OrderFlow:
                 case Wait(seconds):
                     if answer.outcome is Outcome.RATE_LIMITED:
                         self.governor.hold(seconds)
-                    self.progress.waiting(order, answer.said, seconds)
+                    self.progress.waiting(order, answer.reason, seconds)
                     self.clock.sleep(seconds)
                 case LookUp():
-                    return self._look_up(order, f"Runa answers the same error again and again ({answer.said})")
+                    return self._look_up(order, f"Runa answers the same error again and again ({answer.reason})")
                 case GiveUp():
                     return FlowResult(
                         order,
@@ -166,7 +166,7 @@ class OrderFlow:
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._left(attempts))
         match answer:
-            case Refused() if answer.judged or answer.shut or not doubtful:
+            case Refused() if answer.is_final or answer.before_order or not doubtful:
                 return self._refused(order, answer, doubtful=doubtful)
             case Refused():
                 # A no that is not Runa's own says nothing about what was sent before it.
@@ -210,9 +210,9 @@ class OrderFlow:
         """Record an answer that settles nothing."""
         attempts.see(answer)
         if answer.outcome is Outcome.NOT_CONNECTED and not doubtful:
-            return self.ledger.mark_unsent(order, Exchange(error_text=answer.said)), answer
+            return self.ledger.mark_unsent(order, Exchange(error_text=answer.reason)), answer
         exchange = answer.reply.exchange if answer.reply else NOTHING
-        noted = replace(exchange, error_text=answer.said, same_errors=attempts.same_errors)
+        noted = replace(exchange, error_text=answer.reason, same_errors=attempts.same_errors)
         return self.ledger.note(order, noted), answer
 
     def _left(self, attempts: _Attempts) -> float:
@@ -269,9 +269,9 @@ class OrderFlow:
         if refused.error.type == "idempotency_validation_error":
             order = self.ledger.note(order, exchange)
             return FlowResult(order, failures.key_holds_other_order(self.batch, order))
-        if not refused.shut:
+        if not refused.before_order:
             return self._done(self.ledger.mark_rejected(order, refused.reply.body, exchange, self.clock.now()))
-        # The door was shut before the order was looked at. Such an answer is not stored under the key, so the key
+        # Runa refused the request before it looked at the order. Such an answer is not stored under the key, so the key
         # stays: were it given up, the same batch on another machine would still use it and pay again.
         if doubtful:
             return FlowResult(self.ledger.note(order, exchange), failures.key_refused_later(self.batch, order, refused))
@@ -318,13 +318,13 @@ class OrderFlow:
             case Refused():
                 return f"Runa said {describe_error(answer.error)}"
             case Uncertain():
-                return answer.said
+                return answer.reason
             case Answered() if answer.order.id != order.order_id:
                 return f"Runa answered with another order ({answer.order.id})"
             case Answered():
                 taken = self._take(order, answer)
                 # Ours without its links yet is still ours: only an order that is another one is doubted.
-                return taken.said if isinstance(taken, Uncertain) and self._is_ours(order, answer.order) else taken
+                return taken.reason if isinstance(taken, Uncertain) and self._is_ours(order, answer.order) else taken
 
     def _is_ours(self, order: Order, answered: responses.Order) -> bool:
         return (
@@ -357,7 +357,7 @@ class OrderFlow:
         if isinstance(taken, Uncertain):
             return FlowResult(
                 order,
-                failures.outcome_not_found(self.batch, order, reason, f"An order bears its stamp, but {taken.said}."),
+                failures.outcome_not_found(self.batch, order, reason, f"An order bears its stamp, but {taken.reason}."),
             )
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is adopted.")
         if taken.state is not State.ACCEPTED:
@@ -367,6 +367,6 @@ class OrderFlow:
             polled
             if isinstance(polled, FlowResult)
             else FlowResult(
-                taken, failures.still_processing(self.batch, taken, said=polled.said, seconds=self.terms.timeout)
+                taken, failures.still_processing(self.batch, taken, said=polled.reason, seconds=self.terms.timeout)
             )
         )

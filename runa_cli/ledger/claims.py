@@ -1,37 +1,52 @@
-"""Who works on a batch: a lock that the system lets go of when its process ends, however it ends."""
+"""Which process works on a batch: a lock of the operating system, released when its process ends, however it ends."""
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from runa_cli.ledger.engine import unusable
 
 
 class Claims:
-    """One byte of a file for each batch; whoever has locked the byte works on the batch.
+    """The claims on the batches of one ledger. A process claims a batch by locking the batch's byte of a file.
 
-    A lock of the system needs no clean-up and no guess whether a process id still means the same process.
+    Unlike a recorded process id, such a lock needs no clean-up after a crash, and no guess whether the process with
+    that id is still the same one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._path = ledger.with_name(ledger.name + "-claims")
         self._handle: int | None = None
 
     def take(self, batch_id: int) -> bool:
-        """Claim a batch for this process. Returns False while another process has it. Raises OSError."""
-        if self._handle is None:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, batch_id)
-        except (BlockingIOError, PermissionError):  # POSIX leaves the choice between the two to the system
-            return False
-        return True
+        """Claim a batch for this process. Returns False while another process has it. Raises LedgerUnusable."""
+        with self._errors_name_ledger():
+            if self._handle is None:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, batch_id)
+            except (BlockingIOError, PermissionError):  # POSIX leaves the choice between the two to the system
+                return False
+            return True
 
     def release(self, batch_id: int) -> None:
-        """Let a batch go."""
+        """Release the claim on a batch. Raises LedgerUnusable."""
         if self._handle is not None:
-            fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, batch_id)
+            with self._errors_name_ledger():
+                fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, batch_id)
 
     def close(self) -> None:
-        """Let every batch go."""
+        """Release every claim of this process."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+    @contextmanager
+    def _errors_name_ledger(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unusable(self._ledger, error.strerror or str(error)) from error

@@ -1,92 +1,91 @@
-"""The journal: every order is recorded here before it is sent, and every reply before it is shown.
+"""The ledger: every order is recorded here before it is sent, and every reply before it is shown.
 
-SQLite in WAL mode with `synchronous=FULL`: once a call returns, what it wrote survives a crash of the process and of
-the machine. No transaction is held while a socket is open. The API key never comes here.
+No transaction is open while a request is under way. The API key is never recorded.
 """
 
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runa_cli.core import exact_json
-from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.states import State
-from runa_cli.ledger import sqlite
 from runa_cli.ledger.claims import Claims
-from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Recorded, Result, Tally
-from runa_cli.ledger.rows import batch_of, moment_of, order_of, result_of, text_of
-from runa_cli.ledger.sqlite import explained
+from runa_cli.ledger.engine import ConstraintViolated, Transaction
+from runa_cli.ledger.queries import LedgerQueries
+from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order
+from runa_cli.ledger.rows import to_list, to_timestamp
+from runa_cli.ledger.sqlite import SQLiteEngine
 
 
-class Ledger:
-    """The open journal. Every method commits before it returns. Raises LedgerUnusable throughout."""
+class Ledger(LedgerQueries):
+    """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable."""
 
     def __init__(self, path: Path) -> None:
-        self.path = sqlite.real_path(path)  # two names of one file must lead to one file of claims
-        self._lock = threading.RLock()  # the threads that send orders share one connection
-        self._connection = sqlite.opened(self.path)
-        self._claims = Claims(self.path.with_name(self.path.name + "-claims"))
+        engine = SQLiteEngine(path)
+        super().__init__(engine)
+        self.path = engine.path
+        self._claims = Claims(self.path)
 
     def close(self) -> None:
-        """Let go of the file and of every claim."""
-        with self._lock:
+        """Close the database, then release every claim: nobody else may work on a batch while this process writes."""
+        try:
+            self._engine.close()
+        finally:
             self._claims.close()
-            self._connection.close()
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- recording -----------------------------------------------------------------------------------------------
+    # --- claims --------------------------------------------------------------------------------------------------
+
+    def claim(self, batch: Batch) -> bool:
+        """Claim a batch for this process. Returns False while another process has it."""
+        return self._claims.take(batch.id)
+
+    def release(self, batch: Batch) -> None:
+        """Release the claim on a batch."""
+        self._claims.release(batch.id)
+
+    # --- batches -------------------------------------------------------------------------------------------------
 
     def record(
         self, batch: NewBatch, orders: Iterable[NewOrder], *, known: Iterable[int], now: datetime
     ) -> Batch | None:
         """Record a batch with its orders, all of them or none.
 
-        `known` are the batches of the same content that were weighed before. Returns None, and records nothing, when
-        another process has recorded one since, or one of the same name or key: then it must be decided anew.
+        `known` are the ids of the batches of the same content that the caller has taken into account. Returns None, and
+        records nothing, when another process has recorded one since, or one of the same name or key: the caller must
+        decide again.
         """
         try:
             return self._record(batch, orders, set(known), now)
-        except LedgerUnusable as error:
-            if isinstance(error.__cause__, sqlite3.IntegrityError):
-                return None
-            raise
+        except ConstraintViolated:
+            return None
 
     def _record(self, batch: NewBatch, orders: Iterable[NewOrder], known: set[int], now: datetime) -> Batch | None:
-        with self._transaction() as sql:
+        with self._engine.transaction() as transaction:
             others = {other.id for other in self.batches_with(batch.environment, batch.fingerprint)} - known
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
-            batch_id = int(
-                sql.execute(
-                    "INSERT INTO batch (environment, name, named, source, shape, fingerprint, account, columns,"
-                    " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        batch.environment,
-                        batch.name,
-                        batch.named,
-                        batch.source,
-                        batch.shape,
-                        batch.fingerprint,
-                        batch.account,
-                        exact_json.dumps(list(batch.columns)),
-                        text_of(now),
-                    ),
-                ).lastrowid
-                or 0
+            batch_id = transaction.insert(
+                "INSERT INTO batch (environment, name, named, source, shape, fingerprint, account, columns, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                batch.environment,
+                batch.name,
+                int(batch.named),
+                batch.source,
+                batch.shape,
+                batch.fingerprint,
+                batch.account,
+                to_list(batch.columns),
+                to_timestamp(now),
             )
-            self._insert_orders(sql, batch_id, batch.environment, orders, now)
-            row = sql.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
-        return batch_of(row)
+            _insert_orders(transaction, batch_id, batch.environment, orders, now)
+        return self.batch_by_id(batch_id)
 
     def amend(
         self,
@@ -99,134 +98,102 @@ class Ledger:
     ) -> Batch:
         """Give a claimed batch other content, all of it or none.
 
-        What was never sent or was rejected gives way to `orders`; what is held stays, at the places that `moved` names
-        (recorded id, row, reference, carried cells). Held gifts that moved nowhere are no longer part of the results.
+        Orders that were never sent or were rejected are replaced by `orders`. The other orders stay; `moved` says where
+        their gifts are in the new content: (id of the recorded gift, row, reference, carried cells). Gifts of those
+        orders that are not in `moved` are no longer part of the results.
         """
-        with self._transaction() as sql:
-            sql.execute(
+        with self._engine.transaction() as transaction:
+            transaction.execute(
                 "DELETE FROM gift WHERE purchase_id IN"
                 " (SELECT id FROM purchase WHERE batch_id = ? AND state IN ('prepared', 'rejected'))",
-                (batch.id,),
+                batch.id,
             )
-            sql.execute("DELETE FROM purchase WHERE batch_id = ? AND state = 'prepared'", (batch.id,))
-            sql.execute("UPDATE purchase SET superseded = 1 WHERE batch_id = ? AND state = 'rejected'", (batch.id,))
-            sql.execute(
+            transaction.execute("DELETE FROM purchase WHERE batch_id = ? AND state = 'prepared'", batch.id)
+            transaction.execute(
+                "UPDATE purchase SET superseded = 1 WHERE batch_id = ? AND state = 'rejected'", batch.id
+            )
+            transaction.execute(
                 "UPDATE gift SET row = -abs(row) WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?)",
-                (batch.id,),
+                batch.id,
             )
-            sql.executemany(
+            transaction.execute_many(
                 "UPDATE gift SET row = ?, reference = ?, carried = ? WHERE id = ?",
-                ((row, reference, carried, recorded) for recorded, row, reference, carried in moved),
+                ((row, reference, carried, gift_id) for gift_id, row, reference, carried in moved),
             )
-            self._insert_orders(sql, batch.id, batch.environment, orders, now)
-            sql.execute(
+            _insert_orders(transaction, batch.id, batch.environment, orders, now)
+            transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, shown_at = NULL WHERE id = ?",
-                (content.fingerprint, exact_json.dumps(list(content.columns)), content.shape, batch.id),
+                content.fingerprint,
+                to_list(content.columns),
+                content.shape,
+                batch.id,
             )
         return self.batch_by_id(batch.id)
 
     def relabel(self, batch: Batch, columns: Sequence[str], labels: Iterable[tuple[str | None, str]]) -> None:
-        """Take over the references and carried cells that the same gifts have in the input now, in their order."""
-        with self._transaction() as sql:
-            rows = sql.execute(
-                "SELECT gift.id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-                " WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id",
-                (batch.id,),
-            ).fetchall()
-            sql.executemany(
-                "UPDATE gift SET reference = ?1, carried = ?2"
-                " WHERE id = ?3 AND (reference IS NOT ?1 OR carried IS NOT ?2)",
-                ((reference, carried, row["id"]) for row, (reference, carried) in zip(rows, labels, strict=True)),
+        """Replace the references and carried cells of a batch's gifts. `labels` is in the order of the rows."""
+        with self._engine.transaction() as transaction:
+            rows = self._engine.select(
+                "SELECT gift.id, gift.reference, gift.carried FROM gift JOIN purchase"
+                " ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ? AND gift.row > 0"
+                " ORDER BY gift.row, gift.id",
+                batch.id,
             )
-            sql.execute("UPDATE batch SET columns = ? WHERE id = ?", (exact_json.dumps(list(columns)), batch.id))
-
-    def prune(self, batch: Batch, now: datetime) -> None:
-        """Drop a settled batch's payloads, addresses and links; what tells that it was issued stays."""
-        with self._transaction() as sql:
-            sql.execute("UPDATE purchase SET body = x'', reply = NULL WHERE batch_id = ?", (batch.id,))
-            sql.execute(
-                "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]' WHERE purchase_id IN"
-                " (SELECT id FROM purchase WHERE batch_id = ?)",
-                (batch.id,),
-            )
-            sql.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", (text_of(now), batch.id))
-
-    def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
-        """Record the next generation of a rejected order; its gifts move along."""
-        with self._transaction() as sql:
-            row = sql.execute("SELECT environment FROM batch WHERE id = ?", (rejected.batch_id,)).fetchone()
-            new_id = self._insert_order(sql, rejected.batch_id, row["environment"], replacement, now)
-            sql.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", (new_id, rejected.id))
-        return self.order(new_id)
-
-    def _insert_orders(
-        self, sql: sqlite3.Connection, batch_id: int, environment: str, orders: Iterable[NewOrder], now: datetime
-    ) -> None:
-        for order in orders:
-            order_id = self._insert_order(sql, batch_id, environment, order, now)
-            sql.executemany(
-                "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, item)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            transaction.execute_many(
+                "UPDATE gift SET reference = ?, carried = ? WHERE id = ?",
                 (
-                    (
-                        order_id,
-                        slot,
-                        gift.row,
-                        gift.reference,
-                        exact_json.dumps(list(gift.carried)),
-                        gift.identity,
-                        gift.item,
-                    )
-                    for slot, gift in enumerate(order.gifts)
+                    (*label, row["id"])
+                    for row, label in zip(rows, labels, strict=True)
+                    if label != (row["reference"], row["carried"])
                 ),
             )
+            transaction.execute("UPDATE batch SET columns = ? WHERE id = ?", to_list(columns), batch.id)
 
-    def _insert_order(
-        self, sql: sqlite3.Connection, batch_id: int, environment: str, order: NewOrder, now: datetime
-    ) -> int:
-        cursor = sql.execute(
-            "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
-            " body_sha256, mode, currency, total, item_count, state, prepared_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
-            (
-                batch_id,
-                environment,
-                order.position,
-                order.generation,
-                order.idempotency_key,
-                order.own_key,
-                order.body,
-                order.body_sha256,
-                order.mode,
-                order.currency,
-                order.total,
-                order.item_count,
-                text_of(now),
-            ),
-        )
-        return int(cursor.lastrowid or 0)
+    def prune(self, batch: Batch, now: datetime) -> None:
+        """Delete a settled batch's bodies, replies, addresses and links. That it was issued stays recorded."""
+        with self._engine.transaction() as transaction:
+            transaction.execute("UPDATE purchase SET body = ?, reply = NULL WHERE batch_id = ?", b"", batch.id)
+            transaction.execute(
+                "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]' WHERE purchase_id IN"
+                " (SELECT id FROM purchase WHERE batch_id = ?)",
+                batch.id,
+            )
+            transaction.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", to_timestamp(now), batch.id)
 
-    # --- what happened to an order -------------------------------------------------------------------------------
+    def mark_shown(self, batch: Batch, now: datetime) -> None:
+        """Record that the batch's result was written where the user wanted it."""
+        with self._engine.transaction() as transaction:
+            transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(now), batch.id)
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
+        """Record the next generation of a rejected order, and move the order's gifts to it."""
+        with self._engine.transaction() as transaction:
+            batch = self.batch_by_id(rejected.batch_id)
+            new_id = _insert_order(transaction, batch.id, batch.environment, replacement, now)
+            transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
+        return self.order(new_id)
 
     def mark_sent(self, order: Order, now: datetime) -> Order:
-        """Record that the order may reach Runa from now on. Called before its first byte leaves."""
-        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", text_of(now))
+        """Record that the order may reach Runa from now on. Called before its first byte is sent."""
+        return self._update(order, "state = 'sent', first_sent_at = coalesce(first_sent_at, ?)", to_timestamp(now))
 
     def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
-        """Record that nothing of this order ever reached Runa's orders, and why."""
+        """Record that Runa has not processed the order, and why: nothing was issued."""
         columns, *values = _exchange_columns(exchange)
         return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values)
 
     def mark_doubted(self, order: Order) -> Order:
-        """Record that the id an order was accepted under is another order's, so that its outcome is unknown again."""
+        """Record that the id under which an order was accepted is another order's: its outcome is unknown again."""
         return self._update(order, "state = 'sent', order_id = NULL, reply = NULL")
 
     def note(self, order: Order, exchange: Exchange) -> Order:
-        """Record what was answered last, without a change of state."""
+        """Record the last answer without a change of state."""
         return self._update(order, *_exchange_columns(exchange))
 
     def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
-        """Record the id that Runa gave."""
+        """Record that Runa accepted the order, under which id."""
         columns, *values = _exchange_columns(exchange)
         return self._update(order, f"state = 'accepted', order_id = ?, reply = ?, {columns}", order_id, reply, *values)
 
@@ -240,7 +207,7 @@ class Ledger:
         exchange: Exchange,
         now: datetime,
     ) -> Order:
-        """Record the reply with its links, each beside its gift. `issued` is in the order of the gifts."""
+        """Record the reply, and with each gift its own item of the reply. `issued` is in the order of the gifts."""
         return self._settle(order, State.COMPLETED, order_id, reply, issued, exchange=exchange, now=now)
 
     def mark_failed(self, order: Order, order_id: str, reply: bytes, exchange: Exchange, now: datetime) -> Order:
@@ -248,17 +215,12 @@ class Ledger:
         return self._settle(order, State.FAILED, order_id, reply, [], exchange=exchange, now=now)
 
     def mark_rejected(self, order: Order, reply: bytes, exchange: Exchange, now: datetime) -> Order:
-        """Record Runa's final no."""
+        """Record that Runa rejected the order for good: nothing was issued."""
         return self._settle(order, State.REJECTED, None, reply, [], exchange=exchange, now=now)
 
     def mark_abandoned(self, order: Order, now: datetime) -> Order:
         """Record that a person gave the order up."""
-        return self._update(order, "state = 'abandoned', settled_at = ?", text_of(now))
-
-    def mark_shown(self, batch: Batch, now: datetime) -> None:
-        """Record that the batch's result was written where it was asked for."""
-        with self._transaction() as sql:
-            sql.execute("UPDATE batch SET shown_at = ? WHERE id = ?", (text_of(now), batch.id))
+        return self._update(order, "state = 'abandoned', settled_at = ?", to_timestamp(now))
 
     def _settle(
         self,
@@ -272,178 +234,63 @@ class Ledger:
         now: datetime,
     ) -> Order:
         columns, *values = _exchange_columns(exchange)
-        with self._transaction() as sql:
-            sql.execute(
+        with self._engine.transaction() as transaction:
+            transaction.execute(
                 "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
                 f" {columns} WHERE id = ?",
-                (state, order_id, reply, text_of(now), *values, order.id),
+                str(state),
+                order_id,
+                reply,
+                to_timestamp(now),
+                *values,
+                order.id,
             )
-            sql.executemany(
+            transaction.execute_many(
                 "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
                 ((exact_json.dumps(dict(item)), order.id, slot) for slot, item in enumerate(issued)),
             )
         return self.order(order.id)
 
     def _update(self, order: Order, assignments: str, *values: object) -> Order:
-        with self._transaction() as sql:
-            sql.execute(f"UPDATE purchase SET {assignments} WHERE id = ?", (*values, order.id))  # noqa: S608 - as above
+        with self._engine.transaction() as transaction:
+            transaction.execute(f"UPDATE purchase SET {assignments} WHERE id = ?", *values, order.id)  # noqa: S608 - as above
         return self.order(order.id)
 
-    # --- reading -------------------------------------------------------------------------------------------------
 
-    def batch(self, environment: str, name: str) -> Batch | None:
-        """Return a batch by its name."""
-        rows = self._select("SELECT * FROM batch WHERE environment = ? AND name = ?", environment, name)
-        return batch_of(rows[0]) if rows else None
-
-    def batches(self, environment: str | None = None, *, oldest_first: bool = False) -> Iterator[Batch]:
-        """Yield the batches of one environment or of all, newest first unless asked otherwise."""
-        direction = "ASC" if oldest_first else "DESC"
-        yield from map(
-            batch_of,
-            self._select(
-                f"SELECT * FROM batch WHERE ? IS NULL OR environment = ? ORDER BY id {direction}",  # noqa: S608 - own text
-                environment,
-                environment,
+def _insert_orders(
+    transaction: Transaction, batch_id: int, environment: str, orders: Iterable[NewOrder], now: datetime
+) -> None:
+    for order in orders:
+        order_id = _insert_order(transaction, batch_id, environment, order, now)
+        transaction.execute_many(
+            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, item)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (order_id, slot, gift.row, gift.reference, to_list(gift.carried), gift.identity, gift.item)
+                for slot, gift in enumerate(order.gifts)
             ),
         )
 
-    def batches_with(self, environment: str, fingerprint: str) -> list[Batch]:
-        """Return the batches of the same content, newest first."""
-        rows = self._select(
-            "SELECT * FROM batch WHERE environment = ? AND fingerprint = ? ORDER BY id DESC", environment, fingerprint
-        )
-        return [batch_of(row) for row in rows]
 
-    def order(self, order_row: int) -> Order:
-        """Return an order by its row in the ledger."""
-        (row,) = self._select("SELECT * FROM purchase WHERE id = ?", order_row)
-        return order_of(row)
-
-    def batch_by_id(self, batch_id: int) -> Batch:
-        """Return a batch by its row in the ledger."""
-        return batch_of(self._select("SELECT * FROM batch WHERE id = ?", batch_id)[0])
-
-    def held(self, batch: Batch) -> Iterator[Recorded]:
-        """Yield the gifts of a batch whose money has moved or may have, sorted by identity."""
-        for row in self._stream(
-            "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-            " WHERE purchase.batch_id = ? AND purchase.state NOT IN ('prepared', 'rejected') AND gift.row > 0"
-            " ORDER BY gift.identity, gift.row",
-            batch.id,
-        ):
-            yield Recorded(row["id"], row["identity"], row["row"], row["item"], State(row["state"]), row["order_id"])
-
-    def issued_before(self, environment: str, identities: Sequence[str]) -> tuple[int, str | None]:
-        """Count which of these gifts a file has issued, or may have, and name the newest batch that holds one."""
-        row = self._select(
-            "SELECT count(DISTINCT gift.identity) AS found, max(batch.id) AS newest FROM gift"  # noqa: S608 - only marks
-            " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            " WHERE batch.environment = ? AND batch.source = 'file' AND purchase.state NOT IN ('prepared', 'rejected')"
-            f" AND gift.identity IN ({','.join('?' * len(identities))})",
-            environment,
-            *identities,
-        )[0]
-        newest = self.batch_by_id(row["newest"]).name if row["newest"] is not None else None
-        return row["found"], newest
-
-    def last_position(self, batch: Batch) -> int:
-        """Return the highest position an order of the batch ever had."""
-        return int(
-            self._select("SELECT coalesce(max(position), 0) AS last FROM purchase WHERE batch_id = ?", batch.id)[0][
-                "last"
-            ]
-        )
-
-    def claim(self, batch: Batch) -> bool:
-        """Claim a batch for this process. Returns False while another process has it."""
-        with explained(self.path):
-            return self._claims.take(batch.id)
-
-    def release(self, batch: Batch) -> None:
-        """Let a batch go."""
-        with explained(self.path):
-            self._claims.release(batch.id)
-
-    def order_by_key(self, environment: str, key: str) -> Order | None:
-        """Return the order that was recorded under an idempotency key."""
-        rows = self._select("SELECT * FROM purchase WHERE environment = ? AND idempotency_key = ?", environment, key)
-        return order_of(rows[0]) if rows else None
-
-    def is_anothers(self, order: Order, order_id: str) -> bool:
-        """Tell whether one of Runa's order ids is bound to another order here."""
-        return bool(
-            self._select(
-                "SELECT 1 FROM purchase AS other JOIN purchase AS own ON own.environment = other.environment"
-                " WHERE own.id = ? AND other.id != own.id AND other.order_id = ?",
-                order.id,
-                order_id,
-            )
-        )
-
-    def orders(self, batch: Batch, states: Iterable[State] = tuple(State)) -> Iterator[Order]:
-        """Yield the batch's orders by position, the latest generation of each, one at a time."""
-        wanted = set(states)
-        for row in self._select(
-            "SELECT id, state, max(generation) FROM purchase WHERE batch_id = ? AND NOT superseded"
-            " GROUP BY position ORDER BY position",
-            batch.id,
-        ):
-            if row["state"] in wanted:
-                yield self.order(row["id"])
-
-    def tally(self, batch: Batch) -> "Tally":
-        """Count the batch's orders, items and money by state."""
-        tally = Tally()
-        for row in self._select(
-            "SELECT state, total, currency, item_count, settled_at, max(generation) FROM purchase WHERE batch_id = ?"
-            " AND NOT superseded GROUP BY position",
-            batch.id,
-        ):
-            tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
-            tally.settled_at = max(filter(None, (tally.settled_at, moment_of(row["settled_at"]))), default=None)
-        return tally
-
-    def results(self, batch: Batch) -> Iterator[Result]:
-        """Yield the batch's gifts in the order of their rows, with their links."""
-        for row in self._stream(
-            "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text FROM gift"
-            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ? AND gift.row > 0"
-            " ORDER BY gift.row, gift.id",
-            batch.id,
-        ):
-            yield result_of(row)
-
-    def order_results(self, order: Order) -> list[Result]:
-        """Return the gifts of one order in the order they were sent."""
-        rows = self._select(
-            "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text FROM gift"
-            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.id = ? ORDER BY gift.slot",
-            order.id,
-        )
-        return [result_of(row) for row in rows]
-
-    def _select(self, statement: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock, explained(self.path):
-            return self._connection.execute(statement, values).fetchall()
-
-    def _stream(self, statement: str, *values: object) -> Iterator[sqlite3.Row]:
-        """Yield rows one at a time over a connection of their own, so that others can write meanwhile."""
-        with explained(self.path), closing(sqlite3.connect(self.path, timeout=sqlite.BUSY_SECONDS)) as connection:
-            connection.row_factory = sqlite3.Row
-            yield from connection.execute(statement, values)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, explained(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")  # a deferred one collides only later, when it must write
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+def _insert_order(transaction: Transaction, batch_id: int, environment: str, order: NewOrder, now: datetime) -> int:
+    return transaction.insert(
+        "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
+        " body_sha256, mode, currency, total, item_count, state, prepared_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
+        batch_id,
+        environment,
+        order.position,
+        order.generation,
+        order.idempotency_key,
+        int(order.own_key),
+        order.body,
+        order.body_sha256,
+        order.mode,
+        order.currency,
+        order.total,
+        order.item_count,
+        to_timestamp(now),
+    )
 
 
 def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, str | None, str | None, int]:
@@ -458,5 +305,5 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
 
 
 def _storable(text: str | None) -> str | None:
-    """Return text that SQLite takes: a lone surrogate from a reply becomes an escape."""
+    """Return text that a database takes: a lone surrogate from a reply becomes an escape."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -1,8 +1,8 @@
-"""What the ledger holds, as it is passed around: batches, orders, gifts, results."""
+"""The records of the ledger: batches, orders, gifts and results."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,10 @@ from runa_cli.core.states import State
 
 @dataclass(frozen=True)
 class Gift:
-    """One item on its way into the ledger: its input row, what the row carried, and the item as it is sent."""
+    """One gift to record: its row in the input, the cells carried from there, and the JSON of its item as it is sent.
+
+    Two gifts have the same `identity` when they are the same gift to the same recipient.
+    """
 
     row: int
     reference: str | None
@@ -24,7 +27,7 @@ class Gift:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A gift whose money has moved or may have: where it is recorded and what became of its order."""
+    """A recorded gift whose money has moved or may have moved, with the state of its order."""
 
     id: int
     identity: str
@@ -34,26 +37,14 @@ class Recorded:
     order_id: str | None
 
 
-@dataclass(frozen=True)
-class NewOrder:
-    """An order to record. The body is final: these bytes are what is sent, each time."""
+@dataclass(frozen=True, kw_only=True)
+class BatchFields:
+    """What a batch is, whether it is recorded already or not.
 
-    position: int
-    generation: int
-    idempotency_key: str
-    own_key: bool
-    body: bytes
-    body_sha256: str
-    mode: str
-    currency: str
-    total: str
-    item_count: int
-    gifts: Sequence[Gift]
-
-
-@dataclass(frozen=True)
-class NewBatch:
-    """A batch to record."""
+    `named` tells whether a person chose the name. `source` is `file` or `flags`. `shape` is the form of its results in
+    JSON: `object` or `list`. `fingerprint` is equal for batches of the same content. `account` is what may be shown of
+    the account that pays. `columns` are the headings of the carried cells.
+    """
 
     environment: str
     name: str
@@ -65,30 +56,29 @@ class NewBatch:
     columns: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Batch:
+@dataclass(frozen=True, kw_only=True)
+class NewBatch(BatchFields):
+    """A batch to record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(BatchFields):
     """A recorded batch."""
 
     id: int
-    environment: str
-    name: str
-    named: bool
-    source: str
-    shape: str
-    fingerprint: str
-    account: str
-    columns: tuple[str, ...]
     created_at: datetime
     shown_at: datetime | None
     pruned_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Order:
-    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None."""
+@dataclass(frozen=True, kw_only=True)
+class OrderFields:
+    """What an order is, whether it is recorded already or not.
 
-    id: int
-    batch_id: int
+    `body` is final: these bytes are what is sent, each time. `generation` counts the keys under which the order was
+    sent, from 0; `own_key` tells whether a person chose the key. `total` is in `currency`, that of the face values.
+    """
+
     position: int
     generation: int
     idempotency_key: str
@@ -99,6 +89,21 @@ class Order:
     currency: str
     total: str
     item_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOrder(OrderFields):
+    """An order to record, with its gifts."""
+
+    gifts: Sequence[Gift]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(OrderFields):
+    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None."""
+
+    id: int
+    batch_id: int
     state: State
     prepared_at: datetime
     first_sent_at: datetime | None
@@ -122,6 +127,11 @@ class Order:
         """The items as they are sent."""
         return list(self.document["items"])
 
+    def as_new(self) -> NewOrder:
+        """Return the same order as one to record, without its gifts."""
+        content: dict[str, Any] = {shared.name: getattr(self, shared.name) for shared in fields(OrderFields)}
+        return NewOrder(**content, gifts=())
+
 
 @dataclass(frozen=True)
 class Result:
@@ -140,7 +150,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What is worth keeping of one answer."""
+    """What the ledger keeps of one answer beside its body. `same_errors` counts the same 5xx in a row."""
 
     http_status: int | None = None
     request_id: str | None = None

@@ -1,26 +1,37 @@
-"""From a row of the ledger's tables to a record."""
+"""Reads records from rows of the ledger's tables, and converts the values that the tables hold as text."""
 
-import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
+from runa_cli.ledger.engine import Row
 from runa_cli.ledger.records import Batch, Order, Result
 
 
-def text_of(moment: datetime) -> str:
-    """Return a time as the ledger writes it (UTC)."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def to_timestamp(time: datetime) -> str:
+    """Return a time as the ledger writes it (UTC, microseconds)."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def moment_of(text: str | None) -> datetime | None:
-    """Read a time as the ledger wrote it."""
+def from_timestamp(text: str | None) -> datetime | None:
+    """Read a time as the ledger wrote it; None stays None."""
     return None if text is None else datetime.fromisoformat(text)
 
 
-def batch_of(row: sqlite3.Row) -> Batch:
-    """Return the batch of a row."""
-    columns = exact_json.loads(row["columns"])
+def to_list(texts: Sequence[str]) -> str:
+    """Return texts as the ledger writes a list of them."""
+    return exact_json.dumps(list(texts))
+
+
+def from_list(text: str) -> tuple[str, ...]:
+    """Read a list of texts as the ledger wrote it."""
+    values = exact_json.loads(text)
+    return tuple(str(value) for value in values) if isinstance(values, list) else ()
+
+
+def read_batch(row: Row) -> Batch:
+    """Return the batch of a row of `batch`."""
     return Batch(
         id=row["id"],
         environment=row["environment"],
@@ -30,15 +41,15 @@ def batch_of(row: sqlite3.Row) -> Batch:
         shape=row["shape"],
         fingerprint=row["fingerprint"],
         account=row["account"],
-        columns=tuple(str(column) for column in columns) if isinstance(columns, list) else (),
+        columns=from_list(row["columns"]),
         created_at=datetime.fromisoformat(row["created_at"]),
-        shown_at=moment_of(row["shown_at"]),
-        pruned_at=moment_of(row["pruned_at"]),
+        shown_at=from_timestamp(row["shown_at"]),
+        pruned_at=from_timestamp(row["pruned_at"]),
     )
 
 
-def order_of(row: sqlite3.Row) -> Order:
-    """Return the order of a row."""
+def read_order(row: Row) -> Order:
+    """Return the order of a row of `purchase`."""
     return Order(
         id=row["id"],
         batch_id=row["batch_id"],
@@ -54,8 +65,8 @@ def order_of(row: sqlite3.Row) -> Order:
         item_count=row["item_count"],
         state=State(row["state"]),
         prepared_at=datetime.fromisoformat(row["prepared_at"]),
-        first_sent_at=moment_of(row["first_sent_at"]),
-        settled_at=moment_of(row["settled_at"]),
+        first_sent_at=from_timestamp(row["first_sent_at"]),
+        settled_at=from_timestamp(row["settled_at"]),
         order_id=row["order_id"],
         http_status=row["http_status"],
         request_id=row["request_id"],
@@ -66,15 +77,14 @@ def order_of(row: sqlite3.Row) -> Order:
     )
 
 
-def result_of(row: sqlite3.Row) -> Result:
-    """Return the result of a row."""
-    carried = exact_json.loads(row["carried"])
+def read_result(row: Row) -> Result:
+    """Return the result of a row of `gift`, joined with the order of the gift."""
     item = exact_json.loads(row["item"])
     issued = exact_json.loads(row["issued"]) if row["issued"] else None
     return Result(
         row=row["row"],
         reference=row["reference"],
-        carried=tuple(str(value) for value in carried) if isinstance(carried, list) else (),
+        carried=from_list(row["carried"]),
         item=item if isinstance(item, dict) else {},
         issued=issued if isinstance(issued, dict) else None,
         state=State(row["state"]),

@@ -1,9 +1,4 @@
-"""The ledger's tables, as numbered migrations; each commits together with its number."""
-
-import sqlite3
-from pathlib import Path
-
-from runa_cli.core.errors import LedgerUnusable
+"""The ledger's tables, as numbered migrations. Each is committed together with its number."""
 
 MIGRATIONS = (
     """
@@ -71,36 +66,4 @@ MIGRATIONS = (
     """,
 )
 
-
-def check_is_ledger(connection: sqlite3.Connection, path: Path) -> None:
-    """Make sure that the file is empty, or a ledger this program knows."""
-    # In this order: tables that are there were committed together with their version.
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise LedgerUnusable(
-            f"The ledger {path} was written by a newer runa (its version is {version}, this program knows"
-            f" {len(MIGRATIONS)}).",
-            hint="Install the newer runa here too.",
-        )
-    if tables and not (version and tables >= {"batch", "purchase", "gift"}):
-        raise LedgerUnusable(
-            f"{path} is a database of another program.", hint="Name a file of its own for the ledger in RUNA_LEDGER."
-        )
-
-
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the tables up to date, all pending migrations in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        check_is_ledger(connection, path)  # another process may have migrated it since
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            for statement in script.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+TABLES = frozenset({"batch", "purchase", "gift"})

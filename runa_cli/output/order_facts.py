@@ -25,6 +25,11 @@ def order_summary(order: Order, batch: Batch) -> Summary:
     return Summary("Order", order.order_id or "", str(answered.get("status") or order.state), facts)
 
 
+def runa_object(order: Order) -> dict[str, Any]:
+    """Return Runa's own object for a recorded order."""
+    return responses.read_object(order.reply or b"{}")
+
+
 def api_summary(order: dict[str, Any]) -> Summary:
     """Return the facts of an order as Runa shows it."""
     return Summary("Order", str(order.get("id", "")), str(order.get("status", "")), [*_api_facts(order, ""), ("", "")])

@@ -249,8 +249,8 @@ def _a_pipe(path: Path) -> None:
         (_of_a_newer_version, "newer runa"),
         (_of_another_program, "another program"),
         (_a_directory, "directory"),
-        (_a_link("nowhere/ledger.db"), "leads nowhere"),
-        (_a_link("ledger.db"), "leads nowhere"),
+        (_a_link("nowhere/ledger.db"), "a link to a file that does not exist"),
+        (_a_link("ledger.db"), "a link to a file that does not exist"),
         (_a_pipe, "no file"),
     ],
 )

@@ -219,7 +219,7 @@ def test_a_key_that_tells_its_environment_is_enough() -> None:
 @pytest.mark.parametrize(("key", "asked"), [(LIVE, "playground"), (PLAYGROUND, "live")])
 def test_a_key_that_contradicts_the_environment_is_refused(key: str, asked: str) -> None:
     error = refused(load({"RUNA_ENV": asked}, RUNA_API_KEY=key))
-    assert (4, True) == (error.exit_code, f"but {asked} is asked for (flag)" in error.message)
+    assert (4, True) == (error.exit_code, f"but the environment is {asked} (flag)" in error.message)
 
 
 def test_a_key_of_no_known_kind_needs_the_environment_said() -> None:
@@ -263,7 +263,7 @@ def test_the_environments_key_file_goes_before_the_files_key(tmp_path: Path) -> 
 @pytest.mark.parametrize("content", ["", " \n", "two words", "caf\u00e9.x", "a.b\nc.d"])
 def test_what_is_no_key_is_a_problem_that_does_not_show_it(tmp_path: Path, content: str) -> None:
     (tmp_path / "key").write_text(content, encoding="utf-8")
-    expected = "The key file key holds no key: a key is one word of plain characters."
+    expected = "The key file key does not contain a key: a key is one word of plain ASCII characters."
     assert expected == problem(RUNA_API_KEY_FILE="key")
 
 
@@ -278,7 +278,7 @@ def test_a_key_file_that_others_can_read_is_pointed_out(tmp_path: Path, mode: in
     path.chmod(mode)
     assert mode == stat.S_IMODE(path.stat().st_mode)
     found = settings.warnings(load(RUNA_API_KEY_FILE=str(path)))
-    assert [f"The key file {path} can be read by others: chmod 600 {path}"] * count == found
+    assert [f"The key file {path} can be read by other users: chmod 600 {path}"] * count == found
 
 
 @pytest.mark.parametrize("show", [repr, str])
@@ -347,7 +347,7 @@ def test_the_environment_may_name_any_host() -> None:
     [
         (
             "http://api.runa.io/v2",
-            "must use https: plain http to api.runa.io would show the key to everyone on the way",
+            "must use https: plain http to api.runa.io would show the key to everyone on the network",
         ),
         ("http://127.0.0.1.evil.test", "must use https: plain http to 127.0.0.1.evil.test would show the key to every"),
         ("ftp://127.0.0.1", "must be a URL such as https://playground.runa.io/v2"),
@@ -355,7 +355,7 @@ def test_the_environment_may_name_any_host() -> None:
         ("https:///v2", "must be a URL such as https://playground.runa.io/v2"),
         ("https://api.runa.io/v2?a=b", "must be a URL such as https://playground.runa.io/v2"),
         ("https://api.runa.io:99999", "must be a URL such as https://playground.runa.io/v2"),
-        ("https://user@api.runa.io", "must hold no user name or password"),
+        ("https://user@api.runa.io", "must not contain a user name or password"),
     ],
 )
 def test_a_url_that_is_unsafe_is_refused_wherever_it_comes_from(url: str, sentence: str) -> None:

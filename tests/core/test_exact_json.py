@@ -93,7 +93,7 @@ def test_a_value_is_written_compactly(value: object, text: str) -> None:
 
 
 def test_a_binary_float_is_never_written() -> None:
-    with pytest.raises(TypeError, match="float is not written as JSON here"):
+    with pytest.raises(TypeError, match="float cannot be written as JSON"):
         exact_json.dumps({"face_value": 0.1})
 
 

@@ -24,7 +24,20 @@ TROUBLES: dict[State, RunaError | None] = {
 
 def run_of(*states: State, interrupted: bool = False) -> BatchRun:
     """Return the run of a batch whose orders ended in these states."""
-    batch = Batch(1, "live", "bonus", True, "file", "list", "f", "wg", (), NOW, None, None)
+    batch = Batch(
+        environment="live",
+        name="bonus",
+        named=True,
+        source="file",
+        shape="list",
+        fingerprint="f",
+        account="wg",
+        columns=(),
+        id=1,
+        created_at=NOW,
+        shown_at=None,
+        pruned_at=None,
+    )
     tally = Tally(Counter(), Counter(), {})
     run = BatchRun(batch, tally, interrupted=interrupted)
     for position, state in enumerate(states, 1):

@@ -214,7 +214,7 @@ class Desk:
         """Return every order ever recorded, replaced ones too."""
         return [
             dict(row)
-            for row in self.ledger._select(
+            for row in self.ledger._engine.select(
                 "SELECT idempotency_key, state, order_id, position, batch_id FROM purchase"
                 " WHERE ? IS NULL OR batch_id = ?",
                 batch_id,
@@ -224,7 +224,7 @@ class Desk:
 
     def recorded(self, batch_id: int, *states: State, shown: bool = True) -> Counter[Gift]:
         """Count the gifts of a batch in some states: those of its results, or those that an edit took out of them."""
-        rows = self.ledger._select(
+        rows = self.ledger._engine.select(
             "SELECT gift.item, purchase.body, purchase.state FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
             f" WHERE batch_id = ? AND gift.row {'>' if shown else '<'} 0",
             batch_id,
