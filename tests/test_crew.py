@@ -80,7 +80,13 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("function", "least"),
-    [("WorkerPool.work", 8), ("WorkerPool._watch", 2), ("WorkerPool._noting_signals", 5), ("Thread.start", 5), ("signal", 8)],
+    [
+        ("WorkerPool.work", 8),
+        ("WorkerPool._watch", 2),
+        ("WorkerPool._noting_signals", 5),
+        ("Thread.start", 5),
+        ("signal", 8),
+    ],
 )
 def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(
     function: str, least: int, as_in_the_program: Handlers

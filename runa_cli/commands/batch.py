@@ -46,7 +46,7 @@ def resume(
     from runa_cli.app import resume
 
     with session_of(common, RUNA_TIMEOUT=timeout) as session:
-        resume.resume(session, name, every=every, yes=yes)
+        resume.resume(session, name, all_batches=every, yes=yes)
 
 
 @app.command()
