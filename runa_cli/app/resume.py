@@ -83,7 +83,7 @@ def _resume_all(session: Session, *, yes: bool) -> None:
     results: list[_Result] = []
     for batch in batches:
         if results and results[-1].interrupted:
-            results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).verdict()))
+            results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
         else:
             results.append(_resume_one(session, issuer, batch, yes=yes))
     runs = [result.run for result in results if result.run]
@@ -94,7 +94,7 @@ def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) ->
     run = None
     try:
         with _resumed(session, issuer, batch, yes=yes) as run:
-            error = run.verdict()
+            error = run.error()
     except RunaError as raised:
         error = raised
     if error is not None and batch.name not in error.message:

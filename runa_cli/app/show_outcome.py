@@ -50,7 +50,7 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
 
     `lines` has written the orders already, so only its own error is left to raise.
     """
-    output, ledger, error = session.output, session.ledger, run.verdict()
+    output, ledger, error = session.output, session.ledger, run.error()
     output.context = Context(batch=run.batch.name)
     _prepare_output(output, error, f"`runa batch export {run.batch.name}` shows it.")
     output_error = _catch_output_error(
@@ -102,7 +102,7 @@ def _finish(
 ) -> None:
     """Record which batches were shown, and raise the run's error or else the output's."""
     for run in runs:
-        if output_error is None and not run.may_grow:
+        if output_error is None and not run.may_change:
             try:
                 session.ledger.mark_shown(run.batch, session.clock.now())
             except LedgerUnusable as unusable:

@@ -185,7 +185,7 @@ class Issuer:
         self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
         for order in self.ledger.orders(batch, SETTLED):
-            run.note(order, recorded_failure(order, context(batch, order)))
+            run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
         crew = WorkerPool(self.concurrency, self.say)
         settler = OrderFlow(
@@ -195,29 +195,29 @@ class Issuer:
             terms=self.terms,
             progress=self.progress,
             say=self.say,
-            governor=self.governor,
+            rate_limit=self.governor,
             stopping=crew.stopping,
             clock=self.clock,
         )
 
         def settle(order_row: int) -> None:
             settled = settler.settle(self.ledger.order(order_row))
-            if isinstance(settled.trouble, LedgerUnusable):
+            if isinstance(settled.failure, LedgerUnusable):
                 crew.stop()  # nothing more can be sent
-            run.note(settled.order, settled.trouble)
-            if isinstance(settled.trouble, CredentialRefused):
+            run.add_failure(settled.order, settled.failure)
+            if isinstance(settled.failure, CredentialRefused):
                 crew.stop()  # the next order would be refused for the same reason
 
         unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED)]
         with _while_sending(batch):
             try:
-                crew.work(unfinished, settle)
+                crew.run(unfinished, settle)
                 run.interrupted = crew.interrupted
             except KeyboardInterrupt:
                 crew.stop()
                 run.interrupted = True
             finally:
-                run.left_in_flight = crew.at_work
+                run.left_in_flight = crew.active
                 run.tally = self.ledger.tally(batch)
                 self.progress.end(run.tally)
         return run
