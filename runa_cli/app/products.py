@@ -70,19 +70,15 @@ def show_one(session: Session, code: str) -> None:
 def show_names(session: Session, path: str, key: str) -> None:
     """Show the countries or the categories of the catalogue: the list under `key` in Runa's reply."""
     document = session.client.document(path, seconds=session.settings.timeout.value)
-    try:
-        names = [
-            cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry)
-            for entry in _list_at(document, key)
-        ]
-    except TypeError:
-        names = []
+    entries = document.get(key)
+    entries = entries if isinstance(entries, list) else []
+    names = [cell_text(entry.get("code") if isinstance(entry, dict) else entry) for entry in entries]
     out = session.output
     match out.format:
         case "json":
-            out.json(_list_at(document, key))
+            out.json(entries)
         case "jsonl":
-            for entry in _list_at(document, key):
+            for entry in entries:
                 out.json_line(entry)
         case "csv":
             for line in csv_lines([key], ([defused(name)] for name in names)):
@@ -90,11 +86,6 @@ def show_names(session: Session, path: str, key: str) -> None:
         case _:
             out.lines(names)
     out.flush()
-
-
-def _list_at(document: Mapping[str, Any], key: str) -> list[Any]:
-    found = document.get(key)
-    return found if isinstance(found, list) else []
 
 
 def _values(product: Mapping[str, Any]) -> str:

@@ -36,12 +36,13 @@ class Preflight:
             self._check_balance(plan)
 
     def _catalogue(self) -> dict[str, catalogue.Product | None]:
+        """Return the products by product code and plan code; None for one that cannot be read."""
         products: dict[str, catalogue.Product | None] = {}
         for page in self._client.pages("/product", "catalog", {"limit": LIST_PAGE}, seconds=self._seconds):
             for entry in page.members:
                 try:
                     product = responses.parse(catalogue.Product, entry)
-                except responses.Unreadable:  # it exists, but cannot be checked
+                except responses.Unreadable:
                     products[str(entry.get("code"))] = None
                     continue
                 products[product.code] = product
@@ -73,7 +74,7 @@ class Preflight:
             place = where(("products",))
             product = known_products.get(code)
             if product is None:
-                if code in known_products:
+                if code in known_products:  # it exists but cannot be read, so the value cannot be checked either
                     return
                 problems.add(place, f"{code} is not in the catalogue")
             elif not product.is_orderable:
