@@ -297,7 +297,7 @@ def _execute(path: Path, statement: str) -> None:
 def test_many_processes_begin_a_new_ledger_together(program: Program) -> None:
     """The journal mode is chosen once, and the one statement that does so waits for nobody by itself."""
     script = (
-        "import sys; from pathlib import Path; from runa_cli.ledger import Ledger\n"
+        "import sys; from pathlib import Path; from runa_cli.ledger.ledger import Ledger\n"
         "print('ready', flush=True)\n"
         "for line in sys.stdin: Ledger(Path(line.strip())).close(); print('open', flush=True)"
     )
