@@ -1,4 +1,4 @@
-"""`ping` and `balance`."""
+"""`ping` and `balance`: the connection to Runa, and the money of the account."""
 
 from runa_cli.api import responses
 from runa_cli.app.session import Session
@@ -9,7 +9,7 @@ from runa_cli.output.tables import Column
 
 
 def ping(session: Session) -> None:
-    """Show whether the key and the connection work, and how long an answer takes."""
+    """Send one request, and show that the key and the connection work and how long the answer took."""
     started = session.clock.seconds()
     answer = session.client.document("/ping", seconds=session.settings.timeout.value)
     took = session.clock.seconds() - started
@@ -27,21 +27,21 @@ def ping(session: Session) -> None:
 _BALANCES = ListView(
     ("currency", "balance"),
     lambda entry: [cell_text(entry.get("currency")), cell_text(entry.get("balance"))],
-    (Column("Currency"), Column("Balance", number=True, keep=True)),
+    (Column("Currency"), Column("Balance", number=True, no_wrap=True)),
     lambda entry: [cell_text(entry.get("currency")), f"{responses.as_decimal(entry.get('balance')):,}"],
-    "No balance holds any money.",
+    "All balances are empty.",
 )
 
 
 def balance(session: Session, currency: str | None) -> None:
-    """Show the balance of one currency, or all that hold money."""
+    """Show the balance of one currency, or all balances that are not empty."""
     seconds = session.settings.timeout.value
     if currency is not None:
-        held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
+        entry = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
         if session.output.format == "json":
-            session.output.json(held)
+            session.output.json(entry)
             session.output.flush()
         else:
-            lists.show_list(session.output, _BALANCES, [held])
+            lists.show_list(session.output, _BALANCES, [entry])
         return
     lists.show_list(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))

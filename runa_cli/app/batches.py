@@ -1,4 +1,4 @@
-"""`batch list` and `batch show`: what was issued from this ledger."""
+"""`batch list` and `batch show`: the batches of this ledger and their orders."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,20 +15,20 @@ from runa_cli.output import batch_formats
 from runa_cli.output.csv_format import csv_lines
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
-_COLUMNS = (
-    Column("Batch", least=21),  # made-up names are that long
+_BATCH_COLUMNS = (
+    Column("Batch", min_width=21),  # the length of a generated name
     Column("In"),
-    Column("Created", least=10),
+    Column("Created", min_width=10),
     Column("Gifts", number=True),
-    Column("Total", number=True, keep=True),
+    Column("Total", number=True, no_wrap=True),
     Column("State", status=True),
 )
-_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
+_BATCH_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
 _ORDER_COLUMNS = (
     Column("#", number=True),
-    Column("Order", keep=True),
+    Column("Order", no_wrap=True),
     Column("Gifts", number=True),
-    Column("Total", number=True, keep=True),
+    Column("Total", number=True, no_wrap=True),
     Column("State", status=True),
     Column("Reason"),
 )
@@ -36,26 +36,26 @@ _ORDER_FIELDS = ("position", "order_id", "items", "total", "state", "error", "id
 
 
 def find(session: Session, name: str) -> Batch:
-    """Return a batch by its name, in the asked environment or in whichever has it. Raises InputError."""
-    wanted = session.settings.environment.value
-    found = [batch for batch in session.ledger.batches(wanted) if batch.name == name]
-    if not found and wanted is not None and session.settings.environment.origin != "flag":
+    """Return a batch by its name, from the configured environment, or from another unless `--env` was given.
+
+    Raises InputError, and UsageMistake where several environments have a batch of this name.
+    """
+    environment = session.settings.environment.value
+    found = [batch for batch in session.ledger.batches(environment) if batch.name == name]
+    if not found and environment is not None and session.settings.environment.origin != "flag":
         found = [batch for batch in session.ledger.batches() if batch.name == name]
     if not found:
-        where = f" in {wanted}" if wanted else ""
-        raise InputError(
-            f"There is no batch {name}{where}.", "`runa batch list` shows those there are.", code="no_batch"
-        )
+        where = f" in {environment}" if environment else ""
+        raise InputError(f"There is no batch {name}{where}.", "`runa batch list` shows all batches.", code="no_batch")
     if len(found) > 1:
-        raise UsageMistake(f"There is a batch {name} in several environments: say which with --env.")
+        raise UsageMistake(f"There is a batch {name} in several environments: choose one with --env.")
     return found[0]
 
 
 def show_list(session: Session) -> None:
-    """Show every batch, newest first."""
+    """Show every batch, newest first, unless `--env` names one environment."""
     out, ledger = session.output, session.ledger
-    wanted = asked_environment(session)
-    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(wanted))
+    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(environment_from_flag(session)))
     match out.format:
         case "json":
             out.json_list(_batch_object(batch, tally) for batch, tally in batches)
@@ -63,19 +63,21 @@ def show_list(session: Session) -> None:
             for batch, tally in batches:
                 out.json_line(_batch_object(batch, tally))
         case "csv":
-            for line in csv_lines(_FIELDS, ([defused(cell) for cell in _batch_cells(*pair)] for pair in batches)):
+            for line in csv_lines(_BATCH_FIELDS, ([defused(cell) for cell in _batch_cells(*pair)] for pair in batches)):
                 out.text(line)
         case "links":
             for batch, _ in batches:
                 batch_formats.show_batch(out, ledger, batch)
         case _:
             rows = [_batch_row(*pair) for pair in batches]
-            out.parts(list_parts(_COLUMNS, rows, out.width) if rows else [Part("Nothing was issued from here yet.")])
+            out.parts(
+                list_parts(_BATCH_COLUMNS, rows, out.width) if rows else [Part("This ledger has no batches yet.")]
+            )
     out.flush()
 
 
 def show_batch(session: Session, name: str) -> None:
-    """Show one batch, order by order; as JSON, the ledger's view of it."""
+    """Show the recorded state of one batch, order by order."""
     out, ledger = session.output, session.ledger
     batch = find(session, name)
     tally = ledger.tally(batch)
@@ -112,13 +114,13 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
     yield from list_parts(_ORDER_COLUMNS, rows, width)
 
 
-def asked_environment(session: Session) -> str | None:
-    """Return the environment that `--env` names; None where it comes from elsewhere."""
+def environment_from_flag(session: Session) -> str | None:
+    """Return the environment of the flag `--env`; None where it was set elsewhere."""
     return session.settings.environment.value if session.settings.environment.origin == "flag" else None
 
 
 def state_of(tally: Tally) -> str:
-    """Return the one word that tells how a batch stands."""
+    """Return the state of a batch in one or two words."""
     states = [state for state in State if tally.orders[state]]
     if len(states) == 1:
         return str(states[0])

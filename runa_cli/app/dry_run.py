@@ -35,7 +35,7 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     check_total(plan.sums, request)
     batch = _find_recorded(session, plan, request)
     if batch is not None and request.batch is None and not request.again and _is_done(session, batch):
-        session.talk.say(
+        session.console.say(
             f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
         )
     requests = _planned_requests(session, plan, request, batch)

@@ -110,10 +110,10 @@ def _parts(number: int, document: Mapping[str, Any], width: int | None) -> Itera
     rows = [row[1:] for row in _rows(number, document)]
     columns = (
         Column("#", number=True),
-        Column("Value", number=True, keep=True),
+        Column("Value", number=True, no_wrap=True),
         Column("Currency"),
         Column("Products"),
-        Column("Price", number=True, keep=True),
+        Column("Price", number=True, no_wrap=True),
         Column("Discount", number=True),
     )
     yield from list_parts(columns, rows, width)

@@ -1,4 +1,4 @@
-"""`runa product`: the catalogue, listed and searched, and single products."""
+"""`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from runa_cli.output.tables import Column, Summary, summary_parts
 
 @dataclass(frozen=True)
 class ProductFilter:
-    """Which products."""
+    """Which products to list; None matches all."""
 
     country: str | None = None
     category: str | None = None
@@ -26,31 +26,31 @@ class ProductFilter:
     search: str | None = None
     orderable: bool = False
 
-    def fits(self, product: Mapping[str, Any]) -> bool:
-        """Tell whether a product is wanted. A search looks into names and codes, in any letter case."""
-        named = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
+    def matches(self, product: Mapping[str, Any]) -> bool:
+        """Tell whether a product matches. Every word of the search must be in its code or name, in any letter case."""
+        text = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
         return (
-            _among(self.country, product.get("countries_redeemable_in"))
-            and _among(self.category, product.get("categories"))
-            and _among(self.currency, [product.get("currency")])
+            _is_among(self.country, product.get("countries_redeemable_in"))
+            and _is_among(self.category, product.get("categories"))
+            and _is_among(self.currency, [product.get("currency")])
             and (not self.orderable or product.get("is_orderable") is True)
-            and all(word in named for word in (self.search or "").casefold().split())
+            and all(word in text for word in (self.search or "").casefold().split())
         )
 
 
-def _among(wanted: str | None, values: object) -> bool:
+def _is_among(wanted: str | None, values: object) -> bool:
     return wanted is None or (
         isinstance(values, list) and wanted.casefold() in {cell_text(value).casefold() for value in values}
     )
 
 
-def show_list(session: Session, wanted: ProductFilter, *, refresh: bool) -> None:
-    """Show the products that fit."""
-    lists.show_list(session.output, _SHELF, filter(wanted.fits, load_catalogue(session, refresh=refresh)))
+def show_list(session: Session, product_filter: ProductFilter, *, refresh: bool) -> None:
+    """Show the products that match. `refresh` ignores the copy kept on this machine."""
+    lists.show_list(session.output, _VIEW, filter(product_filter.matches, load_catalogue(session, refresh=refresh)))
 
 
 def show_one(session: Session, code: str) -> None:
-    """Show one product, as Runa has it now."""
+    """Show one product as it is at Runa now."""
     try:
         product = session.client.document(f"/product/{quote(code, safe='')}", seconds=session.settings.timeout.value)
     except RequestRefused as error:
@@ -63,52 +63,43 @@ def show_one(session: Session, code: str) -> None:
     elif session.output.format == "table":
         session.output.parts(summary_parts(_summary(product)))
     else:
-        lists.show_list(session.output, _SHELF, [product])
+        lists.show_list(session.output, _VIEW, [product])
     session.output.flush()
 
 
-def show_names(session: Session, path: str, member: str) -> None:
-    """Show the countries or the categories of the catalogue."""
+def show_names(session: Session, path: str, key: str) -> None:
+    """Show the countries or the categories of the catalogue: the list under `key` in Runa's reply."""
     document = session.client.document(path, seconds=session.settings.timeout.value)
-    try:
-        names = [
-            cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry)
-            for entry in _list(document, member)
-        ]
-    except TypeError:
-        names = []
+    entries = document.get(key)
+    entries = entries if isinstance(entries, list) else []
+    names = [cell_text(entry.get("code") if isinstance(entry, dict) else entry) for entry in entries]
     out = session.output
     match out.format:
         case "json":
-            out.json(_list(document, member))
+            out.json(entries)
         case "jsonl":
-            for entry in _list(document, member):
+            for entry in entries:
                 out.json_line(entry)
         case "csv":
-            for line in csv_lines([member], ([defused(name)] for name in names)):
+            for line in csv_lines([key], ([defused(name)] for name in names)):
                 out.text(line)
         case _:
             out.lines(names)
     out.flush()
 
 
-def _list(document: Mapping[str, Any], member: str) -> list[Any]:
-    found = document.get(member)
-    return found if isinstance(found, list) else []
-
-
-def values(product: Mapping[str, Any]) -> str:
-    """Say for what values a product can be ordered."""
+def _values(product: Mapping[str, Any]) -> str:
+    """Return the values for which a product can be ordered, as text."""
     try:
-        read = responses.parse(catalogue.Product, product)
+        parsed = responses.parse(catalogue.Product, product)
     except responses.Unreadable:
         return ""
-    plans = (read.subscription or {}).get("subscription_plans")
+    plans = (parsed.subscription or {}).get("subscription_plans")
     if isinstance(plans, list):
         return ", ".join(
             f"{cell_text(plan.get('price'))} ({cell_text(plan.get('subscription_plan_code'))})" for plan in plans
         )
-    return catalogue.describe_denominations(read)
+    return catalogue.describe_denominations(parsed)
 
 
 def _orderable(product: Mapping[str, Any]) -> str:
@@ -118,7 +109,7 @@ def _orderable(product: Mapping[str, Any]) -> str:
 def _summary(product: Mapping[str, Any]) -> Summary:
     facts = [
         ("Name", cell_text(product.get("name"))),
-        ("Values", f"{values(product)} {cell_text(product.get('currency'))}"),
+        ("Values", f"{_values(product)} {cell_text(product.get('currency'))}"),
         ("Countries", cell_text(product.get("countries_redeemable_in"))),
         ("Categories", cell_text(product.get("categories"))),
         ("Type", f"{cell_text(product.get('payout_type'))}, {cell_text(product.get('availability'))}".strip(", ")),
@@ -129,18 +120,18 @@ def _summary(product: Mapping[str, Any]) -> Summary:
 
 def _cells(product: Mapping[str, Any]) -> Iterator[str]:
     for name in _FIELDS:
-        yield values(product) if name == "values" else cell_text(product.get(name))
+        yield _values(product) if name == "values" else cell_text(product.get(name))
 
 
 _FIELDS = (
     "code", "name", "currency", "values", "is_orderable", "state", "payout_type", "discount_multiplier",
     "countries_redeemable_in", "categories",
 )  # fmt: skip
-_SHELF = ListView(
+_VIEW = ListView(
     _FIELDS,
     lambda product: list(_cells(product)),
     (
-        Column("Code", keep=True),
+        Column("Code", no_wrap=True),
         Column("Name"),
         Column("Currency"),
         Column("Values"),
@@ -152,10 +143,10 @@ _SHELF = ListView(
         cell_text(product.get("code")),
         cell_text(product.get("name")),
         cell_text(product.get("currency")),
-        values(product),
+        _values(product),
         cell_text(product.get("countries_redeemable_in")),
         cell_text(product.get("categories")),
         _orderable(product),
     ],
-    "No product fits.",
+    "No product matches.",
 )

@@ -196,8 +196,8 @@ def list_(
                 after=after,
                 before=before,
                 status=status,
-                since=order_list.moment("--since", since),
-                until=order_list.moment("--until", until, end=True),
+                since=order_list.parse_moment("--since", since),
+                until=order_list.parse_moment("--until", until, end=True),
                 search=search,
             ),
         )

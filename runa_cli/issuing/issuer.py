@@ -183,7 +183,7 @@ class Issuer:
         self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
         for order in self.ledger.orders(batch, SETTLED):
-            run.note(order, recorded_failure(order, context(batch, order)))
+            run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
         pool = WorkerPool(self.concurrency, self.say)
         flow = OrderFlow(
@@ -193,29 +193,29 @@ class Issuer:
             terms=self.terms,
             progress=self.progress,
             say=self.say,
-            governor=self.rate_limit,
+            rate_limit=self.rate_limit,
             stopping=pool.stopping,
             clock=self.clock,
         )
 
         def settle(order_row: int) -> None:
             result = flow.settle(self.ledger.order(order_row))
-            if isinstance(result.trouble, LedgerUnusable):
+            if isinstance(result.failure, LedgerUnusable):
                 pool.stop()  # nothing more can be recorded, so nothing more may be sent
-            run.note(result.order, result.trouble)
-            if isinstance(result.trouble, CredentialRefused):
+            run.add_failure(result.order, result.failure)
+            if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason
 
         unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED)]
         with _while_sending(batch):
             try:
-                pool.work(unfinished, settle)
+                pool.run(unfinished, settle)
                 run.interrupted = pool.interrupted
             except KeyboardInterrupt:
                 pool.stop()
                 run.interrupted = True
             finally:
-                run.left_in_flight = pool.at_work
+                run.left_in_flight = pool.active
                 run.tally = self.ledger.tally(batch)
                 self.progress.end(run.tally)
         return run

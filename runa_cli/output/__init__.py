@@ -1,4 +1,4 @@
-"""Standard output and standard error: formats as functions of finished data, and the one writer of each stream.
+"""Output: finished data in every format, and the writers of standard output and standard error.
 
-Nothing here decides anything or moves money.
+Nothing here makes decisions or moves money.
 """

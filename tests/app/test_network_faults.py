@@ -60,7 +60,7 @@ def test_the_same_bytes_and_key_are_sent_each_time(program: Program, emulate: Em
         ("lost-before@*", "unknown"),
         ("slow:5@1", "unknown"),
         ("dribble:0.05@1", "unknown"),
-        ("foreign-order@1", "not the ones asked for"),
+        ("foreign-order@1", "not those of the order"),
         ("cut-close@*", "unreadable"),
     ],
 )

@@ -209,9 +209,9 @@ def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: in
 
     def interrupt(_frame: FrameType, _result: Any) -> None:
         signal.raise_signal(signal.SIGINT)
-        crew = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if isinstance(crew, WorkerPool):
-            crew.stopping.wait(
+        pool = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if isinstance(pool, WorkerPool):
+            pool.stopping.wait(
                 LONGEST
             )  # the main thread notes it in its own time, and a story is to go on the same way
 
