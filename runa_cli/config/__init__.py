@@ -1,4 +1,4 @@
-"""Settings, where each came from, and the API key.
+"""Settings and the API key: flags, environment and `.env` become one `Settings` that knows where each value came from.
 
-Flags, environment and `.env` become one `Settings`. Nothing here asks Runa or reads the ledger.
+A new setting is added here. Nothing here sends a request or opens the ledger.
 """

@@ -1,4 +1,4 @@
-"""What every other package may use, and that knows none of them: errors, time, money, exact JSON, safe text, states.
+"""What every other package may use: errors, order states, time, money, exact JSON, text that is safe to show.
 
-Nothing here knows about orders, files, the network or the terminal.
+Nothing here imports another package of this program, or knows files, the network or the terminal.
 """
