@@ -1,7 +1,7 @@
 """`runa product`: the catalogue, listed and searched, and single products."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +9,8 @@ from runa_cli.api import catalogue, responses
 from runa_cli.app.catalogue import load_catalogue
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RequestRefused
-from runa_cli.core.safe_text import defused
-from runa_cli.output import lists
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats, lists
+from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column, Summary, summary_parts
 
@@ -58,13 +57,12 @@ def show_one(session: Session, code: str) -> None:
             error.message = f"There is no product {code} in this catalogue ({session.environment})."
             error.hint = "`runa product list --search WORD` finds codes."
         raise
-    if session.output.format == "json":
-        session.output.json(product)
-    elif session.output.format == "table":
-        session.output.parts(summary_parts(_summary(product)))
-    else:
-        lists.show_list(session.output, _SHELF, [product])
-    session.output.flush()
+    view = replace(
+        lists.list_view(_SHELF, [product]),
+        documents=lambda: [product],
+        table=lambda _: summary_parts(_summary(product)),
+    )
+    formats.show(session.output, view)
 
 
 def show_names(session: Session, path: str, member: str) -> None:
@@ -77,19 +75,13 @@ def show_names(session: Session, path: str, member: str) -> None:
         ]
     except TypeError:
         names = []
-    out = session.output
-    match out.format:
-        case "json":
-            out.json(_list(document, member))
-        case "jsonl":
-            for entry in _list(document, member):
-                out.json_line(entry)
-        case "csv":
-            for line in csv_lines([member], ([defused(name)] for name in names)):
-                out.text(line)
-        case _:
-            out.lines(names)
-    out.flush()
+    view = View(
+        members=lambda: _list(document, member),
+        lines=lambda: names,
+        fields=[member],
+        cells=lambda: ([name] for name in names),
+    )
+    formats.show(session.output, view)
 
 
 def _list(document: Mapping[str, Any], member: str) -> list[Any]:

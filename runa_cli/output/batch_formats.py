@@ -6,11 +6,12 @@ from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order
-from runa_cli.ledger.results import ResultRow
-from runa_cli.output import csv_format
+from runa_cli.ledger.results import COLUMNS, ResultRow
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.order_facts import order_summary, runa_object
 from runa_cli.output.stdout import Output
-from runa_cli.output.tables import order_parts
+from runa_cli.output.tables import Part, order_parts
 
 _SHOWN = (State.COMPLETED, State.ACCEPTED, State.FAILED)
 
@@ -20,20 +21,19 @@ _SHOWN = (State.COMPLETED, State.ACCEPTED, State.FAILED)
 
 def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
     """Write the recorded result of a batch in the output's format. Raises OutputFailed."""
-    match output.format:
-        case "json":
-            _batch_json(output, ledger, batch)
-        case "jsonl":
-            for order in ledger.orders(batch, _SHOWN):
-                show_order_line(output, order)
-        case "csv":
-            for line in csv_format.results_csv(result_rows(ledger, batch), batch.columns):
-                output.text(line)
-        case "links":
-            output.lines(line.payout_url for line in result_rows(ledger, batch) if line.payout_url)
-        case _:
-            _batch_table(output, ledger, batch)
-    output.flush()
+
+    def documents() -> Iterator[object]:
+        return (runa_object(order) for order in ledger.orders(batch, _SHOWN) if order.reply)
+
+    view = View(
+        members=documents,
+        documents=None if batch.shape == "list" else documents,
+        table=lambda width: _batch_table(ledger, batch, width),
+        fields=(*COLUMNS, *batch.columns),
+        cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
+        links=lambda: links(ledger, batch),
+    )
+    formats.show(output, view)
 
 
 def show_batches(output: Output, ledger: Ledger, batches: Sequence[Batch]) -> None:
@@ -47,22 +47,13 @@ def show_batches(output: Output, ledger: Ledger, batches: Sequence[Batch]) -> No
         show_batch(output, ledger, batch)
 
 
-def _batch_json(output: Output, ledger: Ledger, batch: Batch) -> None:
-    documents = (runa_object(order) for order in ledger.orders(batch, _SHOWN) if order.reply)
-    if batch.shape == "list":
-        output.json_list(documents)
-        return
-    for single in documents:
-        output.json(single)
-
-
-def _batch_table(output: Output, ledger: Ledger, batch: Batch) -> None:
+def _batch_table(ledger: Ledger, batch: Batch, width: int | None) -> Iterator[Part]:
     between = False
     for order in ledger.orders(batch, _SHOWN):
         lines = [results.row_from_ledger(result) for result in ledger.order_results(order)]
         if between:
-            output.text("\n")
-        output.parts(order_parts(order_summary(order, batch), lines, output.width))
+            yield Part("")
+        yield from order_parts(order_summary(order, batch), lines, width)
         between = True
 
 
@@ -70,6 +61,11 @@ def show_order_line(output: Output, order: Order) -> None:
     """Write a settled order as one line of JSON. Raises OutputFailed."""
     if order.state in _SHOWN and order.reply:
         output.json_line(runa_object(order))
+
+
+def links(ledger: Ledger, batch: Batch) -> Iterator[str]:
+    """Yield the batch's payout links in the order of its gifts."""
+    return (row.payout_url for row in result_rows(ledger, batch) if row.payout_url)
 
 
 def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:

@@ -9,13 +9,13 @@ from runa_cli.ledger.results import COLUMNS, ResultRow
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield a CSV file a line at a time."""
+    """Yield a CSV file a line at a time; no cell of it is run as a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")  # so that a cell with either character is quoted
-    writer.writerow(header)
+    writer.writerow(map(defused, header))
     yield _emptied(buffer)
     for row in rows:
-        writer.writerow(row)
+        writer.writerow(map(defused, row))
         yield _emptied(buffer)
 
 
@@ -28,4 +28,4 @@ def _emptied(buffer: io.StringIO) -> str:
 
 def results_csv(lines: Iterable[ResultRow], carried: Sequence[str] = ()) -> Iterator[str]:
     """Yield results as CSV."""
-    yield from csv_lines([*COLUMNS, *map(defused, carried)], (line.cells() for line in lines))
+    yield from csv_lines([*COLUMNS, *carried], (line.cells() for line in lines))

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from runa_cli.core.errors import UsageMistake
-from runa_cli.core.safe_text import defused
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Column, Part, list_parts
 
@@ -26,23 +26,27 @@ class ListView:
 
 def show_list(output: Output, shelf: ListView, members: Iterable[Member]) -> None:
     """Write a list as it comes. Raises OutputFailed, which ends the fetching too; UsageMistake for `links`."""
-    match output.format:
-        case "json":
-            output.json_list(members)
-        case "jsonl":
-            for member in members:
-                output.json_line(member)
-        case "csv":
-            for line in csv_lines(
-                shelf.fields, ([defused(cell) for cell in shelf.cells(member)] for member in members)
-            ):
-                output.text(line)
-        case "links":
-            raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
-        case _:
-            rows = [shelf.row(member) for member in members]
-            output.parts(list_parts(shelf.columns, rows, output.width) if rows else [Part(shelf.nothing)])
-    output.flush()
+    formats.show(output, list_view(shelf, members))
+
+
+def list_view(shelf: ListView, members: Iterable[Member]) -> View:
+    """Return a list as every format shows it."""
+
+    def table(width: int | None) -> Iterable[Part]:
+        rows = [shelf.row(member) for member in members]
+        return list_parts(shelf.columns, rows, width) if rows else [Part(shelf.nothing)]
+
+    return View(
+        members=lambda: members,
+        table=table,
+        fields=shelf.fields,
+        cells=lambda: map(shelf.cells, members),
+        links=_no_links,
+    )
+
+
+def _no_links() -> NoReturn:
+    raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
 
 
 def cell_text(value: object) -> str:
