@@ -34,7 +34,7 @@ def test_the_help_the_readme_and_the_example_settings_name_each_format(name: str
     option = CliRunner().invoke(app, ["batch", "list", "--help"], terminal_width=200).output.partition("--output")[2]
     assert f"`{name}`" in readme.partition("Data goes to standard output")[2].partition("\n\n")[0]
     assert name in settings.rpartition("\n")[2].replace(".", "").replace(",", "").split()
-    assert name in option.partition("\n")[0].replace(".", "").replace(",", "").split()
+    assert name in option.partition("--json")[0].replace(".", "").replace(",", "").split()
 
 
 @pytest.mark.parametrize(
