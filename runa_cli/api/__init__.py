@@ -1,4 +1,5 @@
-"""The Runa API: request and response models, the bytes and keys of orders, transport, and what an answer proves.
+"""The Runa Payouts API: request and response models, the exact bytes and keys of orders, and HTTP.
 
-Nothing here sends an order a second time by itself, or records an answer.
+Also what an answer proves, and whether the same bytes are sent again: both as pure functions. Nothing here loops over
+attempts, records an answer or prints.
 """

@@ -1,18 +1,17 @@
 """`batch list` and `batch show`: the batches of this ledger and their orders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from runa_cli.app.session import Session
 from runa_cli.core.errors import InputError, UsageMistake
 from runa_cli.core.money import format_money
-from runa_cli.core.safe_text import defused
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
-from runa_cli.output import batch_formats
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import batch_formats, formats
+from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
 _BATCH_COLUMNS = (
@@ -53,51 +52,42 @@ def find(session: Session, name: str) -> Batch:
 
 
 def show_list(session: Session) -> None:
-    """Show every batch, newest first, unless `--env` names one environment."""
-    out, ledger = session.output, session.ledger
-    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(environment_from_flag(session)))
-    match out.format:
-        case "json":
-            out.json_list(_batch_object(batch, tally) for batch, tally in batches)
-        case "jsonl":
-            for batch, tally in batches:
-                out.json_line(_batch_object(batch, tally))
-        case "csv":
-            for line in csv_lines(_BATCH_FIELDS, ([defused(cell) for cell in _batch_cells(*pair)] for pair in batches)):
-                out.text(line)
-        case "links":
-            for batch, _ in batches:
-                batch_formats.show_batch(out, ledger, batch)
-        case _:
-            rows = [_batch_row(*pair) for pair in batches]
-            out.parts(
-                list_parts(_BATCH_COLUMNS, rows, out.width) if rows else [Part("This ledger has no batches yet.")]
-            )
-    out.flush()
+    """Show every batch, newest first."""
+    ledger = session.ledger
+    environment = environment_from_flag(session)
+    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(environment))
+
+    def table(width: int | None) -> Iterable[Part]:
+        rows = [_batch_row(*pair) for pair in batches]
+        return list_parts(_BATCH_COLUMNS, rows, width) if rows else [Part("Nothing was issued from here yet.")]
+
+    view = View(
+        members=lambda: (_batch_object(*pair) for pair in batches),
+        table=table,
+        fields=_BATCH_FIELDS,
+        cells=lambda: (_batch_cells(*pair) for pair in batches),
+        links=lambda: (link for batch, _ in batches for link in batch_formats.links(ledger, batch)),
+    )
+    formats.show(session.output, view)
 
 
 def show_batch(session: Session, name: str) -> None:
-    """Show the recorded state of one batch, order by order."""
-    out, ledger = session.output, session.ledger
-    batch = find(session, name)
+    """Show one batch, order by order; as JSON, the ledger's view of it."""
+    ledger, batch = session.ledger, find(session, name)
     tally = ledger.tally(batch)
-    match out.format:
-        case "json":
-            out.json(
-                {**_batch_object(batch, tally), "orders": [_order_object(order) for order in ledger.orders(batch)]}
-            )
-        case "jsonl":
-            for order in ledger.orders(batch):
-                out.json_line(_order_object(order))
-        case "csv":
-            rows = ([defused(cell) for cell in _order_cells(order)] for order in ledger.orders(batch))
-            for line in csv_lines(_ORDER_FIELDS, rows):
-                out.text(line)
-        case "links":
-            batch_formats.show_batch(out, ledger, batch)
-        case _:
-            out.parts(_batch_parts(ledger, batch, tally, out.width))
-    out.flush()
+
+    def orders() -> Iterator[dict[str, Any]]:
+        return map(_order_object, ledger.orders(batch))
+
+    view = View(
+        members=orders,
+        documents=lambda: [{**_batch_object(batch, tally), "orders": list(orders())}],
+        table=lambda width: _batch_parts(ledger, batch, tally, width),
+        fields=_ORDER_FIELDS,
+        cells=lambda: map(_order_cells, ledger.orders(batch)),
+        links=lambda: batch_formats.links(ledger, batch),
+    )
+    formats.show(session.output, view)
 
 
 def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) -> Iterator[Part]:

@@ -15,6 +15,8 @@ from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.guard import check_total, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.ledger.records import Batch, NewOrder, Order
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.tables import Summary, summary_parts
 
 _ISSUED = (State.ACCEPTED, State.COMPLETED)
@@ -39,15 +41,11 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
             f"Note: the same is recorded as batch {batch.name}. Without --again or --batch it may be refused."
         )
     requests = _planned_requests(session, plan, request, batch)
-    out = session.output
-    if out.format == "json":
-        out.json_list(_document(session, planned) for planned in requests)
-    elif out.format == "jsonl":
-        for planned in requests:
-            out.json_line(_document(session, planned))
-    else:
-        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))))
-    out.flush()
+    view = View(
+        members=lambda: (_document(session, planned) for planned in requests),
+        table=lambda _: summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))),
+    )
+    formats.show(session.output, view)
 
 
 def _find_recorded(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:

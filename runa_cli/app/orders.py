@@ -6,7 +6,8 @@ from runa_cli.api.retry import poll_wait
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, OrderFailed, RequestRefused, Unreachable
 from runa_cli.ledger import results
-from runa_cli.output import csv_format, order_facts
+from runa_cli.output import formats, order_facts
+from runa_cli.output.formats import View
 from runa_cli.output.tables import order_parts
 
 
@@ -57,19 +58,14 @@ def _fetch(session: Session, order_id: str, seconds: float) -> dict[str, object]
 
 
 def _show(session: Session, order: dict[str, object]) -> None:
-    out = session.output
     rows = results.rows_from_order(order)
-    match out.format:
-        case "json":
-            out.json(order)
-        case "jsonl":
-            out.json_line(order)
-        case "csv":
-            for line in csv_format.results_csv(rows):
-                out.text(line)
-        case "links":
-            out.lines(row.payout_url for row in rows if row.payout_url)
-        case _:
-            gifts = rows if isinstance(order.get("items"), list) else []
-            out.parts(order_parts(order_facts.api_summary(order), gifts, out.width))
-    out.flush()
+    gifts = rows if isinstance(order.get("items"), list) else []
+    view = View(
+        members=lambda: [order],
+        documents=lambda: [order],
+        table=lambda width: order_parts(order_facts.api_summary(order), gifts, width),
+        fields=results.COLUMNS,
+        cells=lambda: (row.cells() for row in rows),
+        links=lambda: (row.payout_url for row in rows if row.payout_url),
+    )
+    formats.show(session.output, view)

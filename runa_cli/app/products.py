@@ -1,7 +1,7 @@
 """`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +9,8 @@ from runa_cli.api import catalogue, responses
 from runa_cli.app.catalogue import load_catalogue
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RequestRefused
-from runa_cli.core.safe_text import defused
-from runa_cli.output import lists
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats, lists
+from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column, Summary, summary_parts
 
@@ -58,13 +57,12 @@ def show_one(session: Session, code: str) -> None:
             error.message = f"There is no product {code} in this catalogue ({session.environment})."
             error.hint = "`runa product list --search WORD` finds codes."
         raise
-    if session.output.format == "json":
-        session.output.json(product)
-    elif session.output.format == "table":
-        session.output.parts(summary_parts(_summary(product)))
-    else:
-        lists.show_list(session.output, _VIEW, [product])
-    session.output.flush()
+    view = replace(
+        lists.list_view(_VIEW, [product]),
+        documents=lambda: [product],
+        table=lambda _: summary_parts(_summary(product)),
+    )
+    formats.show(session.output, view)
 
 
 def show_names(session: Session, path: str, key: str) -> None:
@@ -72,20 +70,14 @@ def show_names(session: Session, path: str, key: str) -> None:
     document = session.client.document(path, seconds=session.settings.timeout.value)
     entries = document.get(key)
     entries = entries if isinstance(entries, list) else []
-    names = [cell_text(entry.get("code") if isinstance(entry, dict) else entry) for entry in entries]
-    out = session.output
-    match out.format:
-        case "json":
-            out.json(entries)
-        case "jsonl":
-            for entry in entries:
-                out.json_line(entry)
-        case "csv":
-            for line in csv_lines([key], ([defused(name)] for name in names)):
-                out.text(line)
-        case _:
-            out.lines(names)
-    out.flush()
+    names = [cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry) for entry in entries]
+    view = View(
+        members=lambda: entries,
+        lines=lambda: names,
+        fields=[key],
+        cells=lambda: ([name] for name in names),
+    )
+    formats.show(session.output, view)
 
 
 def _values(product: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from runa_cli.api.retry import LOCAL, REMOTE
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.settings import Settings
+from runa_cli.config.values import JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.issuing.issuer import Issuer
@@ -54,7 +55,7 @@ class Session:
         self.settings: Settings = configuration.load(flags, env_file=options.env_file)
         no_color = options.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
-        self.console = Console(quiet=options.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
+        self.console = Console(quiet=options.quiet, as_json=self.output.format in JSON_FORMATS, no_color=no_color)
         if options.verbose:
             self.console.log()
         self._stack = ExitStack()

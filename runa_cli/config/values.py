@@ -12,7 +12,8 @@ Environment = Literal["live", "playground", "local"]
 ENVIRONMENTS: tuple[Environment, ...] = ("live", "playground", "local")
 BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground.runa.io/v2"}
 API_VERSION = "2024-02-05"
-FORMATS = ("table", "json", "jsonl", "csv", "links")
+FORMATS = ("table", "json", "jsonl", "csv", "links")  # written by runa_cli/output/formats.py
+JSON_FORMATS = frozenset({"json", "jsonl"})  # errors go out as JSON too
 MODES = ("auto", "sync", "async")
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from runa_cli.core import exact_json
-from runa_cli.core.safe_text import defused
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Result
 
@@ -49,7 +48,7 @@ class ResultRow:
     def cells(self) -> list[str]:
         """Return the cells of the CSV row, the carried ones last."""
         values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
-        return [*map(defused, values), *map(defused, self.carried)]
+        return [*values, *self.carried]
 
 
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}

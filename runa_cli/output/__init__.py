@@ -1,4 +1,4 @@
-"""Output: finished data in every format, and the writers of standard output and standard error.
+"""Standard output and standard error: the output formats, tables, progress, and the one writer of each stream.
 
-Nothing here makes decisions or moves money.
+A new output format is added here. Nothing here sends a request, or decides what is shown beyond how it looks.
 """

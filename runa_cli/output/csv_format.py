@@ -9,20 +9,20 @@ from runa_cli.ledger.results import COLUMNS, ResultRow
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, each ending in a line feed."""
+    """Yield the lines of a CSV file, each ending in a line feed; no cell of it is run as a formula."""
     buffer = io.StringIO()
     # The writer quotes a cell that contains a character of its line terminator: with both, CR and LF are both quoted.
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(header)
+    writer.writerow(map(defused, header))
     yield _take_line(buffer)
     for row in rows:
-        writer.writerow(row)
+        writer.writerow(map(defused, row))
         yield _take_line(buffer)
 
 
 def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = ()) -> Iterator[str]:
     """Yield results as the lines of a CSV file. `carried`: headings of the input's own columns."""
-    yield from csv_lines([*COLUMNS, *map(defused, carried)], (row.cells() for row in rows))
+    yield from csv_lines([*COLUMNS, *carried], (row.cells() for row in rows))
 
 
 def _take_line(buffer: io.StringIO) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from runa_cli.core.errors import UsageMistake
-from runa_cli.core.safe_text import defused
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Column, Part, list_parts
 
@@ -29,22 +29,27 @@ def show_list(output: Output, view: ListView, entries: Iterable[Entry]) -> None:
 
     Raises OutputFailed, after which no more entries are fetched, and UsageMistake for the format `links`.
     """
-    match output.format:
-        case "json":
-            output.json_list(entries)
-        case "jsonl":
-            for entry in entries:
-                output.json_line(entry)
-        case "csv":
-            rows = ([defused(cell) for cell in view.csv_cells(entry)] for entry in entries)
-            for line in csv_lines(view.csv_header, rows):
-                output.text(line)
-        case "links":
-            raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
-        case _:
-            table = [view.cells(entry) for entry in entries]
-            output.parts(list_parts(view.columns, table, output.width) if table else [Part(view.empty_message)])
-    output.flush()
+    formats.show(output, list_view(view, entries))
+
+
+def list_view(view: ListView, entries: Iterable[Entry]) -> View:
+    """Return a list as every format shows it."""
+
+    def table(width: int | None) -> Iterable[Part]:
+        rows = [view.cells(entry) for entry in entries]
+        return list_parts(view.columns, rows, width) if rows else [Part(view.empty_message)]
+
+    return View(
+        members=lambda: entries,
+        table=table,
+        fields=view.csv_header,
+        cells=lambda: map(view.csv_cells, entries),
+        links=_no_links,
+    )
+
+
+def _no_links() -> NoReturn:
+    raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
 
 
 def cell_text(value: object) -> str:

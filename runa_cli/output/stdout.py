@@ -72,7 +72,7 @@ class Output:
             self.text(printable(line) + "\n")
 
     def parts(self, parts: Iterable[Part]) -> None:
-        """Write the parts of a table. Raises OutputFailed."""
+        """Write what a table is made of, a part at a time. Raises OutputFailed."""
         buffer = io.StringIO()
         console = Console(
             file=buffer,
@@ -86,8 +86,10 @@ class Output:
         console.legacy_windows = False
         for part in parts:
             console.print(part.content, soft_wrap=part.unwrapped, crop=False)
-        text = "\n".join(line.rstrip(" ") for line in buffer.getvalue().split("\n"))
-        self.text(text, encoding=getattr(self._stream, "encoding", None) or "utf-8")
+            text = "\n".join(line.rstrip(" ") for line in buffer.getvalue().split("\n"))
+            self.text(text, encoding=getattr(self._stream, "encoding", None) or "utf-8")
+            buffer.seek(0)
+            buffer.truncate()
 
     def json(self, value: object) -> None:
         """Write one JSON document. Raises OutputFailed."""
