@@ -15,7 +15,8 @@ import pytest
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, links_by_address, rows_of, sheet
-from tests.support.program import LONGEST, Program, Ran, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.program import Program, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.ran import LONGEST, Ran
 
 
 def issue(program: Program, path: Path, *more: str, **env: str) -> Ran:

@@ -27,7 +27,7 @@ from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import Given
 from runa_cli.ledger.records import Batch, Tally
-from tests.support.program import Ran
+from tests.support.ran import Ran
 from tests.support.simulation import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure

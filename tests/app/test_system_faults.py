@@ -15,24 +15,13 @@ import pytest
 
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, links_by_address, rows_of, sheet
-from tests.support.program import (
-    GIFT,
-    KEY,
-    LAUNCHER,
-    LONGEST,
-    Program,
-    Ran,
-    links_at,
-    orders_at,
-    posts,
-    wait_for,
-    wait_for_stopping,
-)
+from tests.support.program import GIFT, KEY, KILLED_AT, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.ran import LONGEST, Ran
 from tests.support.system_faults import Disk, needs, signal_another_thread, tamper, tampered, without_privileges
 
 Hand = Callable[["subprocess.Popen[str]", signal.Signals], None]
 
-SENT_AND_KILLED = (*LAUNCHER, "kill", "return:Client.create_order")
+SENT_AND_KILLED = (*KILLED_AT, "return:Client.create_order")
 MANY = ("order", "create", "--face-value", "10", "--quantity", "60", "--product", "AMZ-US")
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import GIFT, KEY, Program, Ran
+from tests.support.program import GIFT, KEY, Program
+from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, Fake, Script, as_json, completed
 
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import Emulate
 from tests.output.test_output import ended_on_a_terminal
-from tests.support.program import GIFT, KEY, Program, Ran, orders_at, posts
+from tests.support.program import GIFT, KEY, Program, orders_at, posts
+from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, Fake, as_json
 
 # A title for the terminal, a colour in one byte, markup that fits and markup that does not, text that runs backwards,
