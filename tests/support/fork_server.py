@@ -51,7 +51,8 @@ class Start:
 
     Time is the tests' own unless `real_time`, and `frozen` where it does not pass by itself; `skew` is what the
     program's calendar is wrong by, in seconds. `killed_at`, `fails_at`, `interrupted_at` (by Ctrl-C) and `paused_at`
-    are points of its code. No file may grow beyond `largest_file` bytes. `new_session` takes the terminal away.
+    are points of its code. No file may grow beyond `largest_file` bytes. `new_session` takes the terminal away, and
+    of the standard streams 0, 1 and 2 those in `closed` are closed.
     """
 
     arguments: tuple[str, ...]
@@ -67,6 +68,7 @@ class Start:
     paused_at: str | None = None
     largest_file: int | None = None
     new_session: bool = False
+    closed: tuple[int, ...] = ()
 
 
 def needs_a_new_process(env: Iterable[str]) -> bool:
@@ -262,6 +264,7 @@ def _run(start: Start, connection: socket.socket, lines: Any, shared: int, strea
     if start.new_session:
         os.setsid()
     _take_streams(streams)
+    _close_streams(start.closed)
     _take_environment(start.env)
     os.chdir(start.directory)
     if start.largest_file is not None:
@@ -283,7 +286,7 @@ def _exit(run: Callable[[], None]) -> NoReturn:
         code = 1
     threading._shutdown()  # type: ignore[attr-defined] # waits for all threads that are no daemons
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except OSError as error:
@@ -301,6 +304,15 @@ def _take_streams(streams: list[int]) -> None:
     sys.stdin = sys.__stdin__ = io.open(0, encoding=encoding, errors=errors, closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
     sys.stdout = sys.__stdout__ = io.open(1, "w", encoding=encoding, errors=errors, closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
     sys.stderr = sys.__stderr__ = io.open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
+
+
+def _close_streams(numbers: Iterable[int]) -> None:
+    """Close standard streams; the interpreter has None for those that are closed when it starts."""
+    for number in numbers:
+        os.close(number)
+        name = ("stdin", "stdout", "stderr")[number]
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
 
 
 def _take_environment(env: dict[str, str]) -> None:
