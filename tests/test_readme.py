@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from runa_cli.core import errors
-from tests.support.program import Program, Ran
+from tests.support.program import Program
+from tests.support.ran import Ran
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 EXAMPLES = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
