@@ -249,7 +249,7 @@ def _a_pipe(path: Path) -> None:
         (_a_directory, "directory"),
         (_a_link("nowhere/ledger.db"), "a link to a file that does not exist"),
         (_a_link("ledger.db"), "a link to a file that does not exist"),
-        (_a_pipe, "no file"),
+        (_a_pipe, "not a regular file"),
     ],
 )
 def test_a_ledger_that_is_none_means_that_nothing_is_sent_and_it_stays_as_it_was(
