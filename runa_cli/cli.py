@@ -118,13 +118,15 @@ def _report(error: RunaError, arguments: Sequence[str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Tell whether errors are printed as JSON; also for errors that prevent the flags from being parsed."""
+    """Tell whether errors go out as JSON, even those that keep the flags from being read."""
+    from runa_cli.config.values import JSON_FORMATS
+
     formats = [after for before, after in itertools.pairwise(arguments) if before in {"-o", "--output"}]
     formats += [word.partition("=")[2] for word in arguments if word.startswith("--output=")]
     formats += [word[2:].removeprefix("=") for word in arguments if word.startswith("-o") and len(word) > 2]
     if "--json" in arguments:
         return True
-    return (formats[-1] if formats else os.environ.get("RUNA_OUTPUT", "")) in {"json", "jsonl"}
+    return (formats[-1] if formats else os.environ.get("RUNA_OUTPUT", "")) in JSON_FORMATS
 
 
 def _sentence(error: TyperException) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.support.program import KEY, Program
+from tests.support.shared_time import EmulatorOnSharedTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts with `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,7 +34,9 @@ def emulate(tmp_path: Path, program: Program) -> Iterator[Emulate]:
 
         def start(*faults: str, **options: Any) -> Emulator:
             emulator = stack.enter_context(
-                Emulator(tmp_path / "account.db", faults=faults, **{"processing_seconds": 0.2, **options})
+                EmulatorOnSharedTime(
+                    tmp_path / "account.db", program.time, faults=faults, **{"processing_seconds": 0.2, **options}
+                )
             )
             started.append(emulator)
             program.env.update(RUNA_BASE_URL=emulator.url, RUNA_ENV="local", RUNA_API_KEY=KEY)

@@ -1,4 +1,5 @@
-"""Runa on the wire: request and response models, canonical bytes and keys, transport, and what an answer proves.
+"""The Runa Payouts API: request and response models, the exact bytes and keys of orders, and HTTP.
 
-One request at a time; nothing here decides to send an order again or records what was answered.
+Also what an answer proves, and whether the same bytes are sent again: both as pure functions. Nothing here loops over
+attempts, records an answer or prints.
 """

@@ -1,4 +1,4 @@
-"""The bytes of an order, the stamp in its metadata, and its idempotency key."""
+"""The body of an order as bytes, the stamp in its metadata, and its idempotency key."""
 
 import hashlib
 import uuid
@@ -9,18 +9,17 @@ from pydantic import BaseModel
 from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core import exact_json
 
-STAMP = "runa_cli_key"
-
-KEY_NAMESPACE = uuid.UUID(
-    "6f1f4a3e-2d53-5b0c-9a52-7e0f6c9d1b77"
-)  # ours alone, made once; a new one would forget every key
+STAMP = "runa_cli_key"  # the metadata that holds the idempotency key, so that the order can be found at Runa
+# The namespace of this program's keys. It must never change: with another one the same order would get another key, and
+# Runa would issue it again.
+KEY_NAMESPACE = uuid.UUID("6f1f4a3e-2d53-5b0c-9a52-7e0f6c9d1b77")
 
 
 def order_body(head: OrderHead, items: Sequence[str], stamp: str | None = None) -> bytes:
-    """Serialise an order from its head and its items' own JSON.
+    """Return the body of an order, from its head and the JSON of its items.
 
-    Compact, in one fixed order of names, absent fields absent, amounts as written. With a stamp, the idempotency key
-    stands in the metadata, so that the order can be found again at Runa.
+    The JSON is compact, its fields are in a fixed order, absent fields are left out and amounts stay as written. A
+    stamp, the idempotency key, is added to the metadata.
     """
     members = [f'"payment_method":{exact_json.dumps(plain(head.payment_method))}', f'"items":[{",".join(items)}]']
     if head.description is not None:
@@ -32,17 +31,17 @@ def order_body(head: OrderHead, items: Sequence[str], stamp: str | None = None) 
 
 
 def item_json(item: Item) -> str:
-    """Serialise one item as it stands in its order."""
+    """Return one item as the JSON that the body of its order contains."""
     return exact_json.dumps(plain(item))
 
 
 def plain(model: BaseModel) -> dict[str, object]:
-    """Return a model as the object it stands for, without what is absent."""
+    """Return a model as a dictionary, without absent fields."""
     return {name: plain(value) if isinstance(value, BaseModel) else value for name, value in model if value is not None}
 
 
 def with_stamp(body: bytes, key: str) -> bytes:
-    """Return the body with another idempotency key as its stamp; a body without a stamp stays as it is."""
+    """Return the body with another idempotency key as its stamp. A body without a stamp is returned unchanged."""
     document = exact_json.loads(body)
     metadata = document.get("metadata") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(metadata, dict) or STAMP not in metadata:
@@ -51,14 +50,14 @@ def with_stamp(body: bytes, key: str) -> bytes:
 
 
 def sha256_hex(body: bytes) -> str:
-    """Return the SHA-256 of a body before it is stamped, in hexadecimal."""
+    """Return the SHA-256 of a body in hexadecimal. An order's is taken before the stamp is added."""
     return hashlib.sha256(body).hexdigest()
 
 
 def derive_key(environment: str, batch: str, position: int, generation: int, body_sha256: str) -> str:
-    """Return the idempotency key of an order: a UUIDv5 of all that makes it the same order.
+    """Return the idempotency key of an order: a UUIDv5 of everything that identifies the order.
 
-    The same named batch on another machine therefore meets Runa's own duplicate check
+    The same named batch on another machine therefore sends the same key, and Runa does not issue it twice
     (developer.runa.io: best-practices/idempotency).
     """
     return str(uuid.uuid5(KEY_NAMESPACE, exact_json.dumps([environment, batch, position, generation, body_sha256])))

@@ -1,4 +1,4 @@
-"""Products of Runa's catalogue, and which face values each can be ordered for."""
+"""Products of Runa's catalogue, and the face values that each can be ordered for."""
 
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ class Product(Tolerant):
 
 
 def plan_codes(product: Product) -> list[str]:
-    """Return the codes to order a subscription by, which are not its own."""
+    """Return the codes of a subscription's plans. A subscription is ordered by these, not by its own code."""
     plans = (product.subscription or {}).get("subscription_plans")
     entries = plans if isinstance(plans, list) else []
     return [
@@ -29,16 +29,8 @@ def plan_codes(product: Product) -> list[str]:
     ]
 
 
-def _denominations(product: Product) -> dict[str, Any]:
-    for detail in (product.gift_card, product.payment):
-        found = (detail or {}).get("denominations")
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
 def takes_value(product: Product, value: Decimal) -> bool:
-    """Tell whether a product can be ordered for a value; yes where the catalogue does not tell."""
+    """Return whether a product can be ordered for a value; true where the catalogue does not say."""
     found = _denominations(product)
     listed = found.get("available_list")
     if isinstance(listed, list) and listed:
@@ -48,7 +40,7 @@ def takes_value(product: Product, value: Decimal) -> bool:
 
 
 def describe_denominations(product: Product) -> str:
-    """Say what values a product can be ordered for."""
+    """Return as text for which values a product can be ordered, empty where the catalogue does not say."""
     found = _denominations(product)
     listed = found.get("available_list")
     if isinstance(listed, list) and listed:
@@ -57,3 +49,11 @@ def describe_denominations(product: Product) -> str:
         return ""
     least, most = (f"{as_decimal(found.get(name)).normalize():f}" for name in ("minimum_value", "maximum_value"))
     return f"{least} to {most}"
+
+
+def _denominations(product: Product) -> dict[str, Any]:
+    for detail in (product.gift_card, product.payment):
+        found = (detail or {}).get("denominations")
+        if isinstance(found, dict):
+            return found
+    return {}

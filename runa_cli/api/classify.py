@@ -1,4 +1,4 @@
-"""What an answer proves: Runa's judgement of an order, a refusal before the order was looked at, or nothing."""
+"""What an answer proves: that Runa has the order, that Runa or something before it refused, or nothing."""
 
 import email.utils
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from runa_cli.ledger.records import Exchange
 
 LONGEST_WAIT = 1e9  # seconds; longer than any time limit
 
-# Answers that Runa gives before it looks at the idempotency key: they say nothing about an order sent earlier.
+# Runa gives these answers before it looks at the idempotency key: they say nothing about an order sent earlier.
 CREDENTIAL_TYPES = frozenset(
     {"unauthorized", "invalid_api_key", "forbidden", "invalid_version", "version_removed", "insecure_protocol"}
 )
-# Answers that Runa gives to the order itself and stores under its key (developer.runa.io: reference/2024-02-05/errors).
+# Runa gives these answers to the order itself, and repeats them for its idempotency key
+# (developer.runa.io: reference/2024-02-05/errors).
 FINAL_TYPES = frozenset(
     {
         "bad_request",
@@ -32,13 +33,13 @@ FINAL_TYPES = frozenset(
         "ordering_restricted",
     }
 )
-_NOT_LET_IN_STATUSES = frozenset({401, 404, 405, 407, 426})
+_BEFORE_ORDER_STATUSES = frozenset({401, 404, 405, 407, 426})
 _TRANSIENT_STATUSES = frozenset({408, 409, 425})
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole HTTP answer. `date` is the server's own clock, where it gave one."""
+    """A complete HTTP answer. `received` is when it came, on this machine's clock (UTC)."""
 
     status: int
     body: bytes
@@ -47,17 +48,17 @@ class Reply:
 
     @property
     def request_id(self) -> str | None:
-        """The id that Runa's support can find the exchange by."""
+        """The id by which Runa's support can find the request."""
         return self.headers.get("X-Amzn-Requestid") or self.headers.get("X-Request-Id")
 
     @property
     def date(self) -> datetime | None:
-        """When the server says it answered (UTC, whole seconds)."""
+        """When it was sent, on the server's clock (UTC, whole seconds); None where the server does not say."""
         return _http_date(self.headers.get("Date", ""))
 
     @property
     def exchange(self) -> Exchange:
-        """What the ledger keeps of it beside the body."""
+        """What the ledger keeps of this answer beside its body."""
         error = responses.error_body(self.body) if self.status >= 300 else None
         return Exchange(
             http_status=self.status,
@@ -69,7 +70,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Answered:
-    """Runa answered with an order. Whether it is ours is not decided here."""
+    """Runa answered with an order. The caller must check that it is the order that was sent."""
 
     order: responses.Order
     reply: Reply
@@ -77,95 +78,99 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """A final no.
+    """A refusal with a `type`.
 
-    `judged` is true where Runa judged the order itself: then nothing was made under this key, neither now nor earlier.
-    `shut` is true where the door was shut before the order was looked at (key, version, address). A no that is neither
-    may come from a proxy on the way.
+    `is_final`: Runa refused the order itself, so nothing was issued under its key, neither now nor earlier.
+    `before_order`: the request was refused before Runa looked at the order, because of its API key, version or URL.
+    A refusal that is neither may come from a proxy or gateway, and proves nothing about an order sent earlier.
     """
 
     error: responses.ErrorBody
     reply: Reply
-    judged: bool
-    shut: bool
+    is_final: bool
+    before_order: bool
 
 
 @dataclass(frozen=True)
 class Uncertain:
-    """No answer that settles anything: what it was, in words, and how long Runa asks to wait (seconds)."""
+    """No answer, or one that proves nothing. `retry_after` is how long Runa asks to wait (seconds)."""
 
     outcome: Outcome
-    said: str
+    reason: str
     reply: Reply | None = None
     retry_after: float | None = None
 
 
 class NotConnected(Exception):
-    """Not a byte was sent: the name was not found, the connection refused, or TLS failed."""
+    """No connection was established, so nothing was sent: the host was not found or refused, or TLS failed."""
 
 
 class NoAnswer(Exception):
-    """The request may have arrived; no whole answer came back."""
+    """The request may have arrived, but no complete answer came back."""
 
 
 def classify_order_answer(reply: Reply) -> Answered | Refused | Uncertain:
-    """Sort an answer about an order into what it proves (developer.runa.io: best-practices/handling-errors)."""
+    """Return what an answer proves about an order (developer.runa.io: best-practices/handling-errors)."""
     error = responses.error_body(reply.body) if not 200 <= reply.status < 300 else None
-    words = describe_reply(reply)
+    description = describe_reply(reply)
     if reply.status == 102 or (error and error.type == "idempotency_in_progress"):
         return Uncertain(Outcome.IN_PROGRESS, "Runa is still working on an earlier request with this key", reply)
     if reply.status == 429:
-        return Uncertain(Outcome.RATE_LIMITED, "Runa asks for fewer orders a minute", reply, retry_after(reply))
+        return Uncertain(Outcome.RATE_LIMITED, "Runa's rate limit is reached", reply, retry_after(reply))
     if reply.status == 202:
         return _accepted(reply)
     if 200 <= reply.status < 300:
         try:
             return Answered(responses.read_order(reply.body), reply)
-        except responses.Unreadable as reason:
-            return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({reason})", reply)
+        except responses.Unreadable as error:
+            return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({error})", reply)
     if reply.status >= 500:
-        return Uncertain(Outcome.SERVER_ERROR, words, reply, retry_after(reply))
+        return Uncertain(Outcome.SERVER_ERROR, description, reply, retry_after(reply))
     if error is None or not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
-        return Uncertain(Outcome.UNCLEAR, words, reply)
-    shut = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _NOT_LET_IN_STATUSES
-    return Refused(error, reply, judged=error.type in FINAL_TYPES and not shut, shut=shut)
+        return Uncertain(Outcome.UNCLEAR, description, reply)
+    before_order = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _BEFORE_ORDER_STATUSES
+    is_final = error.type in FINAL_TYPES and not before_order
+    return Refused(error, reply, is_final=is_final, before_order=before_order)
 
 
 def _accepted(reply: Reply) -> Answered | Uncertain:
-    """Take a 202 by its id, whatever else it says: an accepted order is polled and never posted again."""
+    """Read only the id and the stamp of a 202: whatever else it contains, the order is accepted.
+
+    An accepted order is polled and never posted again.
+    """
     try:
         document = responses.read_object(reply.body)
         known = {name: document.get(name) for name in ("id", "metadata")}
         return Answered(responses.parse(responses.Order, {**known, "status": "PROCESSING"}), reply)
-    except responses.Unreadable as reason:
-        return Uncertain(Outcome.UNCLEAR, f"the acceptance is unreadable ({reason})", reply)
+    except responses.Unreadable as error:
+        return Uncertain(Outcome.UNCLEAR, f"the acceptance is unreadable ({error})", reply)
 
 
 def describe_reply(reply: Reply) -> str:
-    """Say what an answer was, in words."""
+    """Return the status of an answer, with the error it contains."""
     error = responses.error_body(reply.body)
     return f"HTTP {reply.status}" + (f", {error.type}: {describe_error(error)}" if error else "")
 
 
 def describe_error(error: responses.ErrorBody) -> str:
-    """Return Runa's own words about a refusal, with each detail's place."""
+    """Return Runa's message about an error, with its details and their places."""
     details = "; ".join(f"{detail.path}: {detail.message}" for detail in error.details[:10])
     return " ".join(filter(None, [error.message.strip(), details])).rstrip(".") or error.type
 
 
 def is_transient(reply: Reply) -> bool:
-    """Tell whether the same question may be answered a moment later."""
+    """Return whether the same request may succeed a moment later."""
     return reply.status in {102, 408, 425, 429} or reply.status >= 500
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the seconds that Runa asks to wait; it documents no such header, but honouring one costs nothing."""
+    """Return the seconds that a Retry-After header asks to wait, None without one. Runa documents no such header."""
     text = reply.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) < 9 else LONGEST_WAIT
-    moment = _http_date(text)
+    time = _http_date(text)
     now = reply.date or reply.received
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
+    return None if time is None else max(0.0, (time - now).total_seconds())
 
 
 def _http_date(text: str) -> datetime | None:
@@ -176,7 +181,7 @@ def _http_date(text: str) -> datetime | None:
 
 
 def refusal_error(reply: Reply) -> RunaError:
-    """Return the error for a question that Runa refused."""
+    """Return the error for a refused request that moves no money."""
     error = responses.error_body(reply.body)
     context = Context(request_id=reply.request_id)
     if error is None:
@@ -188,15 +193,15 @@ def refusal_error(reply: Reply) -> RunaError:
             code=error.type,
             context=context,
         )
-    return RequestRefused(f"Runa said no: {describe_error(error)} ({error.type}).", code=error.type, context=context)
+    return RequestRefused(
+        f"Runa refused the request: {describe_error(error)} ({error.type}).", code=error.type, context=context
+    )
 
 
 def credential_hint(error_type: str) -> str:
-    """Return what to do when Runa does not let a request in."""
+    """Return what to do when Runa does not accept the key, the version or the URL of a request."""
     if "version" in error_type:
-        return (
-            "RUNA_API_VERSION names a version that Runa does not serve; leave it out to use the one this program knows."
-        )
+        return "RUNA_API_VERSION names a version that Runa does not serve; unset it to use the one this program knows."
     if error_type == "insecure_protocol":
         return "RUNA_BASE_URL must begin with https://."
     return "Check RUNA_API_KEY (`runa config` shows its prefix); it may be revoked, or belong to another environment."

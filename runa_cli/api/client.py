@@ -1,7 +1,4 @@
-"""One method for each endpoint: bytes and key in; an answer, a refusal or *uncertain* out.
-
-Nothing here sends a `POST /order` a second time, prints or exits.
-"""
+"""Sends requests to Runa and returns what the answers prove. A `POST /order` is never sent a second time here."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,12 +29,12 @@ from runa_cli.core.errors import Unreachable
 
 log = logging.getLogger("runa")
 
-QUESTION_ATTEMPTS = 4  # a GET moves no money, so it is simply asked again
+QUESTION_ATTEMPTS = 4  # a request that moves no money can safely be repeated
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where and as whom to talk: base URL without a slash at its end, the key, the dated API version."""
+    """Where requests go and with which credentials. The base URL has no slash at its end."""
 
     base_url: str
     api_key: str
@@ -66,12 +63,12 @@ class Endpoint:
 
 
 class Client:
-    """Talks to one endpoint."""
+    """Sends requests to one endpoint."""
 
     def __init__(self, endpoint: Endpoint, clock: Clock = REAL) -> None:
         self.endpoint = endpoint
         self._clock = clock
-        # Loopback never goes through a proxy: over plain http that would show the key to it.
+        # Requests to loopback bypass any proxy: it would see the key in plain http.
         self.is_direct = is_loopback(urlsplit(endpoint.base_url).hostname)
 
     # --- orders --------------------------------------------------------------------------------------------------
@@ -81,13 +78,13 @@ class Client:
     ) -> Answered | Refused | Uncertain:
         """Send `POST /order` once, within the given wall-clock seconds."""
         headers = self.endpoint.headers(idempotency_key=key, mode=mode)
-        return self._order("POST", "/order", headers, body, seconds)
+        return self._order_request("POST", "/order", headers, body, seconds)
 
     def fetch_order(self, order_id: str, *, seconds: float) -> Answered | Refused | Uncertain:
         """Send `GET /order/{id}` once."""
-        return self._order("GET", f"/order/{quote(order_id, safe='')}", self.endpoint.headers(), None, seconds)
+        return self._order_request("GET", f"/order/{quote(order_id, safe='')}", self.endpoint.headers(), None, seconds)
 
-    def _order(
+    def _order_request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> Answered | Refused | Uncertain:
         try:
@@ -98,28 +95,28 @@ class Client:
             return Uncertain(Outcome.UNCLEAR, str(error))
 
     def read_order(self, order_id: str, *, seconds: float) -> Answered:
-        """Ask for an order, again if the answer gets lost. Raises what `ask` raises."""
+        """Return an order, repeating the request as `ask` does. Raises what `ask` raises."""
         reply = self.ask(f"/order/{quote(order_id, safe='')}", seconds=seconds)
         answer = classify_order_answer(reply)
         if not isinstance(answer, Answered):
             raise Unreachable(f"Runa's answer about order {order_id} is unreadable.")
         return answer
 
-    # --- questions -----------------------------------------------------------------------------------------------
+    # --- requests that move no money -----------------------------------------------------------------------------
 
     def ask(
         self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
     ) -> Reply:
-        """Ask a question that moves no money, again if the answer gets lost; with a body, as a POST.
+        """Send a request that moves no money, a POST where it has a body, and repeat it if no answer comes.
 
-        Raises CredentialRefused, RequestRefused or Unreachable.
+        `seconds` limits all attempts together. Raises CredentialRefused, RequestRefused or Unreachable.
         """
         method, headers = "GET", self.endpoint.headers()
         if body is not None:
             method, headers = "POST", {**headers, "Content-Type": "application/json"}
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         deadline = self._clock.seconds() + seconds
-        trouble = "no time was left"
+        problem = "no time was left"
         for attempt in range(QUESTION_ATTEMPTS):
             left = deadline - self._clock.seconds()
             if left <= 0:
@@ -127,25 +124,25 @@ class Client:
             try:
                 reply = self._exchange(method, target, headers, body, left)
             except (NotConnected, NoAnswer) as error:
-                trouble, wait = str(error), 0.5 * 2**attempt
+                problem, wait = str(error), 0.5 * 2**attempt
             else:
                 if reply.status == 200:
                     return reply
                 if not is_transient(reply):
                     raise refusal_error(reply)
-                trouble, wait = describe_reply(reply), retry_after(reply) or 0.5 * 2**attempt
+                problem, wait = describe_reply(reply), retry_after(reply) or 0.5 * 2**attempt
             if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock.seconds():
                 break
             self._clock.sleep(wait)
         raise Unreachable(
-            f"Runa gave no usable answer at {self.endpoint.base_url}: {trouble}.",
-            hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` tells when it works.",
+            f"Runa gave no usable answer at {self.endpoint.base_url}: {problem}.",
+            hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` shows whether it works.",
         )
 
     def document(
         self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
     ) -> dict[str, Any]:
-        """Ask for a JSON object. Raises what `ask` raises."""
+        """Return the JSON object of an answer. Raises what `ask` raises."""
         reply = self.ask(path, query, seconds=seconds, body=body)
         try:
             return responses.read_object(reply.body)
@@ -153,7 +150,7 @@ class Client:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 
     def documents(self, path: str, *, seconds: float) -> list[dict[str, Any]]:
-        """Ask for a JSON list of objects. Raises what `ask` raises."""
+        """Return the JSON list of objects of an answer. Raises what `ask` raises."""
         try:
             return responses.read_objects(self.ask(path, seconds=seconds).body)
         except responses.Unreadable as error:
@@ -161,11 +158,14 @@ class Client:
 
     def pages(
         self, path: str, member: str, query: Mapping[str, Any] | None = None, *, seconds: float
-    ) -> Iterator["Page"]:
-        """Yield the pages of a list until the empty one (developer.runa.io: reference/2024-02-05/pagination)."""
-        asked = dict(query or {})
+    ) -> Iterator[Page]:
+        """Yield the pages of a list up to the last one (developer.runa.io: reference/2024-02-05/pagination).
+
+        `seconds` limits each page. Raises what `ask` raises.
+        """
+        parameters = dict(query or {})
         while True:
-            page = self.document(path, asked, seconds=seconds)
+            page = self.document(path, parameters, seconds=seconds)
             try:
                 members = list(pagination.member_list(page, member))
             except responses.Unreadable as error:
@@ -174,9 +174,9 @@ class Client:
                 return
             after = pagination.cursor_after(page)
             yield Page(members, after)
-            if after is None or after == asked.get("after"):
+            if after is None or after == parameters.get("after"):
                 return
-            asked["after"] = after
+            parameters["after"] = after
 
     # --- one exchange --------------------------------------------------------------------------------------------
 

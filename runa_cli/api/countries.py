@@ -1,7 +1,7 @@
-"""The countries and currencies Runa sells in, and what a product code tells about them."""
+"""The countries and currencies that Runa sells in, and the country and currency that a product code names."""
 
-# The currency of each country Runa sells in (developer.runa.io: reference/2024-02-05/countries); product codes end in
-# the country. Bulgaria pays in euro since January 2026.
+# The currency of each country that Runa sells in (developer.runa.io: reference/2024-02-05/countries). Product codes end
+# in the country. Bulgaria has had the euro since January 2026.
 _EURO = "AT BE BG DE ES FI FR GR IE IT LU NL PT SI"
 COUNTRY_CURRENCY = {
     **dict.fromkeys(_EURO.split(), "EUR"),
@@ -17,12 +17,12 @@ CURRENCIES = frozenset(COUNTRY_CURRENCY.values())
 
 
 def code_country(code: str) -> str | None:
-    """Return the country a product code ends in, where it does."""
+    """Return the country that a product code ends in, None where it ends in none."""
     suffix = code.rpartition("-")[2]
     return suffix if suffix in COUNTRY_CURRENCY else None
 
 
 def code_currency(code: str) -> str | None:
-    """Return the currency a product code tells: by its country (`-US`) or outright (`-USD`)."""
+    """Return the currency that a product code names, by its country (`-US`) or itself (`-USD`); else None."""
     suffix = code.rpartition("-")[2]
     return COUNTRY_CURRENCY.get(suffix) or (suffix if suffix in CURRENCIES else None)

@@ -1,6 +1,6 @@
-"""The rules of single fields of `POST /order`, as validators that complain in sentences of ours.
+"""The rules for single fields of `POST /order`, as types with validators.
 
-Each names what was found and what is allowed, without the place: whoever read the input knows the place
+An error says what was found and what is allowed. The reader of the input adds the place
 (developer.runa.io: reference/2024-02-05/endpoint/orders/create).
 """
 
@@ -19,8 +19,8 @@ MOST_METADATA = 20
 MOST_METADATA_KEY = 40
 MOST_METADATA_VALUE = 200
 LEAST_FACE_VALUE = Decimal("0.01")
-MOST_FACE_VALUE = Decimal("999999999.99")  # above it, something other than a gift was typed
-MOST_DECIMALS = 2  # no currency Runa pays in has a third
+MOST_FACE_VALUE = Decimal("999999999.99")  # no gift is worth more, so a larger amount is a mistake
+MOST_DECIMALS = 2  # no currency that Runa pays in has three
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 
 # Runa accepts addresses of the reserved test domains, and its playground promises never to mail them
@@ -31,12 +31,12 @@ for _domain in ("test", "invalid"):
 
 
 def violation(sentence: str) -> PydanticCustomError:
-    """Return the error for a broken rule; its sentence is shown as it is."""
+    """Return the error for a broken rule. The sentence is shown to the user unchanged."""
     return PydanticCustomError("rule", "{sentence}", {"sentence": sentence})
 
 
 def quoted(value: object) -> str:
-    """Return what was found in a form that fits into a sentence."""
+    """Return a value as text for a message: short, in JSON, without the contents of objects and lists."""
     text = exact_json.dumps(value) if isinstance(value, str | Decimal | bool | int | None) else type(value).__name__
     if isinstance(value, dict | list):
         text = "an object" if isinstance(value, dict) else "a list"
@@ -56,14 +56,14 @@ def _amount(value: object) -> Decimal:
 
 
 def _advice(value: object) -> str:
-    """Say how an amount is written that somebody wrote in another way."""
+    """Return how to write an amount, for text that looks like an amount written in another way."""
     if not isinstance(value, str) or not re.search("[0-9]", value) or re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", value):
         return ""
     return ": write 12.50 or 1500, with a point, without a separator of thousands or a currency"
 
 
 def _decimals(value: Decimal) -> int:
-    """Count the decimal places that are not zeros at the end; rounding nothing, unlike `normalize`."""
+    """Return the number of decimal places without zeros at the end. Unlike `normalize`, this rounds nothing."""
     _, digits, exponent = value.as_tuple()
     places = -exponent if isinstance(exponent, int) else 0
     while places > 0 and digits and digits[-1] == 0:
@@ -77,7 +77,7 @@ def _text(value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise violation("holds a character that is no character (a lone surrogate)") from error
+        raise violation("contains an invalid character (a lone surrogate)") from error
     return value
 
 
@@ -86,19 +86,21 @@ def _address(value: object) -> str:
     try:
         email_validator.validate_email(address, check_deliverability=False)
     except email_validator.EmailNotValidError as error:
-        raise violation(f"is no e-mail address: {quoted(address)} ({str(error).rstrip('.')})") from error
+        raise violation(f"is not an e-mail address: {quoted(address)} ({str(error).rstrip('.')})") from error
     return address
 
 
-def _template(prefix: str, other: str, holder: str) -> BeforeValidator:
+def _template(prefix: str, other: str, description: str) -> BeforeValidator:
     pattern = re.compile(rf"{prefix}-{ULID}")
 
     def check(value: object) -> str:
         text = _text(value)
         if text.startswith(other + "-"):
-            raise violation(f"takes a {holder} ({prefix}-…), found {quoted(text)}: {prefix}- and {other}- are swapped")
+            raise violation(
+                f"takes a {description} ({prefix}-…), found {quoted(text)}: {prefix}- and {other}- are swapped"
+            )
         if not pattern.fullmatch(text):
-            raise violation(f"takes a {holder} ({prefix}- and 26 letters and digits), found {quoted(text)}")
+            raise violation(f"takes a {description} ({prefix}- and 26 letters and digits), found {quoted(text)}")
         return text
 
     return BeforeValidator(check)
@@ -117,13 +119,13 @@ def _matching(pattern: str, allowed: str) -> BeforeValidator:
 
 
 def check_product_codes(value: object) -> list[str]:
-    """Check a choice of at least two different products."""
+    """Check the codes of a choice: at least two, all different."""
     if not isinstance(value, list):
         raise violation(f"must be a list of product codes, found {quoted(value)}")
     codes = [_product_code(code) for code in value]
     if len(set(codes)) < len(codes):
-        twice = next(code for code in codes if codes.count(code) > 1)
-        raise violation(f"must name different products, found {twice} twice")
+        repeated = next(code for code in codes if codes.count(code) > 1)
+        raise violation(f"must name different products, found {repeated} twice")
     if len(codes) < 2:
         raise violation(f"must name at least 2 products for a choice, found {len(codes)}")
     return codes
@@ -141,7 +143,7 @@ def _product_code(value: object) -> str:
 
 
 def check_description(value: object) -> str | None:
-    """Check the length of a description."""
+    """Check that a description is text of allowed length."""
     if value is None:
         return None
     text = _text(value)
@@ -151,7 +153,7 @@ def check_description(value: object) -> str | None:
 
 
 def check_metadata(value: object) -> dict[str, str] | None:
-    """Check the number of pairs, and that keys and values are texts of allowed length."""
+    """Check the number of pairs, and that keys and values are text of allowed length."""
     if value is None:
         return None
     if not isinstance(value, dict):

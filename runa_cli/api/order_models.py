@@ -1,7 +1,6 @@
-"""What goes to Runa: strict models of `POST /order`, and the rules that concern several fields.
+"""Strict models of the body of `POST /order`, with every rule that can be checked without a request to Runa.
 
-They hold every rule that can be checked without asking Runa (developer.runa.io:
-reference/2024-02-05/endpoint/orders/create).
+(developer.runa.io: reference/2024-02-05/endpoint/orders/create)
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ class _Strict(BaseModel):
 
 
 class EmailDistribution(_Strict):
-    """Runa mails the payout link to the address."""
+    """Delivery by e-mail: Runa sends the payout link to the address."""
 
     type: Literal["EMAIL"]
     email_address: Address
@@ -41,14 +40,14 @@ class EmailDistribution(_Strict):
 
 
 class LinkDistribution(_Strict):
-    """The payout link comes back to the sender alone."""
+    """Delivery by the sender: Runa returns the payout link and mails nobody."""
 
     type: Literal["PAYOUT_LINK"]
     template_id: RedemptionTemplateId | None = None
 
 
 class RecipientDistribution(_Strict):
-    """A payout to a known recipient, for payment products and reloadable cards."""
+    """Delivery to a known recipient, for payment products and reloadable cards."""
 
     type: Literal["RECIPIENT"]
     recipient_reference: RecipientReference
@@ -71,14 +70,14 @@ class SingleProduct(_Strict):
 
 
 class MultipleProduct(_Strict):
-    """A choice for the recipient between several products."""
+    """Several products, of which the recipient chooses."""
 
     type: Literal["MULTIPLE"]
     values: Annotated[list[str], BeforeValidator(check_product_codes)]
 
 
 class TemplateProduct(_Strict):
-    """A selection of products that is saved at Runa."""
+    """A product template: a selection of products that is saved at Runa."""
 
     type: Literal["TEMPLATE"]
     template_id: ProductTemplateId
@@ -95,7 +94,7 @@ class Item(_Strict):
 
     @property
     def codes(self) -> list[str]:
-        """The product codes this item names; none for a template."""
+        """The product codes that this item names; none for a product template."""
         match self.products:
             case SingleProduct(value=code):
                 return [code]
@@ -118,7 +117,7 @@ class PaymentMethod(_Strict):
 
 
 class OrderHead(_Strict):
-    """What an order says beside its items."""
+    """The fields of an order other than its items."""
 
     payment_method: PaymentMethod
     description: Annotated[str | None, BeforeValidator(check_description)] = None
@@ -130,7 +129,7 @@ _UNION_TAGS = {"EMAIL", "PAYOUT_LINK", "RECIPIENT", "SINGLE", "MULTIPLE", "TEMPL
 
 
 def violations(error: ValidationError) -> Iterator[tuple[Loc, str]]:
-    """Yield each mistake of a failed validation as (path in the document, sentence)."""
+    """Yield each mistake that a validation found, as (path in the document, sentence)."""
     for mistake in error.errors(include_url=False, include_context=True):
         loc = tuple(step for step in mistake["loc"] if step not in _UNION_TAGS)
         yield loc, _sentence(dict(mistake))
@@ -159,6 +158,6 @@ def _sentence(mistake: Mapping[str, Any]) -> str:
 
 
 def item_violations(item: Item) -> Iterator[tuple[Loc, str]]:
-    """Yield what the fields of one item break only together."""
+    """Yield the mistakes of an item that concern several of its fields, as (path in the item, sentence)."""
     if item.products.type != "SINGLE" and item.face_value != item.face_value.to_integral_value():
         yield ("face_value",), f"must be a whole number for a choice of products, found {quoted(item.face_value)}"

@@ -6,9 +6,19 @@ from typing import Any
 
 from runa_cli.api.responses import Unreadable
 
+LIST_PAGE = 500  # the most entries of one page (developer.runa.io: reference/2024-02-05/endpoint/orders/list)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and the cursor of the next page."""
+
+    members: list[dict[str, Any]]
+    after: str | None
+
 
 def cursor_after(page: Mapping[str, Any]) -> str | None:
-    """Return the cursor of the next page (developer.runa.io: reference/2024-02-05/pagination)."""
+    """Return the cursor of the next page, None where there is none."""
     pagination = page.get("pagination")
     cursors = pagination.get("cursors") if isinstance(pagination, dict) else None
     after = cursors.get("after") if isinstance(cursors, dict) else None
@@ -21,14 +31,3 @@ def member_list(page: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
     if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
         raise Unreadable(f"the reply has no list of {name}")
     return members
-
-
-LIST_PAGE = 500  # developer.runa.io: reference/2024-02-05/endpoint/orders/list
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, and the cursor behind it."""
-
-    members: list[dict[str, Any]]
-    after: str | None

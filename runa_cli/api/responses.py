@@ -1,7 +1,7 @@
-"""What comes from Runa: tolerant models of replies and error bodies, and the echo check.
+"""Tolerant models of Runa's replies and error bodies.
 
-Runa adds fields without a new version (developer.runa.io: best-practices/versioning), so unknown fields are ignored
-here and kept in the recorded bytes. Amounts come as text or as numbers, depending on the page; both are read.
+Runa adds fields without a new version (developer.runa.io: best-practices/versioning), so unknown fields are ignored;
+the recorded bytes keep them. Runa documents amounts both as text and as numbers, so both are read.
 """
 
 import re
@@ -16,10 +16,36 @@ from runa_cli.core import exact_json
 
 
 class Unreadable(ValueError):
-    """The bytes are not the reply they should be."""
+    """The bytes are not the kind of reply that was expected."""
 
 
-_LONGEST_AMOUNT = 30  # digits before the point; more is no money
+_LONGEST_AMOUNT = 30  # digits before the point; no amount of money has more
+
+
+def maybe_decimal(value: object) -> Decimal | None:
+    """Return an amount, written as text or as a number; None for anything else."""
+    try:
+        amount = Decimal(value) if isinstance(value, str | Decimal) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and amount.adjusted() < _LONGEST_AMOUNT else None
+
+
+def as_decimal(value: object) -> Decimal:
+    """Return an amount, written as text or as a number; zero for anything else."""
+    return maybe_decimal(value) or Decimal(0)
+
+
+def parse_time(text: object) -> datetime | None:
+    """Return an ISO 8601 time in UTC; None where the text is none."""
+    try:
+        time = datetime.fromisoformat(text if isinstance(text, str) else "")
+    except ValueError:
+        return None
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (OverflowError, ValueError):  # in UTC the time is before the first year or after the last
+        return None
 
 
 def _decimal(value: object) -> Decimal:
@@ -29,47 +55,35 @@ def _decimal(value: object) -> Decimal:
     return amount
 
 
-def maybe_decimal(value: object) -> Decimal | None:
-    """Read an amount however Runa writes it; None where it is none."""
-    try:
-        amount = Decimal(value) if isinstance(value, str | Decimal) else None
-    except InvalidOperation:
-        return None
-    return amount if amount is not None and amount.is_finite() and amount.adjusted() < _LONGEST_AMOUNT else None
-
-
-def some_text(value: object) -> str:
-    """Return a text; empty for anything else."""
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def some_steps(value: object) -> list[str]:
-    """Return a list of texts; empty for anything else."""
-    return [str(step) for step in value] if isinstance(value, list) else []
+def _texts(value: object) -> list[str]:
+    return [str(entry) for entry in value] if isinstance(value, list) else []
 
 
-def some_objects(value: object) -> list[object]:
-    """Return the objects of a list; none for anything else."""
+def _objects(value: object) -> list[object]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def some_object(value: object) -> object:
-    """Return an object; None for anything else."""
+def _object(value: object) -> object:
     return value if isinstance(value, dict) else None
 
 
 def _order_id(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", value):
-        raise ValueError("no order id")
+        raise ValueError("not an order id")
     return value
 
 
 Money = Annotated[Decimal, BeforeValidator(_decimal)]
-# What nothing depends on may be anything: it must not keep a paid answer, or an error's type, from being read.
+# Fields of these types are only shown. A value of another kind becomes an empty one: it must not keep the reply to a
+# paid order, or the type of an error, from being read.
 SomeMoney = Annotated[Decimal | None, BeforeValidator(maybe_decimal)]
-SomeText = Annotated[str, BeforeValidator(some_text)]
-SomeTexts = Annotated[list[str], BeforeValidator(some_steps)]
-SomeObject = Annotated[dict[str, Any] | None, BeforeValidator(some_object)]
+SomeText = Annotated[str, BeforeValidator(_text)]
+SomeTexts = Annotated[list[str], BeforeValidator(_texts)]
+SomeObject = Annotated[dict[str, Any] | None, BeforeValidator(_object)]
 
 
 class Tolerant(BaseModel):
@@ -79,13 +93,13 @@ class Tolerant(BaseModel):
 
 
 class Payout(Tolerant):
-    """The payout link of an item. The URL is a bearer secret: whoever has it can redeem."""
+    """The payout link of an item. Anyone who has the URL can redeem it."""
 
     url: str
 
 
 class Distribution(Tolerant):
-    """How the link was to be delivered."""
+    """How the payout link is delivered."""
 
     type: str
     email_address: str | None = None
@@ -93,7 +107,7 @@ class Distribution(Tolerant):
 
 
 class Products(Tolerant):
-    """Which products the link was for; Runa says UNKNOWN when it cannot tell."""
+    """The products of an item. Their type is UNKNOWN where Runa cannot say which they are."""
 
     type: str
     value: str | None = None
@@ -111,7 +125,7 @@ class OrderItem(Tolerant):
 
 
 class Order(Tolerant):
-    """An order in any of its three states; only a settled one has more than an id and a status."""
+    """An order in any of its three states. While it is PROCESSING, it may have only an id and a status."""
 
     id: Annotated[str, BeforeValidator(_order_id)]
     status: Literal["COMPLETED", "FAILED", "PROCESSING"]
@@ -122,7 +136,7 @@ class Order(Tolerant):
 
     @property
     def created(self) -> datetime | None:
-        """When Runa made the order (UTC); None where it does not say."""
+        """When Runa created the order (UTC); None where Runa does not say."""
         return parse_time(self.created_at)
 
     @property
@@ -140,21 +154,21 @@ class ErrorDetail(Tolerant):
 
     @property
     def path(self) -> str:
-        """The place as a path, without the `body` that the playground puts in front."""
+        """The place as a path, without the leading `body` that the playground adds."""
         steps = self.location[1:] if self.location[:1] == ["body"] else self.location
         return "".join(f"[{step}]" if step.isdigit() else f".{step}" for step in steps).lstrip(".")
 
 
 class ErrorBody(Tolerant):
-    """Runa's error body; only `type` is promised (developer.runa.io: reference/2024-02-05/errors)."""
+    """Runa's error body, of which only `type` is guaranteed (developer.runa.io: reference/2024-02-05/errors)."""
 
     type: str
     message: SomeText = ""
-    details: Annotated[list[ErrorDetail], BeforeValidator(some_objects)] = []
+    details: Annotated[list[ErrorDetail], BeforeValidator(_objects)] = []
 
 
 class Balance(Tolerant):
-    """The money of one currency in the account."""
+    """The account's balance in one currency."""
 
     balance: Money
     currency: str
@@ -165,10 +179,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the reply's JSON object. Raises Unreadable."""
-    try:
-        value = exact_json.loads(body)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Unreadable(str(error)) from error
+    value = _read_json(body)
     if not isinstance(value, dict):
         raise Unreadable("the reply is not a JSON object")
     return value
@@ -176,17 +187,21 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def read_objects(body: bytes) -> list[dict[str, Any]]:
     """Return the reply's JSON list of objects. Raises Unreadable."""
-    try:
-        value = exact_json.loads(body)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Unreadable(str(error)) from error
+    value = _read_json(body)
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise Unreadable("the reply is not a list of JSON objects")
     return value
 
 
+def _read_json(body: bytes) -> object:
+    try:
+        return exact_json.loads(body)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error
+
+
 def parse(model: type[_Model], value: object) -> _Model:
-    """Read a value as a model. Raises Unreadable."""
+    """Return a value as a model. Raises Unreadable."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -195,30 +210,13 @@ def parse(model: type[_Model], value: object) -> _Model:
 
 
 def read_order(body: bytes) -> Order:
-    """Read the body of an order reply. Raises Unreadable."""
+    """Return the order that a reply contains. Raises Unreadable."""
     return parse(Order, read_object(body))
 
 
 def error_body(body: bytes) -> ErrorBody | None:
-    """Read an error body; None when these bytes are no error of Runa's application (a 429, a proxy's page)."""
+    """Return the error of an error body; None for other bodies, such as that of a 429 or the page of a proxy."""
     try:
         return parse(ErrorBody, read_object(body))
     except Unreadable:
         return None
-
-
-def parse_time(text: object) -> datetime | None:
-    """Read an ISO 8601 time as UTC; None where it cannot be read."""
-    try:
-        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
-    except ValueError:
-        return None
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (OverflowError, ValueError):  # a time zone beyond the end of the calendar
-        return None
-
-
-def as_decimal(value: object) -> Decimal:
-    """Read an amount however Runa writes it; zero where there is none."""
-    return maybe_decimal(value) or Decimal(0)

@@ -1,4 +1,4 @@
-"""When to send the same bytes again: one pure decision.
+"""Decides whether and when an order is sent again, as a pure function.
 
 The rules come from developer.runa.io: best-practices/idempotency, handling-errors and rate-limits.
 """
@@ -9,23 +9,23 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What one `POST /order` came to, when it settled nothing."""
+    """The outcome of a `POST /order` that did not settle the order."""
 
     NOT_CONNECTED = "not_connected"  # no byte reached Runa
-    IN_PROGRESS = "in_progress"  # an earlier request with this key is still at work
+    IN_PROGRESS = "in_progress"  # Runa is still processing an earlier request with this key
     RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"  # a 5xx, perhaps stored and replayed for 30 days
-    UNCLEAR = "unclear"  # no answer, a cut or unreadable one, or somebody else's order
+    SERVER_ERROR = "server_error"  # a 5xx; Runa may have stored it, and then repeats it for 30 days
+    UNCLEAR = "unclear"  # no answer, an incomplete or unreadable one, or another order
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The waits of one environment, in seconds."""
+    """How long to wait before retries and polls in one environment (seconds)."""
 
     first: float = 1.0  # doubles with each attempt
     longest: float = 15.0
     in_progress: float = 2.0  # Runa advises "a few seconds"
-    rate_limited: float = 5.0  # Runa asks for at least five seconds, then longer each time
+    rate_limited: float = 5.0  # Runa asks for at least five seconds, and longer each time
     poll_first: float = 1.0  # the playground simulates one second
     poll_longest: float = 10.0
 
@@ -33,24 +33,24 @@ class Pace:
 REMOTE = Pace()
 LOCAL = Pace(first=0.1, longest=2.0, in_progress=0.2, rate_limited=5.0, poll_first=0.1, poll_longest=0.25)
 
-SAME_SERVER_ERRORS = 5  # by then 15 s have passed and the answer is most likely a stored one
+SAME_SERVER_ERRORS = 5  # after so many in a row, about 15 s, Runa has most likely stored the answer and repeats it
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Send the same bytes with the same key after this many seconds."""
+    """Wait this many seconds, then send the same bytes with the same key."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class LookUp:
-    """Do not send again: ask Runa whether the order exists."""
+    """Do not send again; look the order up at Runa."""
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The time is over; the state stays as recorded."""
+    """Stop: the time limit is reached. The order stays as it is recorded."""
 
 
 Decision = Wait | LookUp | GiveUp
@@ -67,10 +67,10 @@ def decide(
     retry_after: float | None = None,
     same_errors: int = 0,
 ) -> Decision:
-    """Decide how an unsettled order goes on.
+    """Decide what to do next with an order that is not settled.
 
-    `attempt` counts from 1, `elapsed` and `timeout` are seconds since the first attempt of this run, `jitter` lies in
-    0..1, and `same_errors` is how often in a row the same 5xx was seen.
+    `attempt` is the number of attempts so far. `elapsed` and `timeout` are seconds since the first attempt of this run.
+    `jitter` is a random number in 0..1. `same_errors` is how often in a row the same 5xx was received.
     """
     if outcome is Outcome.SERVER_ERROR and same_errors >= SAME_SERVER_ERRORS:
         return LookUp()
@@ -92,5 +92,5 @@ def _wait(outcome: Outcome, attempt: int, jitter: float, pace: Pace, retry_after
 
 
 def poll_wait(poll: int, pace: Pace = REMOTE) -> float:
-    """Return the seconds before poll number `poll` (from 1) of an accepted order."""
+    """Return the seconds to wait before poll number `poll` (from 1) of an accepted order."""
     return min(pace.poll_first * math.pow(1.5, min(poll - 1, 16)), pace.poll_longest)

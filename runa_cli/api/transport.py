@@ -1,8 +1,9 @@
-"""One HTTP exchange over a connection of its own, within a wall-clock limit.
+"""Sends one HTTP request over its own connection, within a wall-clock limit.
 
-What was measured shaped it: the HTTP library takes every 1xx but 100 for a final answer without a body and would read
-the next answer of that connection as ours, so each request has its own; a redirect would carry the key to another host,
-so none is followed; and the library's time limit counts for each read, so the wall-clock limit is kept from outside.
+- Each request has its own connection: the HTTP library treats every 1xx answer except 100 as final, and would take the
+  real answer for that of the connection's next request.
+- No redirect is followed: it would send the key to another host.
+- The library's time limit applies to each read, so the request runs in a thread that is abandoned at the limit.
 """
 
 import errno
@@ -24,20 +25,20 @@ from runa_cli.api.classify import NoAnswer, NotConnected, Reply
 from runa_cli.core.clock import SIGNAL_CHECK_SECONDS
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 45.0  # Runa's gateway itself gives up at about 30 s
-MOST_BYTES = 1 << 26
+READ_SECONDS = 45.0  # Runa's gateway gives up after about 30 s
+MOST_BYTES = 1 << 26  # of an answer; no order is longer
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 T = TypeVar("T")
 
 
 class _TimeIsUp(Exception):
-    """The wall-clock limit of one exchange."""
+    """The wall-clock limit of the request is reached."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to send. `direct` keeps it off any proxy."""
+    """What to send. With `direct`, no proxy is used."""
 
     method: str
     url: str
@@ -47,20 +48,20 @@ class Request:
 
 
 def send(request: Request, *, seconds: float, now: Callable[[], datetime]) -> Reply:
-    """Send a request and return the whole answer, with the time it came. Raises NotConnected or NoAnswer."""
-    line = _Connection()
+    """Send a request and return the complete answer. Raises NotConnected or NoAnswer."""
+    connection = _Connection()
     try:
-        return _within(seconds, lambda: _send(request, min(seconds, READ_SECONDS), line, now))
-    except Exception as error:  # noqa: BLE001 - whatever the library stumbles over, the request may have arrived
-        raise line.failure(error, seconds) from None
+        return _within(seconds, lambda: _send(request, min(seconds, READ_SECONDS), connection, now))
+    except Exception as error:  # noqa: BLE001 - whatever error the library raises, the request may have arrived
+        raise connection.failure(error, seconds) from None
 
 
-def _send(request: Request, read_seconds: float, line: "_Connection", now: Callable[[], datetime]) -> Reply:
+def _send(request: Request, read_seconds: float, connection: "_Connection", now: Callable[[], datetime]) -> Reply:
     with requests.Session() as session:
         session.trust_env = not request.direct
         session.verify = _authorities()
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _WatchedAdapter(line))
+            session.mount(scheme, _ReportingAdapter(connection))
         with session.request(
             request.method,
             request.url,
@@ -75,65 +76,66 @@ def _send(request: Request, read_seconds: float, line: "_Connection", now: Calla
 
 
 def _authorities() -> str | bool:
-    """Return whose certificates are trusted: the library's authorities, or those that the machine's variables name.
+    """Return the file of trusted CA certificates that an environment variable names, else True for the library's own.
 
-    The library reads only some of these variables, and none for a server that must not be reached through a proxy.
+    The library itself reads only some of these variables, and none of them without a proxy.
     """
     return next(filter(None, map(os.environ.get, CA_VARIABLES)), True)
 
 
 class _Connection:
-    """Knows whether a connection stood, so that a byte of the request may have left; and can forbid it from then on."""
+    """Whether a connection was established, after which a byte of the request may have been sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._connected = False
-        self._given_up = False
+        self._established = False
+        self._abandoned = False
 
-    def connect(self) -> None:
-        """Note that the connection stands. Raises OSError when nobody waits for it any more."""
+    def establish(self) -> None:
+        """Record that the connection is established. Raises OSError after `failure`, so that nothing is sent then."""
         with self._lock:
-            if self._given_up:
-                raise OSError(errno.ECANCELED, "given up")
-            self._connected = True
+            if self._abandoned:
+                raise OSError(errno.ECANCELED, "abandoned")
+            self._established = True
 
     def failure(self, error: Exception, seconds: float) -> NotConnected | NoAnswer:
-        """Return what a failed exchange means. From now on no connection may stand that does not stand yet."""
+        """Return what a failed request means. If no connection is established yet, none can be from now on."""
         with self._lock:
-            self._given_up = True
-            said = f"no whole answer within {seconds:.0f} s" if isinstance(error, _TimeIsUp) else _reason(error)
-            return NoAnswer(said) if self._connected else NotConnected(said)
+            self._abandoned = True
+            timed_out = isinstance(error, _TimeIsUp)
+            reason = f"no complete answer within {seconds:.0f} s" if timed_out else _reason(error)
+            return NoAnswer(reason) if self._established else NotConnected(reason)
 
 
-class _WatchedAdapter(requests.adapters.HTTPAdapter):
-    """Connects as the library does, and tells a line when the connection stands: TLS, proxy and all."""
+class _ReportingAdapter(requests.adapters.HTTPAdapter):
+    """Connects as the library does, and reports when a connection is established, with TLS and proxy."""
 
-    def __init__(self, line: _Connection) -> None:
-        self._line = line
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self._watch(self.poolmanager)
+        self._report_from(self.poolmanager)
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        self._watch(manager)
+        self._report_from(manager)
         return manager
 
-    def _watch(self, manager: Any) -> None:
-        line = self._line
+    def _report_from(self, manager: Any) -> None:
+        reported = self._connection
 
-        def watched(pool: Any) -> Any:
+        def reporting(pool: Any) -> Any:
             class Connection(pool.ConnectionCls):  # type: ignore[misc] # the library chooses the class at run time
                 def connect(self) -> None:
                     super().connect()
-                    line.connect()
+                    reported.establish()
 
             return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
         manager.pool_classes_by_scheme = {
-            scheme: watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+            scheme: reporting(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
         }
 
 
@@ -142,23 +144,26 @@ def _read_body(response: requests.Response) -> bytes:
     for chunk in response.iter_content(1 << 16):
         content += chunk
         if len(content) > MOST_BYTES:
-            raise NoAnswer("the answer is longer than any order")
+            raise NoAnswer("the answer is too long to be an order")
     return bytes(content)
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep the library from sending a password of the user's .netrc along."""
+    """Take the place of the library's own authentication, which would send a password from the user's .netrc."""
     return request
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Run work for at most that long on the wall clock; a name look-up or a dribbling answer would take for ever."""
+    """Run work in a thread, and raise _TimeIsUp if it takes longer on the wall clock.
+
+    A name look-up, or an answer that comes byte by byte, could otherwise take forever.
+    """
     done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             done.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             done.put((None, error))
 
     threading.Thread(target=run, daemon=True).start()
@@ -177,7 +182,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def _reason(error: BaseException) -> str:
-    """Say what went wrong in a few words, without addresses of memory or the library's nesting."""
+    """Return the cause of an error in a few words, without memory addresses and the library's nested messages."""
     inner: BaseException = error
     while True:
         causes = (*inner.args, getattr(inner, "reason", None), inner.__cause__)

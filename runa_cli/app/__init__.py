@@ -1,4 +1,4 @@
-"""One module for each thing a user does, and the session that gives it settings, ledger and client.
+"""One module for each thing a user does, and the session that opens settings, ledger and client for it.
 
-Nothing here declares flags; a step that several use belongs in the package it is about.
+Nothing here declares flags. A step that several modules need belongs in the package that it is about.
 """

@@ -1,34 +1,34 @@
-"""`batch list` and `batch show`: what was issued from this ledger."""
+"""`batch list` and `batch show`: the batches of this ledger and their orders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from runa_cli.app.session import Session
+from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import InputError, UsageMistake
 from runa_cli.core.money import format_money
-from runa_cli.core.safe_text import defused
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
-from runa_cli.output import batch_formats
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import batch_formats, formats
+from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
-_COLUMNS = (
-    Column("Batch", least=21),  # made-up names are that long
+_BATCH_COLUMNS = (
+    Column("Batch", min_width=21),  # the length of a generated name
     Column("In"),
-    Column("Created", least=10),
+    Column("Created", min_width=10),
     Column("Gifts", number=True),
-    Column("Total", number=True, keep=True),
+    Column("Total", number=True, no_wrap=True),
     Column("State", status=True),
 )
-_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
+_BATCH_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
 _ORDER_COLUMNS = (
     Column("#", number=True),
-    Column("Order", keep=True),
+    Column("Order", no_wrap=True),
     Column("Gifts", number=True),
-    Column("Total", number=True, keep=True),
+    Column("Total", number=True, no_wrap=True),
     Column("State", status=True),
     Column("Reason"),
 )
@@ -36,66 +36,60 @@ _ORDER_FIELDS = ("position", "order_id", "items", "total", "state", "error", "id
 
 
 def find(session: Session, name: str) -> Batch:
-    """Return a batch by its name, in the asked environment or in whichever has it. Raises InputError."""
-    wanted = session.settings.environment.value
-    found = [batch for batch in session.ledger.batches(wanted) if batch.name == name]
-    if not found and wanted is not None and session.settings.environment.origin != "flag":
-        found = [batch for batch in session.ledger.batches() if batch.name == name]
+    """Return a batch by its name, from the configured environment, or from another unless `--env` was given.
+
+    Raises InputError, and UsageMistake where several environments have a batch of this name.
+    """
+    environment = session.settings.environment.value
+    environments = [environment] if environment else list(ENVIRONMENTS)
+    found = [batch for each in environments if (batch := session.ledger.batch(each, name))]
+    if not found and environment is not None and session.settings.environment.origin != "flag":
+        found = [batch for each in ENVIRONMENTS if (batch := session.ledger.batch(each, name))]
     if not found:
-        where = f" in {wanted}" if wanted else ""
-        raise InputError(
-            f"There is no batch {name}{where}.", "`runa batch list` shows those there are.", code="no_batch"
-        )
+        where = f" in {environment}" if environment else ""
+        raise InputError(f"There is no batch {name}{where}.", "`runa batch list` shows all batches.", code="no_batch")
     if len(found) > 1:
-        raise UsageMistake(f"There is a batch {name} in several environments: say which with --env.")
+        raise UsageMistake(f"There is a batch {name} in several environments: choose one with --env.")
     return found[0]
 
 
 def show_list(session: Session) -> None:
     """Show every batch, newest first."""
-    out, ledger = session.output, session.ledger
-    wanted = asked_environment(session)
-    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(wanted))
-    match out.format:
-        case "json":
-            out.json_list(_batch_object(batch, tally) for batch, tally in batches)
-        case "jsonl":
-            for batch, tally in batches:
-                out.json_line(_batch_object(batch, tally))
-        case "csv":
-            for line in csv_lines(_FIELDS, ([defused(cell) for cell in _batch_cells(*pair)] for pair in batches)):
-                out.text(line)
-        case "links":
-            for batch, _ in batches:
-                batch_formats.show_batch(out, ledger, batch)
-        case _:
-            rows = [_batch_row(*pair) for pair in batches]
-            out.parts(list_parts(_COLUMNS, rows, out.width) if rows else [Part("Nothing was issued from here yet.")])
-    out.flush()
+    ledger = session.ledger
+    environment = environment_from_flag(session)
+    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(environment))
+
+    def table(width: int | None) -> Iterable[Part]:
+        rows = [_batch_row(*pair) for pair in batches]
+        return list_parts(_BATCH_COLUMNS, rows, width) if rows else [Part("Nothing was issued from here yet.")]
+
+    view = View(
+        members=lambda: (_batch_object(*pair) for pair in batches),
+        table=table,
+        fields=_BATCH_FIELDS,
+        cells=lambda: (_batch_cells(*pair) for pair in batches),
+        links=lambda: (link for batch, _ in batches for link in batch_formats.links(ledger, batch)),
+    )
+    formats.show(session.output, view)
 
 
 def show_batch(session: Session, name: str) -> None:
     """Show one batch, order by order; as JSON, the ledger's view of it."""
-    out, ledger = session.output, session.ledger
-    batch = find(session, name)
+    ledger, batch = session.ledger, find(session, name)
     tally = ledger.tally(batch)
-    match out.format:
-        case "json":
-            out.json(
-                {**_batch_object(batch, tally), "orders": [_order_object(order) for order in ledger.orders(batch)]}
-            )
-        case "jsonl":
-            for order in ledger.orders(batch):
-                out.json_line(_order_object(order))
-        case "csv":
-            rows = ([defused(cell) for cell in _order_cells(order)] for order in ledger.orders(batch))
-            for line in csv_lines(_ORDER_FIELDS, rows):
-                out.text(line)
-        case "links":
-            batch_formats.show_batch(out, ledger, batch)
-        case _:
-            out.parts(_batch_parts(ledger, batch, tally, out.width))
-    out.flush()
+
+    def orders() -> Iterator[dict[str, Any]]:
+        return map(_order_object, ledger.orders(batch))
+
+    view = View(
+        members=orders,
+        documents=lambda: [{**_batch_object(batch, tally), "orders": list(orders())}],
+        table=lambda width: _batch_parts(ledger, batch, tally, width),
+        fields=_ORDER_FIELDS,
+        cells=lambda: map(_order_cells, ledger.orders(batch)),
+        links=lambda: batch_formats.links(ledger, batch),
+    )
+    formats.show(session.output, view)
 
 
 def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) -> Iterator[Part]:
@@ -112,13 +106,13 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
     yield from list_parts(_ORDER_COLUMNS, rows, width)
 
 
-def asked_environment(session: Session) -> str | None:
-    """Return the environment that `--env` names; None where it comes from elsewhere."""
+def environment_from_flag(session: Session) -> str | None:
+    """Return the environment of the flag `--env`; None where it was set elsewhere."""
     return session.settings.environment.value if session.settings.environment.origin == "flag" else None
 
 
 def state_of(tally: Tally) -> str:
-    """Return the one word that tells how a batch stands."""
+    """Return the state of a batch in one or two words."""
     states = [state for state in State if tally.orders[state]]
     if len(states) == 1:
         return str(states[0])

@@ -49,7 +49,7 @@ def _issue(session: Session, plan: Plan, request: CreateRequest) -> None:
         lines = show_outcome.LinesAsSettled(session.progress(), session.output)
     issuer = session.issuer(wait=request.wait, progress=lines)
     with issuer.recorded(plan, request, _preflight(session, request, plan)) as batch:
-        run = issuer.send(batch)
+        run = issuer.send(batch, again=request.again)
         show_outcome.show(session, run, results=request.results, lines=lines)
 
 
@@ -58,7 +58,7 @@ def _preflight(session: Session, request: CreateRequest, plan: Plan) -> Callable
     wanted = plan.order_count > 1 if request.preflight is None else request.preflight
     if not wanted:
         return None
-    return Preflight(session.client, session.talk.say, session.environment, session.settings.timeout.value).check
+    return Preflight(session.client, session.console.say, session.environment, session.settings.timeout.value).check
 
 
 def _check_one_order(request: CreateRequest, plan: Plan) -> None:
@@ -70,4 +70,4 @@ def _note_repeated_addresses(session: Session, plan: Plan) -> None:
     """Note which addresses get more than one gift; it may be meant."""
     for address, rows in plan.repeated_addresses():
         listed = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-        session.talk.say(f"Note: {address} gets {len(rows)} gifts (rows {listed}).")
+        session.console.say(f"Note: {address} gets {len(rows)} gifts (rows {listed}).")

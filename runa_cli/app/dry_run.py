@@ -16,6 +16,8 @@ from runa_cli.issuing.failures import pruned
 from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, is_as_recorded, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.ledger.records import Batch, NewOrder, Order
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.tables import Summary, summary_parts
 
 _ISSUED = (State.ACCEPTED, State.COMPLETED)
@@ -37,15 +39,11 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     batch = _check(session, plan, request)
     check_confirmed_total(plan, request)
     requests = _planned_requests(session, plan, request, batch)
-    out = session.output
-    if out.format == "json":
-        out.json_list(_document(session, planned) for planned in requests)
-    elif out.format == "jsonl":
-        for planned in requests:
-            out.json_line(_document(session, planned))
-    else:
-        out.parts(summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))))
-    out.flush()
+    view = View(
+        members=lambda: (_document(session, planned) for planned in requests),
+        table=lambda _: summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))),
+    )
+    formats.show(session.output, view)
 
 
 def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
@@ -56,7 +54,7 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
     batch = guard.find_recorded(plan, request, ledger.batches_with(request.environment, plan.fingerprint()))
     if batch is None:
         if note := guard.check_new(plan, request):
-            session.talk.say(note)
+            session.console.say(note)
         return None
     if batch.pruned_at is not None:
         raise pruned(batch)

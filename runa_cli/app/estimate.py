@@ -9,12 +9,11 @@ from runa_cli.app.create import read_plan
 from runa_cli.app.session import Session
 from runa_cli.core import exact_json
 from runa_cli.core.errors import RequestRefused
-from runa_cli.core.safe_text import defused
 from runa_cli.input.plan import Plan, PlannedOrder
 from runa_cli.input.request import OrderInput
 from runa_cli.ledger.results import products_of
-from runa_cli.output import order_facts
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats, order_facts
+from runa_cli.output.formats import View
 from runa_cli.output.lists import cell_text
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
@@ -63,26 +62,14 @@ def _request(order: PlannedOrder) -> bytes:
 
 
 def _show(session: Session, plan: Plan, estimates: Iterator[dict[str, Any]]) -> None:
-    out = session.output
-    match out.format:
-        case "json" if plan.shape == "object":
-            for document in estimates:
-                out.json(document)
-        case "json":
-            out.json_list(estimates)
-        case "jsonl":
-            for document in estimates:
-                out.json_line(document)
-        case "csv":
-            rows = (
-                [defused(cell) for cell in row] for number, one in enumerate(estimates, 1) for row in _rows(number, one)
-            )
-            for line in csv_lines(_FIELDS, rows):
-                out.text(line)
-        case _:
-            for number, document in enumerate(estimates, 1):
-                out.parts(_parts(number, document, out.width))
-    out.flush()
+    view = View(
+        members=lambda: estimates,
+        documents=(lambda: estimates) if plan.shape == "object" else None,
+        table=lambda width: (part for number, one in enumerate(estimates, 1) for part in _parts(number, one, width)),
+        fields=_FIELDS,
+        cells=lambda: (row for number, one in enumerate(estimates, 1) for row in _rows(number, one)),
+    )
+    formats.show(session.output, view)
 
 
 def _rows(number: int, document: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -110,10 +97,10 @@ def _parts(number: int, document: Mapping[str, Any], width: int | None) -> Itera
     rows = [row[1:] for row in _rows(number, document)]
     columns = (
         Column("#", number=True),
-        Column("Value", number=True, keep=True),
+        Column("Value", number=True, no_wrap=True),
         Column("Currency"),
         Column("Products"),
-        Column("Price", number=True, keep=True),
+        Column("Price", number=True, no_wrap=True),
         Column("Discount", number=True),
     )
     yield from list_parts(columns, rows, width)

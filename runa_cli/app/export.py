@@ -1,4 +1,4 @@
-"""`batch export`: a batch's results again, in any output format."""
+"""`batch export`: writes the results of a batch again, in any output format."""
 
 from runa_cli.app.batches import find
 from runa_cli.app.session import Session
@@ -8,10 +8,12 @@ from runa_cli.output import batch_formats
 
 
 def export(session: Session, name: str) -> None:
-    """Write a batch's results again, in any format, however far it got."""
+    """Write the recorded results of a batch, finished or not. Raises InputError or OutputFailed."""
     batch = find(session, name)
     if batch.pruned_at is not None:
-        session.talk.warn(f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded.")
+        session.console.warn(
+            f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded."
+        )
     tally = session.ledger.tally(batch)
     session.output.context = Context(batch=name)
     session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED

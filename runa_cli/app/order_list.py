@@ -1,4 +1,4 @@
-"""`runa order list`: Runa's orders, page by page, with the filters that Runa does not have."""
+"""`order list`: Runa's orders, page by page, with filters that Runa's API does not have."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from runa_cli.output import lists
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column
 
-FIRST_PAGE = 100  # enough for a screen; whoever reads on gets larger pages
+FIRST_PAGE = 100  # enough for a screen; further pages are larger
 STATUSES = ("COMPLETED", "FAILED", "PROCESSING")
 
 
 @dataclass(frozen=True)
 class OrderFilter:
-    """Which orders. `after` and `before` are cursors of Runa's; the rest is sorted out here."""
+    """Which orders to list. `after` and `before` are Runa's cursors; the other filters are applied here."""
 
     limit: int | None
     after: str | None = None
@@ -30,19 +30,19 @@ class OrderFilter:
     search: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageMistake for what cannot be asked."""
+        """Raise UsageMistake for filters that cannot be applied."""
         if self.after and self.before:
             raise UsageMistake("--after and --before cannot both be given: a page lies on one side of a cursor.")
         if self.status is not None and self.status.upper() not in STATUSES:
             raise UsageMistake(f"--status must be one of {', '.join(STATUSES)}, found {self.status!r}.")
 
     @property
-    def sorts_out(self) -> bool:
-        """Whether anything is left to this program to sort out."""
-        return any(wish is not None for wish in (self.status, self.since, self.until, self.search))
+    def is_filtered_here(self) -> bool:
+        """Whether any of the filters is applied here."""
+        return any(value is not None for value in (self.status, self.since, self.until, self.search))
 
-    def fits(self, order: Mapping[str, Any]) -> bool:
-        """Tell whether an order is wanted. One that Runa is still processing tells neither time nor description."""
+    def matches(self, order: Mapping[str, Any]) -> bool:
+        """Tell whether an order matches. The list shows neither time nor description of one that is processing."""
         created = responses.parse_time(order.get("created_at"))
         return (
             (self.status is None or order.get("status") == self.status.upper())
@@ -52,53 +52,59 @@ class OrderFilter:
         )
 
 
-def moment(flag: str, given: str | None, *, end: bool = False) -> datetime | None:
-    """Read a day or a time; local where it names no zone. The end of a day is the begin of the next.
+def parse_moment(flag: str, text: str | None, *, end: bool = False) -> datetime | None:
+    """Parse a day or a time, local unless it has a time zone, as UTC. With `end`, a day means its end.
 
     Raises UsageMistake.
     """
-    if given is None:
+    if text is None:
         return None
     try:
-        read = datetime.fromisoformat(given)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageMistake(
-            f"{flag} must be a day or a time such as 2026-11-23 or 2026-11-23T09:00, found {given!r}."
+            f"{flag} must be a day or a time such as 2026-11-23 or 2026-11-23T09:00, found {text!r}."
         ) from error
-    if end and len(given) <= 10:
-        read += timedelta(days=1)
-    return read.astimezone(UTC)
+    if end and len(text) <= 10:
+        moment += timedelta(days=1)
+    return moment.astimezone(UTC)
 
 
-def show(session: Session, wanted: OrderFilter) -> None:
-    """Show the orders, newest first as Runa gives them."""
-    lists.show_list(session.output, _SHELF, _orders(session, wanted))
+def show(session: Session, order_filter: OrderFilter) -> None:
+    """Show the orders that match, newest first as Runa lists them."""
+    lists.show_list(session.output, _VIEW, _orders(session, order_filter))
 
 
-def _orders(session: Session, wanted: OrderFilter) -> Iterator[Mapping[str, Any]]:
-    left = wanted.limit
-    for order in _all(session, wanted):
+def _orders(session: Session, order_filter: OrderFilter) -> Iterator[Mapping[str, Any]]:
+    left = order_filter.limit
+    for order in _fetched(session, order_filter):
         if left == 0:
             return
-        if wanted.fits(order):
+        if order_filter.matches(order):
             yield order
             left = None if left is None else left - 1
 
 
-def _all(session: Session, wanted: OrderFilter) -> Iterator[Mapping[str, Any]]:
+def _fetched(session: Session, order_filter: OrderFilter) -> Iterator[Mapping[str, Any]]:
     seconds = session.settings.timeout.value
-    cursors = {"after": wanted.after} if wanted.after else {"before": wanted.before} if wanted.before else {}
-    query = {"limit": min(wanted.limit or FIRST_PAGE, LIST_PAGE), **cursors}
+    cursors = {"after": order_filter.after, "before": order_filter.before}
+    query = {
+        "limit": min(order_filter.limit or FIRST_PAGE, LIST_PAGE),
+        **{name: cursor for name, cursor in cursors.items() if cursor},
+    }
     for page in session.client.pages("/order", "items", query, seconds=seconds):
         yield from page.members
-        if wanted.before or (wanted.since is not None and _all_before(page.members, wanted.since)):
+        if order_filter.before or (order_filter.since is not None and _all_before(page.members, order_filter.since)):
             return
-        if wanted.limit == len(page.members) and not wanted.sorts_out and page.after:
-            session.talk.say(f"More of them: --after {page.after}")
+        if order_filter.limit == len(page.members) and not order_filter.is_filtered_here and page.after:
+            session.console.say(f"There are more: --after {page.after}")
 
 
 def _all_before(page: list[dict[str, Any]], since: datetime) -> bool:
-    """Tell whether the pages from here on are too old, if the list is seen to fall; Runa documents no order."""
+    """Tell whether all later pages are too old: this page is, and it is in descending order.
+
+    Runa documents no order for its list, so it is not taken for granted.
+    """
     times = [moment for order in page if (moment := responses.parse_time(order.get("created_at")))]
     return bool(times) and times[0] >= times[-1] and max(times) < since
 
@@ -115,15 +121,15 @@ def _row(order: Mapping[str, Any]) -> list[str]:
 
 
 _FIELDS = ("id", "status", "created_at", "completed_at", "description", "currency", "total_price", "total_discount")
-_SHELF = ListView(
+_VIEW = ListView(
     _FIELDS,
     lambda order: [cell_text(order.get(name)) for name in _FIELDS],
     (
-        Column("Order", keep=True),
-        Column("Created", keep=True),
-        Column("Price", number=True, keep=True),
+        Column("Order", no_wrap=True),
+        Column("Created", no_wrap=True),
+        Column("Price", number=True, no_wrap=True),
         Column("Description"),
-        Column("Status", status=True, keep=True),
+        Column("Status", status=True, no_wrap=True),
     ),
     _row,
     "No orders.",

@@ -1,4 +1,4 @@
-"""`order get`: one order, as Runa has it now."""
+"""`order get`: one order as it is at Runa now."""
 
 from urllib.parse import quote
 
@@ -6,24 +6,29 @@ from runa_cli.api.retry import poll_wait
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, OrderFailed, RequestRefused, Unreachable
 from runa_cli.ledger import results
-from runa_cli.output import csv_format, order_facts
+from runa_cli.output import formats, order_facts
+from runa_cli.output.formats import View
 from runa_cli.output.tables import order_parts
 
 
 def show_order(session: Session, order_id: str, *, wait: bool) -> None:
-    """Show one order; with `wait`, once it is settled. Raises OrderFailed when it is FAILED."""
-    seconds = session.settings.timeout.value
-    deadline = session.clock.seconds() + seconds
+    """Show one order; with `wait`, as soon as it is settled.
+
+    Raises OrderFailed after showing an order that FAILED, Unreachable where it does not settle within the time limit,
+    and what Client.document raises.
+    """
+    timeout = session.settings.timeout.value
+    deadline = session.clock.seconds() + timeout
     poll = 0
     while True:
-        order = _order(session, order_id, max(0.1, deadline - session.clock.seconds()))
+        order = _fetch(session, order_id, max(0.1, deadline - session.clock.seconds()))
         if not wait or order.get("status") != "PROCESSING":
             break
         poll += 1
         pause = poll_wait(poll)
         if session.clock.seconds() + pause >= deadline:
             raise Unreachable(
-                f"Order {order_id} is still processing after {seconds:g} s.",
+                f"Order {order_id} is still processing after {timeout:g} s.",
                 "Run the same command again, with a longer --timeout.",
                 Context(order_id=order_id),
                 code="still_processing",
@@ -38,7 +43,7 @@ def show_order(session: Session, order_id: str, *, wait: bool) -> None:
         )
 
 
-def _order(session: Session, order_id: str, seconds: float) -> dict[str, object]:
+def _fetch(session: Session, order_id: str, seconds: float) -> dict[str, object]:
     try:
         order = session.client.document(f"/order/{quote(order_id, safe='')}", seconds=seconds)
     except RequestRefused as error:
@@ -48,24 +53,19 @@ def _order(session: Session, order_id: str, seconds: float) -> dict[str, object]
         error.context = Context(order_id=order_id, request_id=error.context.request_id)
         raise
     if order.get("id") != order_id:
-        raise Unreachable(f"Runa's answer is not about order {order_id}.", context=Context(order_id=order_id))
+        raise Unreachable(f"Runa answered with another order than {order_id}.", context=Context(order_id=order_id))
     return order
 
 
 def _show(session: Session, order: dict[str, object]) -> None:
-    out = session.output
-    lines = results.rows_from_order(order)
-    match out.format:
-        case "json":
-            out.json(order)
-        case "jsonl":
-            out.json_line(order)
-        case "csv":
-            for line in csv_format.results_csv(lines):
-                out.text(line)
-        case "links":
-            out.lines(line.payout_url for line in lines if line.payout_url)
-        case _:
-            shown = lines if isinstance(order.get("items"), list) else []
-            out.parts(order_parts(order_facts.api_summary(order), shown, out.width))
-    out.flush()
+    rows = results.rows_from_order(order)
+    gifts = rows if isinstance(order.get("items"), list) else []
+    view = View(
+        members=lambda: [order],
+        documents=lambda: [order],
+        table=lambda width: order_parts(order_facts.api_summary(order), gifts, width),
+        fields=results.COLUMNS,
+        cells=lambda: (row.cells() for row in rows),
+        links=lambda: (row.payout_url for row in rows if row.payout_url),
+    )
+    formats.show(session.output, view)

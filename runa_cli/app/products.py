@@ -1,7 +1,7 @@
-"""`runa product`: the catalogue, listed and searched, and single products."""
+"""`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -9,16 +9,15 @@ from runa_cli.api import catalogue, responses
 from runa_cli.app.catalogue import load_catalogue
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RequestRefused
-from runa_cli.core.safe_text import defused
-from runa_cli.output import lists
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats, lists
+from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column, Summary, summary_parts
 
 
 @dataclass(frozen=True)
 class ProductFilter:
-    """Which products."""
+    """Which products to list; None matches all."""
 
     country: str | None = None
     category: str | None = None
@@ -26,31 +25,31 @@ class ProductFilter:
     search: str | None = None
     orderable: bool = False
 
-    def fits(self, product: Mapping[str, Any]) -> bool:
-        """Tell whether a product is wanted. A search looks into names and codes, in any letter case."""
-        named = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
+    def matches(self, product: Mapping[str, Any]) -> bool:
+        """Tell whether a product matches. Every word of the search must be in its code or name, in any letter case."""
+        text = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
         return (
-            _among(self.country, product.get("countries_redeemable_in"))
-            and _among(self.category, product.get("categories"))
-            and _among(self.currency, [product.get("currency")])
+            _is_among(self.country, product.get("countries_redeemable_in"))
+            and _is_among(self.category, product.get("categories"))
+            and _is_among(self.currency, [product.get("currency")])
             and (not self.orderable or product.get("is_orderable") is True)
-            and all(word in named for word in (self.search or "").casefold().split())
+            and all(word in text for word in (self.search or "").casefold().split())
         )
 
 
-def _among(wanted: str | None, values: object) -> bool:
+def _is_among(wanted: str | None, values: object) -> bool:
     return wanted is None or (
         isinstance(values, list) and wanted.casefold() in {cell_text(value).casefold() for value in values}
     )
 
 
-def show_list(session: Session, wanted: ProductFilter, *, refresh: bool) -> None:
-    """Show the products that fit."""
-    lists.show_list(session.output, _SHELF, filter(wanted.fits, load_catalogue(session, refresh=refresh)))
+def show_list(session: Session, product_filter: ProductFilter, *, refresh: bool) -> None:
+    """Show the products that match. `refresh` ignores the copy kept on this machine."""
+    lists.show_list(session.output, _VIEW, filter(product_filter.matches, load_catalogue(session, refresh=refresh)))
 
 
 def show_one(session: Session, code: str) -> None:
-    """Show one product, as Runa has it now."""
+    """Show one product as it is at Runa now."""
     try:
         product = session.client.document(f"/product/{quote(code, safe='')}", seconds=session.settings.timeout.value)
     except RequestRefused as error:
@@ -58,57 +57,41 @@ def show_one(session: Session, code: str) -> None:
             error.message = f"There is no product {code} in this catalogue ({session.environment})."
             error.hint = "`runa product list --search WORD` finds codes."
         raise
-    if session.output.format == "json":
-        session.output.json(product)
-    elif session.output.format == "table":
-        session.output.parts(summary_parts(_summary(product)))
-    else:
-        lists.show_list(session.output, _SHELF, [product])
-    session.output.flush()
+    view = replace(
+        lists.list_view(_VIEW, [product]),
+        documents=lambda: [product],
+        table=lambda _: summary_parts(_summary(product)),
+    )
+    formats.show(session.output, view)
 
 
-def show_names(session: Session, path: str, member: str) -> None:
-    """Show the countries or the categories of the catalogue."""
+def show_names(session: Session, path: str, key: str) -> None:
+    """Show the countries or the categories of the catalogue: the list under `key` in Runa's reply."""
     document = session.client.document(path, seconds=session.settings.timeout.value)
+    entries = document.get(key)
+    entries = entries if isinstance(entries, list) else []
+    names = [cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry) for entry in entries]
+    view = View(
+        members=lambda: entries,
+        lines=lambda: names,
+        fields=[key],
+        cells=lambda: ([name] for name in names),
+    )
+    formats.show(session.output, view)
+
+
+def _values(product: Mapping[str, Any]) -> str:
+    """Return the values for which a product can be ordered, as text."""
     try:
-        names = [
-            cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry)
-            for entry in _list(document, member)
-        ]
-    except TypeError:
-        names = []
-    out = session.output
-    match out.format:
-        case "json":
-            out.json(_list(document, member))
-        case "jsonl":
-            for entry in _list(document, member):
-                out.json_line(entry)
-        case "csv":
-            for line in csv_lines([member], ([defused(name)] for name in names)):
-                out.text(line)
-        case _:
-            out.lines(names)
-    out.flush()
-
-
-def _list(document: Mapping[str, Any], member: str) -> list[Any]:
-    found = document.get(member)
-    return found if isinstance(found, list) else []
-
-
-def values(product: Mapping[str, Any]) -> str:
-    """Say for what values a product can be ordered."""
-    try:
-        read = responses.parse(catalogue.Product, product)
+        parsed = responses.parse(catalogue.Product, product)
     except responses.Unreadable:
         return ""
-    plans = (read.subscription or {}).get("subscription_plans")
+    plans = (parsed.subscription or {}).get("subscription_plans")
     if isinstance(plans, list):
         return ", ".join(
             f"{cell_text(plan.get('price'))} ({cell_text(plan.get('subscription_plan_code'))})" for plan in plans
         )
-    return catalogue.describe_denominations(read)
+    return catalogue.describe_denominations(parsed)
 
 
 def _orderable(product: Mapping[str, Any]) -> str:
@@ -118,7 +101,7 @@ def _orderable(product: Mapping[str, Any]) -> str:
 def _summary(product: Mapping[str, Any]) -> Summary:
     facts = [
         ("Name", cell_text(product.get("name"))),
-        ("Values", f"{values(product)} {cell_text(product.get('currency'))}"),
+        ("Values", f"{_values(product)} {cell_text(product.get('currency'))}"),
         ("Countries", cell_text(product.get("countries_redeemable_in"))),
         ("Categories", cell_text(product.get("categories"))),
         ("Type", f"{cell_text(product.get('payout_type'))}, {cell_text(product.get('availability'))}".strip(", ")),
@@ -129,18 +112,18 @@ def _summary(product: Mapping[str, Any]) -> Summary:
 
 def _cells(product: Mapping[str, Any]) -> Iterator[str]:
     for name in _FIELDS:
-        yield values(product) if name == "values" else cell_text(product.get(name))
+        yield _values(product) if name == "values" else cell_text(product.get(name))
 
 
 _FIELDS = (
     "code", "name", "currency", "values", "is_orderable", "state", "payout_type", "discount_multiplier",
     "countries_redeemable_in", "categories",
 )  # fmt: skip
-_SHELF = ListView(
+_VIEW = ListView(
     _FIELDS,
     lambda product: list(_cells(product)),
     (
-        Column("Code", keep=True),
+        Column("Code", no_wrap=True),
         Column("Name"),
         Column("Currency"),
         Column("Values"),
@@ -152,10 +135,10 @@ _SHELF = ListView(
         cell_text(product.get("code")),
         cell_text(product.get("name")),
         cell_text(product.get("currency")),
-        values(product),
+        _values(product),
         cell_text(product.get("countries_redeemable_in")),
         cell_text(product.get("categories")),
         _orderable(product),
     ],
-    "No product fits.",
+    "No product matches.",
 )

@@ -1,4 +1,4 @@
-"""`batch resume`: what is unfinished in one batch or in all is settled, and the results are shown."""
+"""`batch resume`: settles what is unfinished in one batch or in all, and shows the results."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,26 +23,10 @@ from runa_cli.issuing.outcome import BatchRun
 from runa_cli.ledger.records import Batch
 
 
-@dataclass(frozen=True)
-class _Ending:
-    """How taking up one of several batches ended; without a run where it was refused."""
-
-    run: BatchRun | None
-    trouble: RunaError | None
-
-    @property
-    def money(self) -> Money:
-        return self.trouble.money if self.trouble else Money.ISSUED
-
-    @property
-    def interrupted(self) -> bool:
-        return isinstance(self.trouble, Interrupted) or (self.run is not None and self.run.interrupted)
-
-
-def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> None:
-    """Settle what is unfinished in one batch or in all, and show the results. Raises what the runs stand for."""
-    if every == (name is not None):
-        raise UsageMistake("Say which batch to resume, or --all.")
+def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) -> None:
+    """Settle what is unfinished in one batch or in all, and show the results. Raises the error of the runs."""
+    if all_batches == (name is not None):
+        raise UsageMistake("Name the batch to resume, or use --all.")
     session.checked()
     if name is None:
         _resume_all(session, yes=yes)
@@ -55,16 +39,36 @@ def resume(session: Session, name: str | None, *, every: bool, yes: bool) -> Non
             Context(batch=name),
             code="other_environment",
         )
-    with _taken_up(session, session.issuer(), batch, yes=yes) as run:
+    with _resumed(session, session.issuer(), batch, yes=yes) as run:
         show_outcome.show(session, run)
 
 
 @contextmanager
-def _taken_up(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
+def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
+    """Resume a batch, and hold the claim on it until its result is shown."""
     with issuer.claimed(batch):
-        issuer.confirm_key(batch, session.settings.account, yes=yes)
-        issuer.confirm_sending(batch, [State.PREPARED], session.settings.account, yes=yes)
+        issuer.confirm_key(batch, yes=yes)
+        issuer.confirm_sending(batch, [State.PREPARED], yes=yes)
         yield issuer.send(batch)
+
+
+# --- all batches -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The result of resuming one of several batches. It has no run where the batch was not worked on."""
+
+    run: BatchRun | None
+    error: RunaError | None
+
+    @property
+    def money(self) -> Money:
+        return self.error.money if self.error else Money.ISSUED
+
+    @property
+    def interrupted(self) -> bool:
+        return isinstance(self.error, Interrupted) or (self.run is not None and self.run.interrupted)
 
 
 def _resume_all(session: Session, *, yes: bool) -> None:
@@ -75,64 +79,64 @@ def _resume_all(session: Session, *, yes: bool) -> None:
         if ledger.tally(batch).any(*UNFINISHED)
     ]
     if not batches:
-        session.talk.say("Nothing is unfinished.")
-    endings: list[_Ending] = []
+        session.console.say("Nothing is unfinished.")
+    results: list[_Result] = []
     for batch in batches:
-        if endings and endings[-1].interrupted:
-            endings.append(_Ending(None, BatchRun(batch, ledger.tally(batch), interrupted=True).verdict()))
+        if results and results[-1].interrupted:
+            results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
         else:
-            endings.append(_ending(session, issuer, batch, yes=yes))
-    runs = [ending.run for ending in endings if ending.run]
-    show_outcome.show_together(session, batches, runs, _verdict(endings))
+            results.append(_resume_one(session, issuer, batch, yes=yes))
+    runs = [result.run for result in results if result.run]
+    show_outcome.show_together(session, batches, runs, _combined_error(results))
 
 
-def _ending(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Ending:
+def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Result:
     run = None
     try:
-        with _taken_up(session, issuer, batch, yes=yes) as run:
-            trouble = run.verdict()
-    except RunaError as error:
-        trouble = error
-    if trouble is not None and batch.name not in trouble.message:
-        trouble.message = f"Batch {batch.name}: {trouble.message}"
-    return _Ending(run, trouble)
+        with _resumed(session, issuer, batch, yes=yes) as run:
+            error = run.error()
+    except RunaError as raised:
+        error = raised
+    if error is not None and batch.name not in error.message:
+        error.message = f"Batch {batch.name}: {error.message}"
+    return _Result(run, error)
 
 
-def _verdict(endings: Sequence[_Ending]) -> RunaError | None:
-    """Return the one error that stands for the runs over several batches; None when all of them are finished."""
-    troubles = [ending.trouble for ending in endings if ending.trouble]
-    if any(isinstance(trouble, Interrupted) for trouble in troubles):
-        return _interrupted(troubles, endings)
-    if len(endings) == 1 or not troubles:
-        return troubles[0] if troubles else None
-    first, money = troubles[0], _together(endings)
-    sentences = "\n".join(f"  {trouble.message}" for trouble in troubles)
-    if len(troubles) == len(endings) and len({trouble.exit_code for trouble in troubles}) == 1:
-        return type(first)(sentences.lstrip(), first.hint, code=first.code, money=money)
-    kind = PartlyDone if money is Money.PARTIAL else OutcomeUnknown
-    return kind(
-        f"{len(troubles)} of {len(endings)} batches are not finished:\n{sentences}",
-        "Run the same command again; what needs a yes takes --yes.",
+def _combined_error(results: Sequence[_Result]) -> RunaError | None:
+    """Return the one error of resuming several batches; None when all of them are finished."""
+    errors = [result.error for result in results if result.error]
+    if any(isinstance(error, Interrupted) for error in errors):
+        return _interrupted(errors, results)
+    if len(results) == 1 or not errors:
+        return errors[0] if errors else None
+    first, money = errors[0], _combined_money(results)
+    messages = "\n".join(f"  {error.message}" for error in errors)
+    if len(errors) == len(results) and len({error.exit_code for error in errors}) == 1:
+        return type(first)(messages.lstrip(), first.hint, code=first.code, money=money)
+    error_type = PartlyDone if money is Money.PARTIAL else OutcomeUnknown
+    return error_type(
+        f"{len(errors)} of {len(results)} batches are not finished:\n{messages}",
+        "Run the same command again; add --yes for those that need a confirmation.",
         money=money,
     )
 
 
-def _interrupted(troubles: Sequence[RunaError], endings: Sequence[_Ending]) -> RunaError:
-    unknown = any(ending.money is Money.UNKNOWN for ending in endings)
-    money = Money.UNKNOWN if unknown else _together(endings)
-    if len(troubles) == 1:
-        return replace(troubles[0], money=money)
-    told = [f"  {trouble.message.removeprefix('Interrupted. ')}" for trouble in troubles]
+def _interrupted(errors: Sequence[RunaError], results: Sequence[_Result]) -> RunaError:
+    unknown = any(result.money is Money.UNKNOWN for result in results)
+    money = Money.UNKNOWN if unknown else _combined_money(results)
+    if len(errors) == 1:
+        return replace(errors[0], money=money)
+    messages = [f"  {error.message.removeprefix('Interrupted. ')}" for error in errors]
     return Interrupted(
-        "\n".join(["Interrupted.", *told]),
+        "\n".join(["Interrupted.", *messages]),
         "The state is saved. Run the same command again to finish them.",
         money=money,
     )
 
 
-def _together(endings: Sequence[_Ending]) -> Money:
+def _combined_money(results: Sequence[_Result]) -> Money:
     """Return what became of the money of several batches."""
-    each = {ending.money for ending in endings}
-    if each & {Money.ISSUED, Money.PARTIAL}:
-        return Money.ISSUED if each == {Money.ISSUED} else Money.PARTIAL
-    return Money.UNKNOWN if Money.UNKNOWN in each else Money.NOT_ISSUED
+    outcomes = {result.money for result in results}
+    if outcomes & {Money.ISSUED, Money.PARTIAL}:
+        return Money.ISSUED if outcomes == {Money.ISSUED} else Money.PARTIAL
+    return Money.UNKNOWN if Money.UNKNOWN in outcomes else Money.NOT_ISSUED

@@ -15,6 +15,7 @@ from runa_cli.api.retry import LOCAL, REMOTE
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.settings import Settings
+from runa_cli.config.values import JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.issuing.issuer import Issuer
@@ -54,9 +55,9 @@ class Session:
         self.settings: Settings = configuration.load(flags, env_file=options.env_file)
         no_color = options.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
-        self.talk = Console(quiet=options.quiet, as_json=self.output.format in {"json", "jsonl"}, no_color=no_color)
+        self.console = Console(quiet=options.quiet, as_json=self.output.format in JSON_FORMATS, no_color=no_color)
         if options.verbose:
-            self.talk.log()
+            self.console.log()
         self._stack = ExitStack()
         self._ledger: Ledger | None = None
         self._client: Client | None = None
@@ -76,7 +77,7 @@ class Session:
         """Return the settings if a request can be made with them. Raises ConfigurationError."""
         configuration.check(self.settings)
         for warning in configuration.warnings(self.settings):
-            self.talk.warn(warning)
+            self.console.warn(warning)
         return self.settings
 
     @property
@@ -117,7 +118,8 @@ class Session:
             client=self.client,
             terms=Terms(timeout=settings.timeout.value, wait=wait, pace=LOCAL if local else REMOTE),
             progress=progress or self.progress(),
-            say=self.talk.say,
+            say=self.console.say,
+            account=settings.account,
             ask=self.ask,
             concurrency=settings.concurrency.value,
             rate_limit=RateLimit(0 if local and rate.origin == sources.ORIGIN_DEFAULT else rate.value, self.clock),
@@ -126,15 +128,15 @@ class Session:
 
     def progress(self) -> Progress:
         """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""
-        if self.talk.quiet:
+        if self.console.quiet:
             return NoProgress()
-        return ProgressBar(self.talk) if self.talk.is_terminal else ProgressLines(self.talk)
+        return ProgressBar(self.console) if self.console.is_terminal else ProgressLines(self.console)
 
     @property
     def ask(self) -> Callable[[str], bool] | None:
         """Asks a yes-or-no question; None where nobody could answer."""
         readable = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
-        return self.talk.ask if readable and self.talk.is_terminal else None
+        return self.console.ask if readable and self.console.is_terminal else None
 
 
 @contextmanager

@@ -1,15 +1,16 @@
-"""`runa config`: each setting, its value, its origin; what is wrong and how to mend it."""
+"""`config`: each setting, its value and origin, and what is wrong with the settings."""
 
 from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config import sources
 from runa_cli.config.settings import Settings
 from runa_cli.core.errors import ConfigurationError
-from runa_cli.core.safe_text import defused
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, list_parts
 
-_COLUMNS = (Column("Setting", keep=True), Column("Value"), Column("Origin"))
+_FIELDS = ("setting", "value", "origin")
+_COLUMNS = (Column("Setting", no_wrap=True), Column("Value"), Column("Origin"))
 _VARIABLES = {
     "environment": "RUNA_ENV",
     "api_key": "RUNA_API_KEY",
@@ -30,29 +31,21 @@ _VARIABLES = {
 
 
 def show(session: Session) -> None:
-    """Show the settings. Raises ConfigurationError, after showing them, when something in them is wrong."""
+    """Show the settings, then raise ConfigurationError if they are invalid. A missing API key is only reported."""
     rows = _rows(session.settings)
-    out = session.output
-    match out.format:
-        case "json":
-            out.json([dict(zip(("setting", "value", "origin"), row, strict=True)) for row in rows])
-        case "jsonl":
-            for row in rows:
-                out.json_line(dict(zip(("setting", "value", "origin"), row, strict=True)))
-        case "csv":
-            for line in csv_lines(
-                ("setting", "value", "origin"), ([defused(cell or "") for cell in row] for row in rows)
-            ):
-                out.text(line)
-        case _:
-            out.parts(list_parts(_COLUMNS, [[cell or "-" for cell in row] for row in rows], out.width))
-    out.flush()
+    view = View(
+        members=lambda: (dict(zip(_FIELDS, row, strict=True)) for row in rows),
+        table=lambda width: list_parts(_COLUMNS, [[cell or "-" for cell in row] for row in rows], width),
+        fields=_FIELDS,
+        cells=lambda: ([cell or "" for cell in row] for row in rows),
+    )
+    formats.show(session.output, view)
     try:
         session.checked()
     except ConfigurationError as error:
         if error.code != "no_key":
             raise
-        session.talk.say(f"{error.message} {error.hint}")
+        session.console.say(f"{error.message} {error.hint}")
 
 
 def _rows(settings: Settings) -> list[tuple[str, str | None, str]]:

@@ -49,7 +49,7 @@ def resume(
     from runa_cli.app import resume
 
     with open_session(common, RUNA_TIMEOUT=timeout) as session:
-        resume.resume(session, name, every=every, yes=yes)
+        resume.resume(session, name, all_batches=every, yes=yes)
 
 
 @app.command()

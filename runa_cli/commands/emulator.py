@@ -60,4 +60,4 @@ def reset(*, common: "CommonOptions") -> None:
     with emulator_data() as path:
         store.reset(path)
     with open_session(common) as session:
-        session.talk.say(f"Deleted {path}: the emulator starts with no orders.")
+        session.console.say(f"Deleted {path}: the emulator starts with no orders.")

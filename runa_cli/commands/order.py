@@ -65,6 +65,7 @@ def create(
     Whatever breaks in between, run the same command again: it never pays twice and always shows the links.
     """
     from runa_cli.app.create import create as run
+    from runa_cli.core.identity import normalized_text
     from runa_cli.input.request import CreateRequest
 
     with open_session(
@@ -83,7 +84,7 @@ def create(
             order_input=replace(order_input.with_settings(settings), stamp=not no_stamp),
             environment=session.environment,
             account=settings.account,
-            batch=batch,
+            batch=None if batch is None else normalized_text(batch),
             again=again,
             idempotency_key=idempotency_key,
             max_total=settings.max_total.value,
@@ -196,8 +197,8 @@ def list_(
                 after=after,
                 before=before,
                 status=status,
-                since=order_list.moment("--since", since),
-                until=order_list.moment("--until", until, end=True),
+                since=order_list.parse_moment("--since", since),
+                until=order_list.parse_moment("--until", until, end=True),
                 search=search,
             ),
         )

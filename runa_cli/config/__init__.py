@@ -1,4 +1,4 @@
-"""Settings with their origins, and the API key.
+"""Settings and the API key: flags, environment and `.env` become one `Settings` that knows where each value came from.
 
-Flags, environment variables and `.env` are read into one `Settings`. Nothing here sends a request or reads the ledger.
+A new setting is added here. Nothing here sends a request or opens the ledger.
 """

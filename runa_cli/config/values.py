@@ -12,7 +12,8 @@ Environment = Literal["live", "playground", "local"]
 ENVIRONMENTS: tuple[Environment, ...] = ("live", "playground", "local")
 BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground.runa.io/v2"}
 API_VERSION = "2024-02-05"
-FORMATS = ("table", "json", "jsonl", "csv", "links")
+FORMATS = ("table", "json", "jsonl", "csv", "links")  # written by runa_cli/output/formats.py
+JSON_FORMATS = frozenset({"json", "jsonl"})  # errors go out as JSON too
 MODES = ("auto", "sync", "async")
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
 
@@ -53,7 +54,7 @@ def read_base_url(text: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
-            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network path"
+            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network"
         )
     return url.rstrip("/")
 

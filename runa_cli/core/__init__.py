@@ -1,4 +1,4 @@
-"""Used by every other package: errors, clock, money, exact JSON, safe text, states.
+"""What every other package may use: errors, order states, time, money, exact JSON, text that is safe to show.
 
-Imports no other package, and does nothing with orders, files, the network or the terminal.
+Nothing here imports another package of this program, or knows files, the network or the terminal.
 """

@@ -1,1 +1,5 @@
-"""A stand-in for the Runa Payouts API, on loopback, that keeps its account in one SQLite file."""
+"""A local emulator of the Runa Payouts API, which keeps its account in one SQLite file.
+
+It shares no code with the rest of the program, so that it cannot share a mistake with it: it imports nothing of the
+other packages, and only the two places that start it import it.
+"""

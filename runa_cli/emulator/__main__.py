@@ -11,33 +11,41 @@ from pathlib import Path
 
 from runa_cli.emulator.server import Emulator
 
-UNUSABLE = (OSError, ValueError, OverflowError, sqlite3.Error)  # what a host, a port or a file may be
+UNUSABLE = (
+    OSError,
+    ValueError,
+    OverflowError,
+    sqlite3.Error,
+)  # from an unusable host, port or file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve what the arguments say and return 0, 1 if a scripted fault was never met, or 4 if it cannot start."""
+    """Serve as the arguments say. Returns 0, 1 if a scripted fault did not occur, or 4 if the emulator cannot start."""
     parser = _parser()
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         emulator = Emulator(
-            wanted.db,
-            host=wanted.host,
-            port=wanted.port,
-            faults=wanted.fault,
-            processing_seconds=wanted.processing_seconds,
+            options.db,
+            host=options.host,
+            port=options.port,
+            faults=options.fault,
+            processing_seconds=options.processing_seconds,
         )
     except ValueError as unknown:
         parser.error(str(unknown))
     try:
         emulator.start()
     except UNUSABLE as unusable:
-        sys.stderr.write(f"The emulator cannot start: {reason(unusable, wanted.port)}\n")
+        sys.stderr.write(f"The emulator cannot start: {reason(unusable, options.port)}\n")
         return 4
     return run(emulator)
 
 
 def run(emulator: Emulator) -> int:
-    """Print the base URL of a started emulator, serve until a signal, and return 0, or 1 for a fault never met."""
+    """Print the base URL of a started emulator and serve until a signal.
+
+    Returns 0, or 1 if a scripted fault did not occur.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: emulator.shutdown())
     with contextlib.closing(emulator):
@@ -45,12 +53,12 @@ def run(emulator: Emulator) -> int:
         sys.stdout.flush()
         emulator.serve_forever()
     for fault in emulator.unhit_faults:
-        sys.stderr.write(f"The fault {fault} was scripted but never met.\n")
+        sys.stderr.write(f"The fault {fault} was scripted but did not occur.\n")
     return 1 if emulator.unhit_faults else 0
 
 
 def reason(unusable: Exception, port: int) -> str:
-    """Say why an emulator cannot start."""
+    """Return why an emulator cannot start."""
     if isinstance(unusable, OSError) and unusable.errno == errno.EADDRINUSE:
         return f"port {port} is taken; --port 0 takes a free one."
     return str(unusable)

@@ -1,4 +1,4 @@
-"""The rules of the account, without sockets or a clock: from a request to an answer."""
+"""Answers requests by the rules of the account, without sockets or a clock."""
 
 import hashlib
 import json
@@ -24,7 +24,8 @@ from runa_cli.emulator.reading import parse
 from runa_cli.emulator.request import Request
 from runa_cli.emulator.store import Store, StoredAnswer, StoredOrder
 
-# After this a key orders anew (developer.runa.io: best-practices/idempotency).
+# After this time Runa has forgotten a key, and the same request creates another order
+# (developer.runa.io: best-practices/idempotency).
 KEY_LIFETIME = timedelta(days=30)
 
 _KEY = re.compile(r"(?P<prefix>(?:xx|wg)[^.]*)\.(?P<secret>.+)", re.IGNORECASE | re.DOTALL)
@@ -35,14 +36,14 @@ _BASE = "/v2"
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How the account misbehaves for one POST /order; without arguments it does not."""
+    """How the account misbehaves for one POST /order. Without arguments it behaves as documented."""
 
     outcome: str = "COMPLETED"  # or FAILED
-    bare: bool = False  # A failed order tells its id and status only.
-    shuffled: bool = False
-    foreign: bool = False
+    bare: bool = False  # A failed order has only an id and a status.
+    shuffled: bool = False  # The items are in another order than in the request.
+    foreign: bool = False  # The answer shows another customer's order.
     makes_order: bool = True
-    stores_500: bool = False
+    stores_500: bool = False  # The answer is a 500, repeated for the key.
     answer_after: timedelta = timedelta(0)  # Until then the key counts as in progress.
 
 
@@ -50,9 +51,9 @@ AS_DOCUMENTED = Script()
 
 
 class Account:
-    """One account, whose keys all see the same orders and balances.
+    """One account. Every API key gives access to the same orders and balances.
 
-    `processing` is how long an order takes, and `links` is what the payout links of new orders begin with.
+    `processing` is how long an asynchronous order takes. The payout links of new orders begin with `links`.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class Account:
         self._links = links
 
     def answer(self, request: Request, script: Script = AS_DOCUMENTED) -> Answer:
-        """Return what the API answers. Errors are answers too; sqlite3.Error if the store fails."""
-        early = gifts.answer(self._store, request) or _gateway(request)
-        if early is not None:
-            return early
+        """Return the answer of the API, which may be an error. Raises sqlite3.Error if the store fails."""
+        before_application = gifts.answer(self._store, request) or _gateway(request)
+        if before_application is not None:
+            return before_application
         try:
             _check_version(request)
             return from_application(self._routed(request, script))
@@ -116,21 +117,21 @@ class Account:
         return json_answer(200, {"items": items, "pagination": paging.pagination(page, cursors)})
 
     def _create_order(self, request: Request, script: Script) -> Answer:
-        """Answer POST /order: the lookup of the key, the order, its price and the answer are one transaction.
+        """Answer POST /order. The lookup of the key, the order, its price and the answer are one transaction.
 
-        A second request with the key therefore waits for the first and repeats its answer, unless the first is
-        scripted to answer late: then it is told that the first is in progress.
+        A second request with the same key therefore waits for the first and repeats its answer. If the first is
+        scripted to answer late, the second is answered that the first is in progress.
         """
         key = request.header("X-Idempotency-Key")
         if not key:
-            # Which error a missing key gives is not documented; this one says what to add.
+            # Not documented: the error for a missing key.
             raise validation.missing_header("X-Idempotency-Key")
         sync = _is_sync(request)
         body_hash = hashlib.sha256(request.body).digest()
         with self._store.transaction():
-            kept = self._store.answer_for(key)
-            if kept is not None and request.now - kept.created_at < KEY_LIFETIME:
-                return _repeat(kept, body_hash, request.now)
+            stored = self._store.answer_for(key)
+            if stored is not None and request.now - stored.created_at < KEY_LIFETIME:
+                return _repeat(stored, body_hash, request.now)
             answer = self._first_answer(request, sync=sync, script=script)
             self._store.keep_answer(
                 StoredAnswer(
@@ -153,7 +154,7 @@ class Account:
             priced = orders.price(order, may_exchange=sync and len(order.items) == 1)
             answer = self._make(priced, request.now, sync=sync, script=script)
         except RefusedError as refusal:
-            # A refusal is kept for its key like every other answer.
+            # A refusal is stored for its key like every other answer.
             return refusal.answer
         if script.stores_500:
             return error("internal_server_error")
@@ -191,7 +192,7 @@ class Account:
 
 
 def _gateway(request: Request) -> Answer | None:
-    """Refuse what does not get past the gateway: it looks at the key before anything else."""
+    """Return the gateway's refusal of a request, None where it passes. The gateway checks only the API key."""
     key = request.header("X-Api-Key")
     if not key:
         return gateway_error("unauthorized")
@@ -219,7 +220,7 @@ def _is_sync(request: Request) -> bool:
 
 
 def _check_trigger(request: Request) -> None:
-    """Fail as asked to (developer.runa.io: reference/playground); other values than these two do nothing."""
+    """Fail as the header asks (developer.runa.io: reference/playground). Other values than these two do nothing."""
     wanted = request.header("X-Trigger-Error")
     if wanted == "insufficient_funds":
         raise RefusedError(error(wanted, currency=_currency_of(request.body)))
@@ -228,23 +229,23 @@ def _check_trigger(request: Request) -> None:
 
 
 def _currency_of(body: bytes) -> str:
-    """Return the currency a body names, whatever else is wrong with it."""
+    """Return the currency that a body names, even if the body is otherwise invalid."""
     try:
         return str(parse(body)["payment_method"]["currency"])
     except (RefusedError, LookupError, TypeError):
         return "account"
 
 
-def _repeat(kept: StoredAnswer, body_hash: bytes, now: datetime) -> Answer:
-    if kept.body_hash != body_hash:
+def _repeat(stored: StoredAnswer, body_hash: bytes, now: datetime) -> Answer:
+    if stored.body_hash != body_hash:
         raise RefusedError(error("idempotency_validation_error"))
-    if now < kept.answered_at:
+    if now < stored.answered_at:
         raise RefusedError(error("idempotency_in_progress"))
-    return Answer(kept.status, kept.body, json.loads(kept.headers))
+    return Answer(stored.status, stored.body, json.loads(stored.headers))
 
 
 def _estimate(request: Request) -> Answer:
-    """Price an order without making it. Playground keys do not have this endpoint, so for them it is not there."""
+    """Price an order without creating it. Playground keys do not have this endpoint: for them it is not found."""
     if not request.header("X-Api-Key").lower().startswith("wg"):
         raise RefusedError(error("not_found"))
     return json_answer(200, estimate(validation.new_estimate(request.body)))

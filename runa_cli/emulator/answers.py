@@ -1,4 +1,4 @@
-"""What the emulated API sends back: answers, and the bodies of its errors."""
+"""The answers of the emulated API, with the bodies of its errors."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """A request that ends in an error; carries the answer to give."""
+    """Raised to refuse a request with an error answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body.decode())
@@ -42,14 +42,14 @@ def json_answer(status: int, value: object) -> Answer:
 
 
 def from_application(answer: Answer) -> Answer:
-    """Add what the application, unlike the gateway before it, tells about every answer."""
+    """Add the headers that the application, but not the gateway in front of it, adds to every answer."""
     return answer.with_headers(X_Api_Version=API_VERSION, X_Amzn_Requestid=str(uuid4()))
 
 
 def error(kind: str, **words: str) -> Answer:
     """Return the answer for an error `type` of the API (developer.runa.io: reference/errors).
 
-    `words` fill the placeholders of its message and help. KeyError for a type that is not in the table.
+    `words` fill the placeholders of its message and help. Raises KeyError for a type that is not in the table.
     """
     status, message, advice = _ERRORS[kind]
     text = advice.format(**words) if advice else None
@@ -69,11 +69,11 @@ def gateway_error(kind: str) -> Answer:
 
 
 def rate_exceeded() -> Answer:
-    """Return the 429, whose body is shaped unlike every other error."""
+    """Return the 429, whose body differs from that of every other error."""
     return json_answer(429, {"error": "rate exceeded"})
 
 
-# Clients may branch on the type and the status only, so the words are the emulator's own.
+# Clients may depend only on the type and the status, so the texts are the emulator's own.
 _ERRORS: dict[str, tuple[int, str, str | None]] = {
     "unauthorized": (401, "There is no usable 'X-Api-Key' header", "Send an API key of this emulator."),
     "forbidden": (403, "This key may not use this resource", "Look at the path and at the key."),

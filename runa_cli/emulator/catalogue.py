@@ -20,7 +20,7 @@ _PREPAID_VISA = frozenset({"VISARL-USD", "VISASL-3M-USD"})
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a subscription runs, what it costs and by which code it is ordered."""
+    """A plan of a subscription: its length, its price and the code to order it by."""
 
     code: str
     name: str
@@ -54,7 +54,7 @@ class Product:
 
     @property
     def takes_recipients(self) -> bool:
-        """Whether RECIPIENT delivery works: payments and cards that can be loaded again."""
+        """Whether RECIPIENT delivery is possible: for payments and reloadable cards."""
         return self.payout_type == "payment" or self.code in _RELOADABLE
 
     @property
@@ -63,7 +63,7 @@ class Product:
         return self.code in _PREPAID_VISA
 
     def sells(self, value: Decimal) -> bool:
-        """Tell whether a face value is one of the denominations (compared as numbers: "25.0" sells 25)."""
+        """Return whether a face value is one of the denominations (compared as numbers: "25.0" includes 25)."""
         if self.denomination_type == "fixed":
             return any(value == Decimal(choice) for choice in self.available_list)
         return Decimal(self.minimum_value) <= value <= Decimal(self.maximum_value)
@@ -79,7 +79,7 @@ def products() -> dict[str, Product]:
 
 @cache
 def orderable() -> dict[str, Product]:
-    """Return what can be named in an order: products, and for subscriptions their plan codes instead."""
+    """Return the products that can be ordered, by their code; a subscription by the code of its plan."""
     found: dict[str, Product] = {}
     for product in products().values():
         plan = product.plan

@@ -1,4 +1,4 @@
-"""Ways an answer travels to the client, whole or not."""
+"""Ways to deliver an answer to the client, completely or not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Wire(Protocol):
         """Send bytes at once."""
 
     def pause(self, seconds: float) -> None:
-        """Wait, or less if the server closes."""
+        """Wait that many seconds, or less if the server closes."""
 
     def listen(self, seconds: float) -> None:
-        """Wait in silence until the client closes, at most so long."""
+        """Send nothing until the client closes the connection, for at most that many seconds."""
 
     def hang_up(self) -> None:
         """Close the connection."""
@@ -32,7 +32,7 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An answer ready to be sent; `keeps_alive` says whether the connection outlives it."""
+    """An answer ready to be sent. With `keeps_alive`, the connection stays open after it."""
 
     answer: Answer
     now: datetime
@@ -40,7 +40,7 @@ class Message:
     with_body: bool = True
 
     def head(self, *, length: int | None) -> bytes:
-        """Return status line and headers; without a length, the body ends where the connection does."""
+        """Return the status line and headers. Without a length, the end of the connection ends the body."""
         lines = [f"HTTP/1.1 {self.answer.status} {HTTPStatus(self.answer.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in self.answer.headers.items()]
         lines.append(f"Date: {format_datetime(self.now, usegmt=True)}")
@@ -51,7 +51,7 @@ class Message:
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def whole(self) -> bytes:
-        """Return the bytes of an answer as it should be."""
+        """Return the bytes of the complete answer."""
         return self.head(length=len(self.answer.body)) + (self.answer.body if self.with_body else b"")
 
 
@@ -60,7 +60,7 @@ Delivery = Callable[[Wire, Message, float], None]
 
 
 def whole(wire: Wire, message: Message, _: float) -> None:
-    """Send the answer as it should be."""
+    """Send the complete answer."""
     wire.send(message.whole())
 
 
@@ -70,41 +70,41 @@ def lost(wire: Wire, _message: Message, _: float) -> None:
 
 
 def cut_by_length(wire: Wire, message: Message, _: float) -> None:
-    """Announce more bytes than are sent, then close."""
+    """Send half of the body whose full length the headers announce, then close."""
     body = message.answer.body
     wire.send(message.head(length=len(body)) + body[: len(body) // 2])
     wire.hang_up()
 
 
 def cut_by_close(wire: Wire, message: Message, _: float) -> None:
-    """Send half of a body that ends where the connection does: no layer but JSON can tell."""
+    """Send half of a body without a length, then close: only the broken JSON shows that it is incomplete."""
     body = message.answer.body
     wire.send(message.head(length=None) + body[: len(body) // 2])
     wire.hang_up()
 
 
 def late(wire: Wire, message: Message, seconds: float) -> None:
-    """Send the answer after so many seconds."""
+    """Send the answer after that many seconds."""
     wire.pause(seconds)
     whole(wire, message, seconds)
 
 
 def dribbled(wire: Wire, message: Message, seconds: float) -> None:
-    """Send one byte at a time, so many seconds apart."""
+    """Send one byte at a time, that many seconds apart."""
     for byte in message.whole():
         wire.send(bytes([byte]))
         wire.pause(seconds)
 
 
 def interim_only(wire: Wire, _message: Message, _: float) -> None:
-    """Say that the order is in progress, and nothing more."""
+    """Send the interim answer 102 and no final one."""
     wire.send(_INTERIM)
     wire.listen(_SILENCE_SECONDS)
     wire.hang_up()
 
 
 def interim_first(wire: Wire, message: Message, _: float) -> None:
-    """Say that the order is in progress, and answer a little later."""
+    """Send the interim answer 102, and the final one a little later."""
     wire.send(_INTERIM)
     wire.pause(_INTERIM_SECONDS)
     whole(wire, message, 0)

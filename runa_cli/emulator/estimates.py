@@ -1,4 +1,4 @@
-"""Prices orders that are not made (developer.runa.io: reference/2024-02-05/endpoint/orders/estimate)."""
+"""Prices orders without creating them (developer.runa.io: reference/2024-02-05/endpoint/orders/estimate)."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,9 +9,9 @@ from runa_cli.emulator.validation import NewItem, NewOrder
 
 
 def estimate(order: NewOrder) -> dict[str, Any]:
-    """Return prices and discounts, amounts as strings; RefusedError (400) if the products cannot be ordered so.
+    """Return prices and discounts. Raises RefusedError (400) if the products cannot be ordered like this.
 
-    The documentation shows amounts both as numbers and as strings; orders have strings.
+    Amounts are strings, as in orders; the documentation shows both numbers and strings.
     """
     at_face_value = orders.price(order, may_exchange=True)
     discounts = [_discount(choice) for choice in at_face_value.choices]
@@ -39,7 +39,7 @@ def estimate(order: NewOrder) -> dict[str, Any]:
 
 
 def _discount(choice: tuple[Product, ...]) -> Decimal:
-    # Which product of several is taken is not known in advance, so the smallest discount is the one to count on.
+    # Which product of a choice the recipient takes is not known yet, so only the smallest discount is certain.
     return min(Decimal(product.discount_multiplier) for product in choice)
 
 

@@ -1,4 +1,4 @@
-"""Scripted misbehaviour: which request is answered wrongly, and how."""
+"""Scripted faults: which request is answered wrongly, and how."""
 
 import re
 import threading
@@ -15,9 +15,10 @@ _HTML = {"Content-Type": "text/html"}
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens to one request: whether and how the account sees it, what is shown, and how it travels.
+    """What happens to one request.
 
-    `shown` makes the answer, in place of the account's, from the port of the server.
+    `asks_account` tells whether the account processes it, and `script` how. `shown` returns an answer that replaces the
+    account's, given the port of the server. `deliver` sends the answer; `seconds` is a parameter of it.
     """
 
     asks_account: bool = True
@@ -39,7 +40,7 @@ def _application_error(kind: str) -> Callable[[int], Answer]:
 
 
 def _redirect(port: int) -> Answer:
-    # Another host by name, but the same server: a client that follows shows up in its list of requests.
+    # The same server under another host name: if the client follows, the server's list of requests shows it.
     return Answer(307, b"", {"Location": f"http://localhost:{port}/elsewhere/order"})
 
 
@@ -81,7 +82,7 @@ _SPEC = re.compile(
 
 @dataclass(slots=True)
 class _Scripted:
-    """One fault of the script, and whether it ever came to pass."""
+    """One fault of the script, for which requests it is, and whether it has occurred."""
 
     spec: str
     name: str
@@ -96,11 +97,11 @@ class _Scripted:
 
 
 class Faults:
-    """Counts requests, from 1 on, and tells how each is to be treated; safe to share by threads.
+    """Counts requests, from 1, and decides how each is treated. Threads may share it.
 
-    A fault is `NAME@N`, `NAME@N-M` or `NAME@*`; without a number it is the first request. `slow:5` and `dribble:0.1`
-    set seconds. Where several cover one request, the first of the script wins. ValueError for a fault that does not
-    exist.
+    A fault is `NAME@N`, `NAME@N-M` or `NAME@*`; without a number it is for the first request. `slow:5` and
+    `dribble:0.1` set seconds. Where several are for the same request, the first of the script is used. Raises
+    ValueError for an unknown fault.
     """
 
     def __init__(self, specs: Sequence[str] = ()) -> None:
@@ -111,12 +112,12 @@ class Faults:
 
     @property
     def ahead(self) -> timedelta:
-        """How far the emulator's clock is ahead of the real one by now."""
+        """How far the emulator's clock is ahead of the real one."""
         return self._ahead
 
     @property
     def unhit(self) -> list[str]:
-        """The faults, as they were written, that no request has met."""
+        """The faults, as they were written, that have not occurred."""
         return [fault.spec for fault in self._scripted if not fault.hit]
 
     def next_order(self) -> Behaviour:
@@ -164,7 +165,7 @@ def _timed(name: str, behaviour: Behaviour, seconds: str | None) -> Behaviour:
     if seconds is not None:
         behaviour = replace(behaviour, seconds=float(seconds))
     if name == "slow":
-        # Until a slow answer is out, the same key is told that its first request is in progress.
+        # Until a slow answer is sent, another request with its key is answered that the first is in progress.
         return replace(behaviour, script=Script(answer_after=timedelta(seconds=behaviour.seconds)))
     return behaviour
 

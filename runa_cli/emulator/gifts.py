@@ -1,6 +1,6 @@
-"""Where a payout link leads: the gift for a person, for a program, and the newest gifts at the root.
+"""The pages behind payout links: a gift as HTML or JSON, and the newest gifts at the root.
 
-None of it needs a key, for whoever has the link has the gift (developer.runa.io: features/redemption-api).
+They need no API key: anyone who has the link has the gift (developer.runa.io: features/redemption-api).
 """
 
 import json
@@ -16,7 +16,7 @@ from runa_cli.emulator.store import Store, StoredGift
 
 NEWEST = 20
 
-_NO_SURPRISES = {
+_SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -25,8 +25,8 @@ _NO_SURPRISES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Shop:
-    """Reads gifts as they are at a moment."""
+class _Gifts:
+    """Reads gifts from the store, as they are at that time."""
 
     store: Store
     now: datetime
@@ -55,38 +55,38 @@ class _Shop:
 
 
 def answer(store: Store, request: Request) -> Answer | None:
-    """Answer for a payout link or the root; None for what is none of them."""
+    """Answer a request for a payout link or the root; None for any other request."""
     if request.method not in {"GET", "HEAD"}:
         return None
-    shop = _Shop(store, request.now)
+    gifts = _Gifts(store, request.now)
     match request.path.split("/"):
         case "", "":
-            return _page(200, pages.index(shop.newest()))
+            return _page(200, pages.index(gifts.newest()))
         case "", "gift", gift_id if request.parameter("format") == "json":
-            return _guarded(json_answer(200, _redemption(shop.gift(gift_id))))
+            return _with_security_headers(json_answer(200, _redemption(gifts.gift(gift_id))))
         case "", "gift", gift_id:
-            gift = shop.gift(gift_id)
+            gift = gifts.gift(gift_id)
             return _page(404, pages.missing()) if gift is None else _page(200, pages.gift(gift))
     return None
 
 
 def _page(status: int, text: str) -> Answer:
-    return _guarded(Answer(status, text.encode(), {"Content-Type": "text/html; charset=utf-8"}))
+    return _with_security_headers(Answer(status, text.encode(), {"Content-Type": "text/html; charset=utf-8"}))
 
 
-def _guarded(unguarded: Answer) -> Answer:
-    return Answer(unguarded.status, unguarded.body, {**unguarded.headers, **_NO_SURPRISES})
+def _with_security_headers(answered: Answer) -> Answer:
+    return Answer(answered.status, answered.body, {**answered.headers, **_SECURITY_HEADERS})
 
 
 def _products(selection: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return code and name of every product of an item; one that left the catalogue is named by its code."""
+    """Return the code and name of every product of an item; the code again for one that left the catalogue."""
     codes = [selection["value"]] if selection["type"] == "SINGLE" else selection["values"]
     known = catalogue.orderable()
     return tuple((code, known[code].name if code in known else code) for code in codes)
 
 
 def _redemption(gift: Gift | None) -> dict[str, Any]:
-    """Return what the redemption API tells, always with status 200."""
+    """Return the body of the redemption API's answer, whose status is always 200."""
     if gift is None:
         return _error("There is no gift at this link.")
     if gift.status == pages.PROCESSING:
@@ -107,5 +107,5 @@ def _redemption(gift: Gift | None) -> dict[str, Any]:
 
 
 def _error(sentence: str) -> dict[str, Any]:
-    # Which of RE001 to RE013 stands for what is not told, and how an error looks neither; RE999 is any other.
+    # Not documented: what RE001 to RE013 mean, and the form of an error. RE999 is for any other error.
     return {"status": "ERROR", "error_code": "RE999", "error_string": sentence}

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 
-# Every currency an account can hold (developer.runa.io: reference/currencies), with what a new one starts with.
+# Every currency that an account can hold (developer.runa.io: reference/currencies), with the balance of a new account.
 OPENING_BALANCES = {
     **dict.fromkeys(("AUD", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "MXN"), "1000000.00"),
     **dict.fromkeys(("NOK", "NZD", "PLN", "RON", "SEK", "SGD", "USD", "ZAR"), "1000000.00"),
@@ -14,7 +14,7 @@ OPENING_BALANCES = {
 _PAYABLE_FROM_USD_ONLY = frozenset(("AED", "ARS", "BRL", "CLP", "COP", "INR", "MYR", "PEN", "SAR"))
 _FEE = Decimal("0.019")
 
-# Ours and never changing: how many US dollars one unit costs, or how many units one US dollar costs.
+# The emulator's own fixed rates: how many US dollars one unit costs, or how many units one US dollar costs.
 _DOLLARS_PER_UNIT = {"GBP": "1.2", "EUR": "1.1", "AUD": "0.65", "NZD": "0.6"}
 _UNITS_PER_DOLLAR = {
     "AED": "3.67", "ARS": "350", "BRL": "5", "CAD": "1.35", "CHF": "0.9", "CLP": "850", "CNY": "7.2",
@@ -28,7 +28,7 @@ _PRECEDENCE = (*_DOLLARS_PER_UNIT, "USD", *_UNITS_PER_DOLLAR)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One conversion: what the payout costs in the currency it is paid in, and at which rate."""
+    """A conversion of a payout's value into the currency of the payment."""
 
     converted: Decimal
     fee: Decimal
@@ -43,7 +43,7 @@ class Exchange:
 
 
 def cents(value: Decimal) -> Decimal:
-    """Round half up to two places."""
+    """Round to two decimal places, half up."""
     return value.quantize(CENT, ROUND_HALF_UP)
 
 
@@ -53,10 +53,10 @@ def amount(value: Decimal) -> str:
 
 
 def exchange(value: Decimal, *, payout: str, billing: str) -> Exchange | None:
-    """Convert a value of the payout currency into the billing currency; None where no such payment exists.
+    """Convert a value from the payout currency into the billing currency; None where Runa does not offer that.
 
-    A rate says how much of the second currency of its symbol one of the first buys: paying in the first divides, paying
-    in the second multiplies. The fee is 1.9 % of the converted amount (developer.runa.io: features/embedded-fx).
+    A rate is the price of one unit of the first currency of its symbol in the second one. The fee is 1.9 % of the
+    converted amount (developer.runa.io: features/embedded-fx).
     """
     if payout not in _PRECEDENCE or billing not in _PRECEDENCE:
         return None

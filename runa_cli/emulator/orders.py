@@ -1,4 +1,4 @@
-"""Turns a request of the right shape into an order: product rules, prices, exchange, ids and links."""
+"""Makes an order from a valid request: product rules, prices, currency exchange, ids and links."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ DETAILS_ONLY = frozenset({"items", "transaction_detail", "metadata"})
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """An order whose products may be sold: what they are, their currency and what it all costs."""
+    """A request whose products can be ordered: the products of each item, their currency and the total value."""
 
     order: NewOrder
     choices: list[tuple[Product, ...]]
@@ -29,17 +29,17 @@ class Priced:
 
     @property
     def total(self) -> Decimal:
-        """What is taken from the balance, in the currency of the payment."""
+        """The amount taken from the balance, in the currency of the payment."""
         return self.value if self.exchange is None else self.exchange.converted + self.exchange.fee
 
     def transaction_detail(self) -> dict[str, Any]:
-        """Return the worth of the order in the currency of its products, and how it was exchanged."""
+        """Return the value of the order in the currency of its products, and the currency exchange."""
         fx = None if self.exchange is None else self.exchange.as_json()
         return {self.currency: {"value": money.amount(self.value), "fx": fx}}
 
 
 def price(order: NewOrder, *, may_exchange: bool) -> Priced:
-    """Check the products of an order and price it at face value, as the playground does; RefusedError (400)."""
+    """Check the products of an order and price it at face value, as the playground does. Raises RefusedError (400)."""
     choices = [_choice(item) for item in order.items]
     currency = _common_currency(order.items, choices)
     value = sum((item.face_value for item in order.items), Decimal(0))
@@ -47,8 +47,9 @@ def price(order: NewOrder, *, may_exchange: bool) -> Priced:
 
 
 def exchanged(order: NewOrder, currency: str, value: Decimal, *, may_exchange: bool) -> money.Exchange | None:
-    """Convert a value into the currency of the payment, if that differs; RefusedError (400) where that is not on offer.
+    """Convert a value into the currency of the payment, if that is another one.
 
+    Raises RefusedError (400) where that is not offered.
     Only one synchronous item can be paid in another currency (developer.runa.io: features/embedded-fx).
     """
     if order.currency == currency:
@@ -60,10 +61,7 @@ def exchanged(order: NewOrder, currency: str, value: Decimal, *, may_exchange: b
 
 
 def complete(priced: Priced, now: datetime, delay: timedelta, links: str) -> dict[str, Any]:
-    """Return the order as it is when completed, with keys in the order the playground writes them.
-
-    Its payout links begin with `links`.
-    """
+    """Return the completed order, with its fields in the playground's order. Its payout links begin with `links`."""
     completed_at = timestamp(now + delay)
     order = priced.order
     items = [
@@ -87,12 +85,12 @@ def complete(priced: Priced, now: datetime, delay: timedelta, links: str) -> dic
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as the API writes it: microseconds and +00:00."""
+    """Return a time as the API writes it: with microseconds and +00:00."""
     return moment.isoformat(timespec="microseconds")
 
 
 def gift_ids(order: dict[str, Any]) -> list[str]:
-    """Return what the payout links of an order end with; an order that shows no items has none."""
+    """Return the ids at the end of an order's payout links; none for an order without items."""
     return [item["payout"]["url"].rpartition("/")[2] for item in order.get("items", [])]
 
 
@@ -122,7 +120,7 @@ def _item(
 
 
 def _choice(item: NewItem) -> tuple[Product, ...]:
-    """Return the products an item names; RefusedError (400) if they cannot be sold for its face value."""
+    """Return the products that an item names. Raises RefusedError (400) if they are not sold for its face value."""
     kind = item.products["type"]
     if kind == "TEMPLATE":
         choice = _template(item.products["template_id"])
@@ -158,7 +156,7 @@ def _check_face_value(item: NewItem, choice: Sequence[Product]) -> None:
         if not choice[0].sells(item.face_value):
             raise _refused(f"{choice[0].code} is not sold for {item.face_value:f}.")
     elif item.face_value < min(Decimal(product.minimum_value) for product in choice):
-        # Products that are too dear drop out of the choice; the order fails when none is left.
+        # Products whose minimum is higher are left out of the choice. The order is refused when none is left.
         raise _refused(f"{item.face_value:f} is below the minimum of every product chosen.")
 
 
@@ -166,7 +164,7 @@ def _common_currency(items: Sequence[NewItem], choices: Sequence[tuple[Product, 
     currencies = {product.currency for choice in choices for product in choice}
     if len(currencies) > 1:
         raise _refused(f"one order cannot mix {', '.join(sorted(currencies))}.")
-    # The built-in selections span the countries of a currency, so only products named one by one are compared.
+    # A built-in selection has products of several countries, so only products that are named singly are compared.
     named = [choice for item, choice in zip(items, choices, strict=True) if item.products["type"] != "TEMPLATE"]
     countries = [set(product.countries) for choice in named for product in choice]
     if countries and not set.intersection(*countries):
@@ -179,7 +177,7 @@ def _refused(reason: str) -> RefusedError:
 
 
 def failed(order: dict[str, Any], *, bare: bool) -> dict[str, Any]:
-    """Return the order as it is when it failed: whole, or with its id and status only."""
+    """Return the order as FAILED: with all its fields, or with only an id and a status."""
     if bare:
         return {"id": order["id"], "status": "FAILED"}
     cancelled = [{**item, "payout": {**item["payout"], "status": "CANCELLED"}} for item in order["items"]]
@@ -187,7 +185,7 @@ def failed(order: dict[str, Any], *, bare: bool) -> dict[str, Any]:
 
 
 def foreign(order: dict[str, Any], now: datetime, links: str) -> dict[str, Any]:
-    """Return somebody else's order of the same products and as many items."""
+    """Return another customer's order of the same products and as many items."""
     items = [_foreign_item(item, now, _link(links)) for item in order["items"]]
     total = money.amount(sum((Decimal(item["price"]) for item in items), Decimal(0)))
     return {

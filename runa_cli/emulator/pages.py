@@ -1,4 +1,4 @@
-"""The pages a browser shows: self-contained, without scripts, with every value escaped."""
+"""The HTML pages: self-contained, without scripts, every value escaped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """One gift as it is shown; `products` are codes and names, `status` is that of its payout, or PROCESSING."""
+    """One gift to show. `products` are codes and names. `status` is that of its payout, or PROCESSING."""
 
     gift_id: str
     value: str
@@ -105,7 +105,7 @@ def gift(shown: Gift) -> str:
 
 
 def index(newest: Sequence[Gift]) -> str:
-    """Return the page that says what this is and leads to the newest gifts."""
+    """Return the page that explains the emulator and links to the newest gifts."""
     entries = "".join(_entry(shown) for shown in newest)
     listed = f'<ul class="gifts">{entries}</ul>' if newest else _NOTHING
     content = f"""<section class="card">
@@ -117,7 +117,7 @@ def index(newest: Sequence[Gift]) -> str:
 
 
 def missing() -> str:
-    """Return the page for a link that leads nowhere."""
+    """Return the page for a link without a gift."""
     content = """<section class="card">
 <header class="top"><h1 class="words">No such gift</h1></header>
 <div class="body"><p>This emulator has no gift at this link. Perhaps it was made in another home directory, or
@@ -164,7 +164,7 @@ def _details(shown: Gift) -> str:
 
 
 def _entry(shown: Gift) -> str:
-    # The path alone leads to this server, whichever port the link was made for.
+    # A relative link works on this server, even if the payout link was made for another port.
     names = ", ".join(name for _, name in shown.products)
     recipient = "" if shown.address is None else f"<p>{escape(shown.address)}</p>"
     return f"""<li><a href="/gift/{escape(shown.gift_id)}">

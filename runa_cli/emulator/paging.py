@@ -1,4 +1,4 @@
-"""Pages of a listing (developer.runa.io: reference/pagination): opaque cursors, and an empty page at the end."""
+"""Pages of a list (developer.runa.io: reference/pagination): opaque cursors, and an empty page at the end."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a listing is asked for; at most one of the cursors is set."""
+    """The requested part of a list. At most one of the cursors is set."""
 
     limit: int
     before: str | None
@@ -21,20 +21,20 @@ class Page:
 
 
 def page_of(request: Request, *, default: int) -> Page:
-    """Read limit, before and after of a query; RefusedError (400 pagination_error)."""
+    """Read limit, before and after of a query. Raises RefusedError (400 pagination_error)."""
     limit, before, after = (request.parameter(name) for name in ("limit", "before", "after"))
     if before is not None and after is not None:
         raise refused("before and after exclude each other")
     if limit is None:
         return Page(default, before, after)
-    # isdecimal alone also takes digits of other scripts.
+    # isdecimal alone also accepts digits of other scripts.
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 5 and 1 <= int(limit) <= MOST):
         raise refused(f"limit has to be a whole number from 1 to {MOST}")
     return Page(int(limit), before, after)
 
 
 def refused(reason: str) -> RefusedError:
-    """Return the refusal of a page."""
+    """Return the error for an invalid page."""
     return RefusedError(error("pagination_error", reason=reason))
 
 
@@ -50,7 +50,7 @@ def cursor_at(position: int) -> str:
 
 
 def position_at(cursor: str | None) -> int | None:
-    """Return the position of a cursor, None without one; RefusedError (400) if this program did not make it."""
+    """Return the position of a cursor, None without one. Raises RefusedError (400) for a cursor made elsewhere."""
     if cursor is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reads JSON value by value and notes what is not as it should be, each mistake with its place."""
+"""Reads JSON value by value, and collects every mistake with its place."""
 
 import json
 import re
@@ -13,7 +13,7 @@ Place = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a string must be; lengths are in characters."""
+    """The rules for a string. Lengths are in characters."""
 
     shortest: int = 0
     longest: int | None = None
@@ -22,7 +22,7 @@ class Text:
 
 
 def parse(body: bytes) -> Any:
-    """Read a body as JSON with exact decimals; RefusedError (400 bad_request) if it cannot be read."""
+    """Read a body as JSON with exact decimals. Raises RefusedError (400 bad_request) if it is not JSON."""
     try:
         return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, ArithmeticError, RecursionError) as unreadable:
@@ -30,36 +30,36 @@ def parse(body: bytes) -> Any:
 
 
 class Reader:
-    """Reads values of the expected kind and notes where something else was found."""
+    """Reads values of an expected kind. Where it finds another kind, it adds a mistake and returns an empty value."""
 
     def __init__(self) -> None:
         self.mistakes: list[dict[str, Any]] = []
 
     def wrong(self, place: Place, kind: str, message: str) -> None:
-        """Note a mistake."""
+        """Add a mistake."""
         self.mistakes.append({"type": kind, "message": message, "location": ["body", *place]})
 
     def present(self, holder: dict[str, Any], name: str, place: Place) -> bool:
-        """Tell whether a required field is there."""
+        """Return whether a required field is present."""
         if name not in holder:
             self.wrong((*place, name), "missing", "This field is required.")
         return name in holder
 
     def mapping(self, holder: dict[str, Any], name: str, place: Place) -> dict[str, Any] | None:
-        """Return a required object, None if it is not one."""
+        """Return a required field that must be an object, None if it is not one."""
         if not self.present(holder, name, place):
             return None
         return self.as_mapping(holder[name], (*place, name))
 
     def as_mapping(self, value: object, place: Place) -> dict[str, Any] | None:
-        """Return a value that has to be an object, None if it is not one."""
+        """Return a value that must be an object, None if it is not one."""
         if isinstance(value, dict):
             return value
         self.wrong(place, "model_attributes_type", "This has to be an object.")
         return None
 
     def sequence(self, holder: dict[str, Any], name: str, place: Place, least: int, most: int | None) -> list[Any]:
-        """Return a required array, an empty one if it is none."""
+        """Return a required field that must be an array, an empty array if it is not one."""
         if not self.present(holder, name, place):
             return []
         value, place = holder[name], (*place, name)
@@ -73,11 +73,11 @@ class Reader:
         return value
 
     def text(self, holder: dict[str, Any], name: str, place: Place, rule: Text) -> str:
-        """Return a required string, an empty one if it is none."""
+        """Return a required field that must be a string, an empty string if it is not one."""
         return self.as_text(holder[name], (*place, name), rule) if self.present(holder, name, place) else ""
 
     def as_text(self, value: object, place: Place, rule: Text) -> str:
-        """Return a value that has to be a string, an empty one if it is none."""
+        """Return a value that must be a string, an empty string if it is not one."""
         if not isinstance(value, str):
             self.wrong(place, "string_type", "This has to be a string.")
             return ""
@@ -93,5 +93,5 @@ class Reader:
 
 
 def _no_constant(name: str) -> None:
-    # Python reads NaN and Infinity, JSON does not have them.
+    # Python accepts NaN and Infinity, which JSON does not have.
     raise ValueError(name)

@@ -1,4 +1,4 @@
-"""One request as the account sees it, without sockets."""
+"""A request as the account gets it, without sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request and the moment (UTC) it arrived; names of headers are lower-case."""
+    """A request, and when it arrived (`now`, UTC). The names of headers are lower-case."""
 
     method: str
     path: str
@@ -18,7 +18,7 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        """Return a header without the blanks around it, or an empty string."""
+        """Return a header without surrounding spaces, or an empty string."""
         return self.headers.get(name.lower(), "").strip()
 
     def parameters(self, name: str) -> list[str]:

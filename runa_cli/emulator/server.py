@@ -24,7 +24,8 @@ from runa_cli.emulator.faults import NORMAL, Behaviour, Faults
 from runa_cli.emulator.request import Request
 from runa_cli.emulator.store import Store
 
-# Where links lead whose emulator ended with the command that printed them: `runa emulator serve` listens there.
+# An emulator embedded in a command ends with the command. Its payout links have this port, on which
+# `runa emulator serve` listens, so that they can be opened later.
 DEFAULT_PORT = 8642
 MOST_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK = 64 * 1024
@@ -34,11 +35,11 @@ _POLL_SECONDS = 0.02
 
 
 class Emulator:
-    """The emulated API, with its data in the file at `path`; a context manager that serves while it is open.
+    """The emulated API, with its data in the file at `path`. As a context manager it serves while it is open.
 
-    `port` 0 takes a free one. `faults` are scripted as `Faults` says. An asynchronous order is PROCESSING for
-    `processing_seconds`. Payout links begin with `links`, by default the server's own address. ValueError for an
-    unknown fault; OSError or sqlite3.Error from `start` if the port or the file cannot be used.
+    Port 0 takes a free port. `faults` are written as `Faults` says. An asynchronous order is PROCESSING for
+    `processing_seconds`. Payout links begin with `links`, by default the server's own address. Raises ValueError for an
+    unknown fault; `start` raises OSError or sqlite3.Error if the port or the file cannot be used.
     """
 
     def __init__(
@@ -74,14 +75,14 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """The base URL for clients, with /v2; RuntimeError before `start`."""
+        """The base URL for clients, with /v2. Raises RuntimeError before `start`."""
         if self._server is None:
             raise RuntimeError("the emulator is not started")
         return f"{self._server.root}/v2"
 
     @property
     def unhit_faults(self) -> list[str]:
-        """The scripted faults that no request has met so far."""
+        """The scripted faults that have not occurred so far."""
         return self._faults.unhit
 
     @property
@@ -104,21 +105,21 @@ class Emulator:
         """Serve until `shutdown` is called, from a signal handler or another thread."""
         if self._server is None:
             self.start()
-        # A signal may be handed to a handler's thread, and then nothing wakes this one to act on it. And what is polled
-        # is no event: a signal that comes while one is set would wait for its lock for ever.
+        # The system may deliver a signal to another thread, and nothing then wakes this one to run the handler, so it
+        # polls. It polls a plain flag: a signal handler that sets an Event can deadlock on the lock of the Event.
         while not self._ending:
             time.sleep(_POLL_SECONDS)
 
     def shutdown(self) -> None:
-        """Make `serve_forever` return; whoever opened the emulator closes it."""
+        """Make `serve_forever` return. The emulator still has to be closed."""
         self._ending = True
 
     def hurry(self) -> None:
-        """Cut the pauses of faults short, those to come too: what they were waited for has happened."""
+        """End the pauses of faults, now and from now on. For a test whose awaited event has happened."""
         self._no_pauses.set()
 
     def close(self) -> None:
-        """Stop serving, close every connection and the file; may be called twice."""
+        """Stop serving, and close every connection and the file. May be called twice."""
         self.shutdown()
         self.hurry()
         if self._server is not None:
@@ -128,14 +129,14 @@ class Emulator:
             self._store.close()
             self._store = None
 
-    # What follows is for the handlers of connections.
+    # The handlers of connections use the following methods.
 
     def pause(self, seconds: float) -> None:
-        """Wait, or less once there is a hurry."""
+        """Wait that many seconds, or less after `hurry`."""
         self._no_pauses.wait(seconds)
 
     def treatment(self, method: str, target: str, key: str | None) -> Behaviour:
-        """Note a request, and tell how it is to be treated."""
+        """Record a request, and return how to treat it."""
         self._requests.append((method, target, key))
         path = target.partition("?")[0]
         if (method, path) == ("POST", "/v2/order"):
@@ -149,7 +150,7 @@ class Emulator:
         return datetime.now(UTC) + self._faults.ahead
 
     def answer(self, request: Request, script: Script) -> Answer:
-        """Ask the account; a store that fails is an internal error, as it would be over there."""
+        """Return the account's answer, or an internal server error if the store fails."""
         if self._account is None:
             raise RuntimeError("the emulator is not started")
         try:
@@ -159,10 +160,10 @@ class Emulator:
 
 
 class _Server(ThreadingHTTPServer):
-    """Knows its open connections, to close them when it stops."""
+    """The HTTP server. It keeps a set of its open connections, to close them when it stops."""
 
     request_queue_size = 128
-    # Two servers on one port would take turns answering; not every version of Python forbids it by itself.
+    # Otherwise two servers could share one port and each get some of the requests; the default depends on the version.
     allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], emulator: Emulator) -> None:
@@ -178,7 +179,7 @@ class _Server(ThreadingHTTPServer):
         return f"http://{host!s}:{port}"
 
     def server_bind(self) -> None:
-        # The base class would look up the name of the host, which can take seconds.
+        # The base class looks up the name of the host, which can take seconds.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
@@ -194,7 +195,7 @@ class _Server(ThreadingHTTPServer):
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that goes away is what clients do; anything else is a mistake of this program.
+        # A client may close its connection at any time; any other error is a defect of this program.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -209,7 +210,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; also the wire that deliveries write to."""
+    """Handles one connection, and is the `Wire` that deliveries write to."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -233,10 +234,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        """Keep the client's terminal quiet."""
+        """Log nothing: stderr belongs to the command that embeds the emulator."""
 
     def do_any(self) -> None:
-        """Answer a request of any method; what is not offered is not found."""
+        """Answer a request of any method."""
         body = self._read_body()
         if body is None:
             return
@@ -267,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._emulator.answer(request, script)
 
     def _read_body(self) -> bytes | None:
-        """Read the whole body, so that the next request begins where this one ends; None if it was answered."""
+        """Read the complete body, so that the next request can be read. None if the request is answered already."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
             self.close_connection = True

@@ -1,4 +1,4 @@
-"""The account's memory: one SQLite file that several processes share."""
+"""The account's data: one SQLite file that several processes share."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ _BUSY_SECONDS = 30.0  # Orders of 200 items take milliseconds each, so only a st
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order as it will be read: basic for lists, full by id, both JSON, and from when on (UTC)."""
+    """An order as the API will show it from `ready_at` (UTC): JSON, `basic` in lists and `full` by its id."""
 
     order_id: str
     ready_at: datetime
@@ -33,7 +33,7 @@ class StoredOrder:
 
 @dataclass(frozen=True, slots=True)
 class StoredGift:
-    """Which item of which order a payout link leads to; the link ends with the id."""
+    """The item of an order that a payout link is for, by its index. The link ends with the id of the gift."""
 
     gift_id: str
     number: int
@@ -42,7 +42,7 @@ class StoredGift:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What was answered for an idempotency key, to which body, when, and from when on it may be repeated (UTC)."""
+    """The answer to the first request with an idempotency key. From `answered_at` (UTC) it may be repeated."""
 
     key: str
     body_hash: bytes
@@ -54,21 +54,21 @@ class StoredAnswer:
 
 
 def reset(path: Path) -> None:
-    """Delete the emulator's data at `path`; nothing happens where there is none."""
+    """Delete the emulator's data at `path`, if there is any."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 class Store:
-    """Orders, balances and answers given; `path` is made readable for its owner only. Safe to share by threads.
+    """Orders, balances and answers, in a file that only its owner can read. Threads may share it.
 
-    sqlite3.Error if the file cannot be used; ValueError if a newer version of the program wrote it.
+    Raises sqlite3.Error if the file cannot be used, and ValueError if a newer version of the program wrote it.
     """
 
     def __init__(self, path: Path) -> None:
         _create_private(path)
         self._lock = threading.RLock()
-        # Threads take turns by the lock, so the connection may be used from all of them.
+        # The lock lets one thread at a time use the connection.
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _write_ahead(self._connection)
@@ -79,13 +79,13 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file. May be called twice."""
         with self._lock:
             self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold the write lock of the file: everything inside is committed together, or not at all."""
+        """Hold the write lock of the file. Everything in the block is committed together, or not at all."""
         with self._lock:
             # A deferred transaction could find, when it first writes, that another process wrote in between.
             self._connection.execute("BEGIN IMMEDIATE")
@@ -99,7 +99,7 @@ class Store:
                 raise
 
     def answer_for(self, key: str) -> StoredAnswer | None:
-        """Return what is kept for an idempotency key."""
+        """Return the stored answer for an idempotency key."""
         row = self._one("SELECT * FROM answers WHERE key = ?", key)
         if row is None:
             return None
@@ -108,7 +108,7 @@ class Store:
         return StoredAnswer(key, body_hash, status, headers, body, *moments)
 
     def keep_answer(self, answer: StoredAnswer) -> None:
-        """Keep an answer for its key, in place of one that expired."""
+        """Store an answer for its key, in place of one that expired."""
         moments = (answer.created_at.isoformat(), answer.answered_at.isoformat())
         self._run(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -121,7 +121,7 @@ class Store:
         )
 
     def add_order(self, order: StoredOrder, gift_ids: Sequence[str]) -> None:
-        """Add an order as the newest, with the ids of the gifts that are its items."""
+        """Add an order as the newest one, with the ids of its gifts, one for each item."""
         self._run(
             "INSERT INTO orders (id, ready_at, basic, full, listed) VALUES (?, ?, ?, ?, ?)",
             order.order_id,
@@ -139,7 +139,7 @@ class Store:
         return None if row is None else _order(row)
 
     def orders(self, limit: int, *, before: int | None = None, after: int | None = None) -> list[StoredOrder]:
-        """Return up to `limit` listed orders, newest first, on one side of a position or from the newest on."""
+        """Return up to `limit` listed orders, newest first: those before or after a position, or the newest."""
         if before is not None:
             newer = "SELECT * FROM orders WHERE listed AND position > ? ORDER BY position LIMIT ?"
             return [_order(row) for row in reversed(self._all(newer, before, limit))]
@@ -157,7 +157,7 @@ class Store:
         return [_gift(row) for row in self._all(newest, limit)]
 
     def balance(self, currency: str) -> Decimal:
-        """Return a balance; 0 for a currency never held."""
+        """Return the balance in a currency; 0 where there is none."""
         row = self._one("SELECT balance FROM balances WHERE currency = ?", currency)
         return Decimal(0) if row is None else Decimal(row[0])
 
@@ -206,12 +206,12 @@ def _gift(row: _Row) -> StoredGift:
 
 
 def _create_private(path: Path) -> None:
-    # SQLite would make it readable for everybody, and payout links are as good as money.
+    # SQLite would create it readable for everybody, and payout links are worth money.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    # Changing the journal mode does not wait for other processes as every other statement does.
+    # Unlike every other statement, a change of the journal mode does not wait for other processes by itself.
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
@@ -251,7 +251,7 @@ def _first_tables(connection: sqlite3.Connection) -> None:
 
 
 def _table_of_gifts(connection: sqlite3.Connection) -> None:
-    # The links of orders made before it led elsewhere, so it begins empty.
+    # Payout links of older orders do not point to the emulator, so no gifts are added for them.
     connection.execute(
         """CREATE TABLE gifts (
                position INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,7 +1,7 @@
-"""What the body of a request must look like: every mistake at once, each with its place.
+"""Validates the body of a request, and reports every mistake with its place.
 
-The rules are those of developer.runa.io: reference/2024-02-05/endpoint/orders/create; places and type names are styled
-like the playground's. Fields that are not in the schema are ignored.
+The rules are those of developer.runa.io: reference/2024-02-05/endpoint/orders/create. Places and type names have the
+form of the playground's. Fields that are not in the schema are ignored.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ MAX_TEMPLATES = 10
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 _LEAST = Decimal("0.01")
-# Not documented: a ceiling far above every denomination keeps the arithmetic exact.
+# Not documented: a limit far above every denomination keeps the arithmetic exact.
 _MOST = Decimal("999999999.99")
 
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """One item of a request; the objects hold the known fields only, to be echoed as they came."""
+    """One item of a request. The objects have only the known fields, unchanged, for the echo in the answer."""
 
     face_value: Decimal
     distribution_method: dict[str, Any]
@@ -33,7 +33,7 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A request for an order, or for an estimate, without mistakes of shape."""
+    """A valid request for an order or an estimate."""
 
     currency: str
     items: list[NewItem]
@@ -53,17 +53,17 @@ _ESTIMATED_SELECTIONS = Text(choices=("SINGLE", "MULTIPLE"))
 
 
 def new_order(body: bytes, *, most_items: int) -> NewOrder:
-    """Read a body for POST /order; RefusedError (400 or 422) if it cannot become an order of so many items."""
+    """Read the body of POST /order. Raises RefusedError (400 or 422) for a mistake or too many items."""
     return _read(body, _OrderReader(most_items))
 
 
 def new_estimate(body: bytes) -> NewOrder:
-    """Read a body for POST /order/estimate, whose items need no distribution method; RefusedError as above."""
+    """Read the body of POST /order/estimate, whose items need no distribution method. Raises RefusedError as above."""
     return _read(body, _EstimateReader(MAX_ITEMS_ESTIMATED))
 
 
 def missing_header(name: str) -> RefusedError:
-    """Return the refusal of a request without a required header."""
+    """Return the error for a request without a required header."""
     detail = {"type": "missing", "message": "This header is required.", "location": ["header", name]}
     return RefusedError(validation_error([detail]))
 
@@ -147,7 +147,7 @@ class _OrderReader(Reader):
         elif whole and value != value.to_integral_value():
             self.wrong(place, "int_from_float", "A choice of products needs a whole number.")
         elif value != round(value, 2):
-            # Not documented; anything but a refusal would round what somebody is paid.
+            # Not documented. Without a refusal, the amount that somebody is paid would be rounded.
             self.wrong(place, "decimal_max_places", "At most two decimal places are allowed.")
         return value
 
@@ -195,7 +195,7 @@ class _OrderReader(Reader):
         return codes
 
     def templates(self, items: Iterable[NewItem]) -> None:
-        """Look for more distinct templates than one order may use, which only the whole order shows."""
+        """Check how many different templates all items together use."""
         kinds = {
             "selection": {_text(item.products.get("template_id")) for item in items},
             "redemption": {_text(item.distribution_method.get("template_id")) for item in items},

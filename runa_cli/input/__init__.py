@@ -1,4 +1,4 @@
-"""From flags and files to a plan: validated gifts in orders, every problem named with its place.
+"""From flags and files to a plan: validated gifts, grouped into orders. Every mistake is reported with its place.
 
-Nothing here sends, records or asks; adding a file format or a column happens here.
+A new file format or column is added here. Nothing here sends a request or writes to the ledger.
 """

@@ -1,4 +1,4 @@
-"""Money: what is new, what may be sent, and each order from its record to where it settles.
+"""Issuing: checks what is new, records it, and takes each recorded order to where it is settled.
 
-The only package that sends orders. Nothing here reads files or writes to standard output.
+The only package that sends orders. Nothing here parses input or writes to standard output.
 """

@@ -1,4 +1,4 @@
-"""The sentences for what keeps an order from being done: what happened, and what to do next."""
+"""The errors that an order, or the ledger of its batch, can end in: what happened, and what to do next."""
 
 import shlex
 import traceback
@@ -21,144 +21,15 @@ from runa_cli.ledger.records import Batch, Order
 
 
 def context(batch: Batch, order: Order) -> Context:
-    """Return what an error about this order names."""
+    """Return the ids that an error about this order shows."""
     return Context(batch.name, order.idempotency_key, order.order_id, order.request_id)
 
 
-def _unfinished(
-    batch: Batch, order: Order, message: str, hint: str | None = None, *, code: str = "", money: Money = Money.UNKNOWN
-) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        message,
-        hint or "Run the same command again: it sends the same order under the same key, so it cannot pay twice.",
-        context(batch, order),
-        code=code,
-        money=money,
-    )
-
-
-def out_of_time(batch: Batch, order: Order, *, attempts: int, said: str, url: str, seconds: float) -> RunaError:
-    """Say that the time is over, and the order as unsettled as the ledger says."""
-    if order.state is State.PREPARED:
-        return _unfinished(
-            batch,
-            order,
-            f"Runa was not reached at {url}: {said}. Nothing was sent.",
-            "Check the connection, then run the same command again.",
-            code="not_connected",
-            money=Money.NOT_ISSUED,
-        )
-    return _unfinished(
-        batch,
-        order,
-        f"The outcome of the order is unknown after {attempts} attempt(s) in {seconds:.1f} s:"
-        f" {said}. It may have been issued.",
-    )
-
-
-def still_processing(batch: Batch, order: Order, *, said: str, seconds: float) -> RunaError:
-    """Say that Runa accepted the order, and that it takes longer than this run waits."""
-    return _unfinished(
-        batch,
-        order,
-        f"Runa accepted the order as {order.order_id}, but it did not settle within {seconds:g} s: {said}.",
-        "Run the same command again, or `runa batch resume`: it asks for this order and never sends it again.",
-        code="still_processing",
-    )
-
-
-def key_holds_other_order(batch: Batch, order: Order) -> RunaError:
-    """Say that Runa holds other content under the key."""
-    return _unfinished(
-        batch,
-        order,
-        f"Runa holds another order under the key {order.idempotency_key}, so this one was not taken.",
-        "Somebody used this key for other content. Look for the order at Runa before anything is sent under another"
-        " key; `runa batch abandon` gives this one up.",
-        code="idempotency_validation_error",
-    )
-
-
-def key_refused_later(batch: Batch, order: Order, refused: Refused) -> RunaError:
-    """Say that Runa does not let the request in, while an earlier one may have arrived."""
-    return _unfinished(
-        batch,
-        order,
-        f"Runa does not accept the key now ({describe_error(refused.error)}), and what became of the order sent earlier"
-        " is unknown.",
-        credential_hint(refused.error.type) + " Then run the same command again.",
-        code=refused.error.type,
-    )
-
-
-def outcome_not_found(batch: Batch, order: Order, reason: str, looked: str) -> RunaError:
-    """Say that no answer tells what became of the order, and that it was not found."""
-    return _unfinished(
-        batch,
-        order,
-        f"The outcome of the order is unknown: {reason}. {looked}",
-        f"Look in Runa's portal whether it was issued. If it was not, `runa batch abandon {shlex.quote(batch.name)}`"
-        " gives it up, and only then may it be issued again.",
-        code="outcome_unknown",
-    )
-
-
-def order_not_let_in(batch: Batch, order: Order, refused: Refused) -> RunaError:
-    """Say that Runa did not let the order in, and that nothing of it was sent before."""
-    return CredentialRefused(
-        f"Runa did not take the order: {describe_error(refused.error)} ({refused.error.type}). Nothing was issued.",
-        credential_hint(refused.error.type),
-        context(batch, order),
-        code=refused.error.type,
-    )
-
-
-def defect(batch: Batch, order: Order, error: Exception) -> RunaError:
-    """Say that the program itself failed while the order was under way."""
-    return RunaError(
-        f"This is a defect in runa: {location_of(error)}. The order may have been issued.",
-        "Running the same command again is safe; please report this.",
-        context(batch, order),
-        money=Money.UNKNOWN,
-    )
-
-
-def reply_not_recorded(batch: Batch, order: Order, error: LedgerUnusable) -> OutcomeUnknown:
-    """Say that the ledger failed after a byte of the order may have left."""
-    return _unfinished(
-        batch,
-        order,
-        f"{error.message} The order may have been issued, and its reply could not be recorded.",
-        "Make room or mend the ledger, then run the same command again: Runa repeats its answer for this key.",
-        code="ledger_unusable",
-    )
-
-
-def batch_not_readable(batch: Batch, error: LedgerUnusable) -> OutcomeUnknown:
-    """Say that the ledger failed after orders of the batch may have been sent."""
-    return OutcomeUnknown(
-        f"{error.message} Orders of batch {batch.name} may have been issued.",
-        "Mend the ledger, then run the same command again: what was recorded is not sent twice.",
-        Context(batch=batch.name),
-        code="ledger_unusable",
-        money=Money.UNKNOWN,
-    )
-
-
-def location_of(error: Exception) -> str:
-    """Return where a defect showed itself, without anything it worked on."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
-
-
-def calls_to(error: Exception) -> str:
-    """Return the calls that led to a defect; its own text may hold a key or a link, and no log line does."""
-    calls = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} at " + ", ".join(f"{Path(call.filename).name}:{call.lineno}" for call in calls)
+# --- settled orders --------------------------------------------------------------------------------------------------
 
 
 def recorded_failure(order: Order, about: Context) -> RunaError | None:
-    """Return the error that a settled order stands for; None where it is completed."""
+    """Return the error of an order that is settled but not completed; None for any other order."""
     if order.state is State.FAILED:
         return OrderFailed(
             f"Runa reports order {order.order_id} as FAILED, without a reason.",
@@ -167,7 +38,7 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
         )
     if order.state is State.ABANDONED:
         return OutcomeUnknown(
-            "The order was given up by a person while its outcome was unknown.",
+            "The order was abandoned (`runa batch abandon`) while its outcome was unknown.",
             "To issue it again, use another batch.",
             about,
             code="abandoned",
@@ -184,7 +55,7 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
     )
 
 
-OWN_KEY_ADVICE = "Mend the cause, then use another --idempotency-key: Runa repeats this answer for this one."
+OWN_KEY_ADVICE = "Fix the cause, then use another --idempotency-key: Runa repeats this answer for the present one."
 
 
 def advice(error_type: str) -> str:
@@ -193,13 +64,157 @@ def advice(error_type: str) -> str:
         "insufficient_funds": "Add funds to the balance (`runa balance`), then run the same command again.",
         "product_validation_error": "Choose products that can be ordered for this amount (`runa product get CODE`).",
         "currency_mismatch": "Pay in the products' currency, or add --fx for a single item.",
-        "ordering_restricted": "The account's spending limit is reached: Runa has mailed how to go on.",
-        "validation_error": "Mend what Runa names, then run the command again.",
-    }.get(error_type, "Mend the cause, then run the same command again; it takes a new key.")
+        "ordering_restricted": "The account's spending limit is reached. Runa has sent an email about what to do.",
+        "validation_error": "Fix what Runa names, then run the command again.",
+    }.get(error_type, "Fix the cause, then run the same command again; the order then gets a new key.")
+
+
+# --- unfinished orders -----------------------------------------------------------------------------------------------
+
+
+def access_refused(batch: Batch, order: Order, refused: Refused) -> RunaError:
+    """Return the error for a refused API key, version or address, where the order was not sent before."""
+    return CredentialRefused(
+        f"Runa refused the request: {describe_error(refused.error)} ({refused.error.type}). Nothing was issued.",
+        credential_hint(refused.error.type),
+        context(batch, order),
+        code=refused.error.type,
+    )
+
+
+def access_refused_later(batch: Batch, order: Order, refused: Refused) -> RunaError:
+    """Return the error for a refused API key, version or address, where an earlier request may have arrived."""
+    return _unfinished(
+        batch,
+        order,
+        f"Runa refuses requests now ({describe_error(refused.error)}), and the outcome of the order sent earlier is"
+        " unknown.",
+        credential_hint(refused.error.type) + " Then run the same command again.",
+        code=refused.error.type,
+    )
+
+
+def key_used_for_other_order(batch: Batch, order: Order) -> RunaError:
+    """Return the error for an idempotency key under which Runa has other content."""
+    return _unfinished(
+        batch,
+        order,
+        f"Runa has another order under the key {order.idempotency_key}, so it did not accept this one.",
+        "Somebody used this key for other content. Look for the order at Runa before anything is sent under another"
+        " key; `runa batch abandon` gives this order up.",
+        code="idempotency_validation_error",
+    )
+
+
+def timed_out(batch: Batch, order: Order, *, attempts: int, reason: str, url: str, seconds: float) -> RunaError:
+    """Return the error for an order that Runa did not accept within the time limit."""
+    if order.state is State.PREPARED:
+        return _unfinished(
+            batch,
+            order,
+            f"Runa was not reached at {url}: {reason}. Nothing was sent.",
+            "Check the connection, then run the same command again.",
+            code="not_connected",
+            money=Money.NOT_ISSUED,
+        )
+    return _unfinished(
+        batch,
+        order,
+        f"The outcome of the order is unknown after {attempts} attempt(s) in {seconds:.1f} s:"
+        f" {reason}. It may have been issued.",
+    )
+
+
+def still_processing(batch: Batch, order: Order, *, reason: str, seconds: float) -> RunaError:
+    """Return the error for an order that Runa accepted but did not settle within the time limit."""
+    return _unfinished(
+        batch,
+        order,
+        f"Runa accepted the order as {order.order_id}, but it did not settle within {seconds:g} s: {reason}.",
+        "Run the same command again, or `runa batch resume`: it fetches this order and never sends it again.",
+        code="still_processing",
+    )
+
+
+def outcome_not_found(batch: Batch, order: Order, reason: str, search: str) -> RunaError:
+    """Return the error for an order whose outcome neither Runa's answers nor a search for it have shown.
+
+    `reason` says why it was searched for, and `search` what the search found.
+    """
+    return _unfinished(
+        batch,
+        order,
+        f"The outcome of the order is unknown: {reason}. {search}",
+        f"Check in Runa's portal whether it was issued. If it was not, `runa batch abandon {shlex.quote(batch.name)}`"
+        " gives it up, and only then may it be issued again.",
+        code="outcome_unknown",
+    )
+
+
+def _unfinished(
+    batch: Batch, order: Order, message: str, hint: str | None = None, *, code: str = "", money: Money = Money.UNKNOWN
+) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        message,
+        hint or "Run the same command again: it sends the same order under the same key, so it cannot pay twice.",
+        context(batch, order),
+        code=code,
+        money=money,
+    )
+
+
+# --- the ledger or this program fails --------------------------------------------------------------------------------
+
+
+def reply_not_recorded(batch: Batch, order: Order, error: LedgerUnusable) -> OutcomeUnknown:
+    """Return the error for a ledger that failed after bytes of the order may have been sent."""
+    return _unfinished(
+        batch,
+        order,
+        f"{error.message} The order may have been issued, and its reply could not be recorded.",
+        "Free disk space or repair the ledger, then run the same command again: Runa repeats its answer for this key.",
+        code="ledger_unusable",
+    )
+
+
+def batch_not_readable(batch: Batch, error: LedgerUnusable) -> OutcomeUnknown:
+    """Return the error for a ledger that failed after orders of the batch may have been sent."""
+    return OutcomeUnknown(
+        f"{error.message} Orders of batch {batch.name} may have been issued.",
+        "Repair the ledger, then run the same command again: what was recorded is not sent twice.",
+        Context(batch=batch.name),
+        code="ledger_unusable",
+        money=Money.UNKNOWN,
+    )
+
+
+def defect(batch: Batch, order: Order, error: Exception) -> RunaError:
+    """Return the error for an unexpected exception while the order was worked on."""
+    return RunaError(
+        f"This is a defect in runa: {location_of(error)}. The order may have been issued.",
+        "Running the same command again is safe; please report this.",
+        context(batch, order),
+        money=Money.UNKNOWN,
+    )
+
+
+def location_of(error: Exception) -> str:
+    """Return the type of an exception and the line that raised it, without its message, which may hold secrets."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+
+
+def call_chain(error: Exception) -> str:
+    """Return the type of an exception and the calls that led to it, without its message, which may hold secrets."""
+    calls = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at " + ", ".join(f"{Path(call.filename).name}:{call.lineno}" for call in calls)
+
+
+# --- batches that cannot be resumed ----------------------------------------------------------------------------------
 
 
 def pruned(batch: Batch) -> GuardRefused:
-    """Say that a batch was pruned, so that nothing of it can be shown."""
+    """Return the error for a batch that was pruned, so that nothing of it can be shown."""
     when = f" on {batch.pruned_at:%Y-%m-%d}" if batch.pruned_at else ""
     return GuardRefused(
         f"Batch {batch.name} was pruned{when}: its links are no longer recorded. Nothing was sent.",

@@ -34,13 +34,17 @@ Preflight = Callable[[Plan], None]
 
 @dataclass
 class Issuer:
-    """Issues batches: one ledger, one client, one person to ask. `ask` is None where nobody could answer."""
+    """Issues batches: one ledger, one client, one account, one person to ask.
+
+    `account` is the part of the API key that may be shown. `ask` is None where nobody could answer.
+    """
 
     ledger: Ledger
     client: Client
     terms: Terms
     progress: Progress
     say: Say
+    account: str
     ask: Ask | None = None
     concurrency: int = 1
     rate_limit: RateLimit = field(default_factory=RateLimit)
@@ -98,13 +102,13 @@ class Issuer:
         batch = self.ledger.batch_by_id(batch.id)
         if batch.pruned_at is not None:
             raise pruned(batch)
-        self.confirm_key(batch, request.account, yes=request.yes)
+        self.confirm_key(batch, yes=request.yes)
         leave_out_issued(self.ledger, batch, plan, again=request.again)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):
             batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
-            self.confirm_sending(batch, UNSENT, request.account, yes=request.confirmed)
+            self.confirm_sending(batch, UNSENT, yes=request.confirmed)
             for order in self.ledger.orders(batch, [State.REJECTED]):
                 if not order.own_key:
                     record_next_generation(self.ledger, batch, order, self.clock.now())
@@ -135,34 +139,37 @@ class Issuer:
 
     def _confirm_live(self, sums: Mapping[str, Decimal], items: int, request: CreateRequest) -> None:
         if request.live and not request.confirmed:
-            self._ask_before_sending(sums, items, request.account)
+            self._ask_before_sending(sums, items)
 
-    def confirm_sending(self, batch: Batch, states: Sequence[State], account: str, *, yes: bool) -> None:
+    def confirm_sending(self, batch: Batch, states: Sequence[State], *, yes: bool) -> None:
         """Make sure that what an earlier run left unsent may be sent in live. Raises GuardRefused."""
         tally = self.ledger.tally(batch)
         items = sum(tally.items[state] for state in states)
         if items and batch.environment == "live" and not yes:
-            self._ask_before_sending(tally.sums(states), items, account)
+            self._ask_before_sending(tally.sums(states), items)
 
-    def _ask_before_sending(self, sums: Mapping[str, Decimal], items: int, account: str) -> None:
+    def _ask_before_sending(self, sums: Mapping[str, Decimal], items: int) -> None:
         total = f"{format_gifts(items)}, {format_money(sums)}"
         if self.ask is None:
             raise GuardRefused(
-                f"Live money needs a yes: {total}, from account {account}. Nothing was sent.",
+                f"Live money needs a yes: {total}, from account {self.account}. Nothing was sent.",
                 "Without a terminal, add --yes, or --confirm-total with this total.",
                 code="not_confirmed",
             )
-        if not self.ask(f"Issue {total}, in live, from account {account}?"):
+        if not self.ask(f"Issue {total}, in live, from account {self.account}?"):
             raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
 
-    def confirm_key(self, batch: Batch, account: str, *, yes: bool) -> None:
-        """Make sure that a batch begun under another key may be resumed. Raises GuardRefused.
+    def confirm_key(self, batch: Batch, *, yes: bool) -> None:
+        """Make sure that a batch with orders of another key may be resumed and shown. Raises GuardRefused.
 
         Runa sees duplicates only inside one account, and whether two keys share one, only a person can tell.
         """
-        if batch.account == account or yes or not self.ledger.tally(batch).any(*UNFINISHED):
+        others = self.ledger.accounts(batch) - {self.account}
+        if not others or yes:
             return
-        message = f"Batch {batch.name} was begun under the key {batch.account}.…, and this is {account}.…"
+        keys = ", ".join(f"{account}.…" for account in sorted(others))
+        begun = "begun" if self.ledger.tally(batch).any(*UNFINISHED) else "issued"
+        message = f"Batch {batch.name} was {begun} under the key {keys}, and this is {self.account}.…"
         question = f"{message}. Runa sees duplicates only inside one account. Is it the same?"
         if self.ask is None or not self.ask(question):
             raise GuardRefused(
@@ -200,17 +207,18 @@ class Issuer:
         self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
         for order in self.ledger.orders(batch, SETTLED):
-            run.note(order, recorded_failure(order, context(batch, order)))
+            run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
         pool = WorkerPool(self.concurrency, self.say)
         flow = OrderFlow(
             ledger=self.ledger,
             client=self.client,
             batch=batch,
+            account=self.account,
             terms=self.terms,
             progress=self.progress,
             say=self.say,
-            governor=self.rate_limit,
+            rate_limit=self.rate_limit,
             stopping=pool.stopping,
             check=_allow if again else partial(Guard(self.ledger, self.clock).check_order, batch),
             clock=self.clock,
@@ -218,22 +226,22 @@ class Issuer:
 
         def settle(order_row: int) -> None:
             result = flow.settle(self.ledger.order(order_row))
-            if isinstance(result.trouble, LedgerUnusable):
+            if isinstance(result.failure, LedgerUnusable):
                 pool.stop()  # nothing more can be recorded, so nothing more may be sent
-            run.note(result.order, result.trouble)
-            if isinstance(result.trouble, CredentialRefused):
+            run.add_failure(result.order, result.failure)
+            if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason
 
         unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED)]
         with _while_sending(batch):
             try:
-                pool.work(unfinished, settle)
+                pool.run(unfinished, settle)
                 run.interrupted = pool.interrupted
             except KeyboardInterrupt:
                 pool.stop()
                 run.interrupted = True
             finally:
-                run.left_in_flight = pool.at_work
+                run.left_in_flight = pool.active
                 run.tally = self.ledger.tally(batch)
                 self.progress.end(run.tally)
         return run

@@ -1,4 +1,4 @@
-"""What a run over a batch came to, and the one error that stands for it."""
+"""The outcome of sending: the result of one order, and of a run over a batch with the one error it ends in."""
 
 import shlex
 import threading
@@ -8,63 +8,70 @@ from runa_cli.core.errors import Context, Interrupted, Money, OrderRefused, Outc
 from runa_cli.core.states import NOT_COMPLETED, OUTCOME_UNKNOWN, UNFINISHED, State
 from runa_cli.ledger.records import Batch, Order, Tally
 
-MOST_FAILURES = 50
+MAX_FAILURES_KEPT = 50
+MAX_FAILURES_IN_MESSAGE = 5
+
+
+@dataclass(frozen=True)
+class FlowResult:
+    """An order as this run leaves it, and the error that keeps it from being completed, if any.
+
+    An order that was not sent because the run is stopping has no failure.
+    """
+
+    order: Order
+    failure: RunaError | None = None
 
 
 @dataclass
 class BatchRun:
-    """Where a batch stands after a run, and the first troubles of its orders.
+    """What a run over a batch came to: the batch's counts after it, and the first failures of its orders.
 
-    `left_in_flight` threads were not waited for: what the ledger says of their orders may be old already.
+    `left_in_flight` is the number of threads that were not waited for; what the ledger says of their orders may change.
     """
 
     batch: Batch
     tally: Tally = field(default_factory=Tally)
-    troubles: list[tuple[Order, RunaError]] = field(default_factory=list)
-    trouble_count: int = 0
+    failures: list[tuple[Order, RunaError]] = field(default_factory=list)
+    failure_count: int = 0
     interrupted: bool = False
     left_in_flight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, order: Order, trouble: RunaError | None) -> None:
-        """Remember what keeps an order from being done."""
-        if trouble is None:
+    def add_failure(self, order: Order, failure: RunaError | None) -> None:
+        """Record what keeps an order from being completed; None is ignored."""
+        if failure is None:
             return
         with self._lock:
-            self.trouble_count += 1
-            if len(self.troubles) < MOST_FAILURES:
-                self.troubles.append((order, trouble))
+            self.failure_count += 1
+            if len(self.failures) < MAX_FAILURES_KEPT:
+                self.failures.append((order, failure))
 
     @property
-    def may_grow(self) -> bool:
-        """Whether there may be more to show of the batch than was recorded when the run ended."""
+    def may_change(self) -> bool:
+        """Whether orders of the batch may still settle, so that its recorded result is not final."""
         return self.left_in_flight > 0 or self.tally.any(State.PREPARED, State.SENT)
 
-    def counts(self) -> str:
-        """Say how many orders are in which state."""
-        return ", ".join(f"{count} {state}" for state in State if (count := self.tally.orders[state]))
-
-    def verdict(self) -> RunaError | None:
-        """Return the one error that the run stands for; None when everything asked for is done."""
+    def error(self) -> RunaError | None:
+        """Return the one error that the run ends in; None when everything asked for is done."""
         if self.interrupted and (self.left_in_flight or self.tally.any(*UNFINISHED)):
-            return self.stopped()
-        if not self.troubles:
+            return self._interrupted_error()
+        if not self.failures:
             return None
         if sum(self.tally.orders.values()) == 1:
-            return self.troubles[0][1]
+            return self.failures[0][1]
         return self._partly_done() if self.tally.any(State.COMPLETED) else self._nothing_done()
 
-    def stopped(self) -> Interrupted:
-        """Return the error that stands for a run that was interrupted."""
+    def _interrupted_error(self) -> Interrupted:
         return Interrupted(
-            f"Interrupted. Batch {self.batch.name}: {self.counts()}.",
+            f"Interrupted. Batch {self.batch.name}: {self._counts()}.",
             f"The state is saved. Run the same command again, or `runa batch resume {shlex.quote(self.batch.name)}`, to"
             " finish it.",
             Context(batch=self.batch.name),
-            money=self._money(),
+            money=self._money_when_interrupted(),
         )
 
-    def _money(self) -> Money:
+    def _money_when_interrupted(self) -> Money:
         if self.tally.any(*OUTCOME_UNKNOWN) or (self.left_in_flight and self.tally.any(State.PREPARED)):
             return Money.UNKNOWN
         if not self.tally.any(State.COMPLETED):
@@ -73,10 +80,10 @@ class BatchRun:
 
     def _partly_done(self) -> RunaError:
         return PartlyDone(
-            f"Batch {self.batch.name} is partly done: {self.counts()}.\n{self._sentences()}",
+            f"Batch {self.batch.name} is partly done: {self._counts()}.\n{self._failure_lines()}",
             "Run the same command again to finish it; what is issued stays issued."
             if self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
-            else "What FAILED or was given up is not issued again by itself: ask Runa about it first.",
+            else "Failed and abandoned orders are not issued again automatically: ask Runa about them first.",
             Context(batch=self.batch.name),
             self._details(),
             money=Money.PARTIAL,
@@ -84,23 +91,28 @@ class BatchRun:
 
     def _nothing_done(self) -> RunaError:
         unknown = self.tally.any(*OUTCOME_UNKNOWN)
-        first = self.troubles[0][1]
-        alike = all(error.code == first.code for _, error in self.troubles) and not unknown
-        kind = OutcomeUnknown if unknown else type(first) if alike else OrderRefused
-        return kind(
-            f"Batch {self.batch.name}: {self.counts()}.\n{self._sentences()}",
-            first.hint if alike else "Run the same command again.",
+        first = self.failures[0][1]
+        same_cause = all(error.code == first.code for _, error in self.failures) and not unknown
+        error_type = OutcomeUnknown if unknown else type(first) if same_cause else OrderRefused
+        return error_type(
+            f"Batch {self.batch.name}: {self._counts()}.\n{self._failure_lines()}",
+            first.hint if same_cause else "Run the same command again.",
             Context(batch=self.batch.name),
             self._details(),
-            code=first.code if alike else "",
+            code=first.code if same_cause else "",
             money=Money.UNKNOWN if unknown else first.money,
         )
 
-    def _sentences(self) -> str:
-        shown = [f"  order {order.position}: {error.message}" for order, error in self.troubles[:5]]
-        if self.trouble_count > len(shown):
-            shown.append(f"  … and {self.trouble_count - len(shown)} more: `runa batch show {self.batch.name}`.")
-        return "\n".join(shown)
+    def _counts(self) -> str:
+        return ", ".join(f"{count} {state}" for state in State if (count := self.tally.orders[state]))
+
+    def _failure_lines(self) -> str:
+        lines = [
+            f"  order {order.position}: {error.message}" for order, error in self.failures[:MAX_FAILURES_IN_MESSAGE]
+        ]
+        if self.failure_count > len(lines):
+            lines.append(f"  … and {self.failure_count - len(lines)} more: `runa batch show {self.batch.name}`.")
+        return "\n".join(lines)
 
     def _details(self) -> list[dict[str, object]]:
         return [
@@ -112,5 +124,5 @@ class BatchRun:
                 "idempotency_key": order.idempotency_key,
                 "order_id": order.order_id,
             }
-            for order, error in self.troubles
+            for order, error in self.failures
         ]

@@ -1,4 +1,4 @@
-"""How many orders a minute all threads together may send."""
+"""The limit on how many orders all threads together send in a minute."""
 
 import threading
 from collections import deque
@@ -9,9 +9,9 @@ WINDOW = 60.0  # seconds
 
 
 class RateLimit:
-    """Lets at most `per_minute` orders start in any minute (0: no limit), and none while Runa asks for quiet.
+    """Lets at most `per_minute` orders start in any 60 seconds (0: no limit), and none while the limit is paused.
 
-    The limit is used to the full: there is no even spacing, only the count of the last sixty seconds.
+    Orders are not spaced evenly: they start at once until the limit is reached, then wait for the window to move on.
     """
 
     def __init__(self, per_minute: int = 0, clock: Clock = REAL) -> None:
@@ -19,24 +19,25 @@ class RateLimit:
         self._clock = clock
         self._lock = threading.Lock()
         self._starts: deque[float] = deque(maxlen=per_minute or None)
-        self._quiet_until = float("-inf")
+        self._paused_until = float("-inf")
 
-    def acquire(self, unless: threading.Event) -> bool:
-        """Wait until an order may start, and count it. Returns False, and counts nothing, if the event comes first."""
-        while (seconds := self._try()) > 0:
-            if self._clock.wait(unless, seconds):
+    def acquire(self, cancel: threading.Event) -> bool:
+        """Wait until an order may start, and count it. Returns False, and counts nothing, if `cancel` is set first."""
+        while (seconds := self._try_acquire()) > 0:
+            if self._clock.wait(cancel, seconds):
                 return False
         return True
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody start for that long: a 429 to one thread is meant for all."""
+    def pause(self, seconds: float) -> None:
+        """Start no order for this many seconds: a 429 to one thread applies to all."""
         with self._lock:
-            self._quiet_until = max(self._quiet_until, self._clock.seconds() + seconds)
+            self._paused_until = max(self._paused_until, self._clock.seconds() + seconds)
 
-    def _try(self) -> float:
+    def _try_acquire(self) -> float:
+        """Return the seconds to wait; where there are none, the order is counted."""
         with self._lock:
             now = self._clock.seconds()
-            wait = self._quiet_until - now
+            wait = self._paused_until - now
             if self._per_minute and len(self._starts) == self._per_minute:
                 wait = max(wait, self._starts[0] + WINDOW - now)
             if wait <= 0 and self._per_minute:

@@ -1,30 +1,14 @@
-"""How orders are sent, and who is told of it."""
+"""How orders are sent, and the interfaces for progress, messages and questions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from runa_cli.api.retry import REMOTE, Pace
-from runa_cli.core.errors import RunaError
 from runa_cli.ledger.records import Batch, Order, Tally
 
-Say = Callable[[str], None]
-
-
-class Progress(Protocol):
-    """Is told what happens to the orders of a batch; by several threads."""
-
-    def begin(self, batch: Batch, tally: Tally) -> None:
-        """Hear what is ahead."""
-
-    def end(self, tally: Tally) -> None:
-        """Hear where the batch stands now."""
-
-    def settled(self, order: Order) -> None:
-        """Hear that an order is as far as this run takes it."""
-
-    def waiting(self, order: Order, reason: str, seconds: float) -> None:
-        """Hear that an order waits before it goes on."""
+Say = Callable[[str], None]  # shows a sentence
+Ask = Callable[[str], bool]  # asks a yes/no question
 
 
 @dataclass(frozen=True)
@@ -32,16 +16,21 @@ class Terms:
     """How orders are sent. `timeout` is in seconds, over all attempts of one order."""
 
     timeout: float = 120.0
-    wait: bool = True
+    wait: bool = True  # until the order settles; else only until Runa accepts it
     pace: Pace = REMOTE
 
 
-@dataclass(frozen=True)
-class FlowResult:
-    """How far an order got in this run, and what keeps it from going further."""
+class Progress(Protocol):
+    """Receives what happens to the orders of a batch, from several threads."""
 
-    order: Order
-    trouble: RunaError | None = None
+    def begin(self, batch: Batch, tally: Tally) -> None:
+        """Receive the counts of the batch before the run."""
 
+    def settled(self, order: Order) -> None:
+        """Receive an order that this run has finished with, settled or not."""
 
-Ask = Callable[[str], bool]
+    def waiting(self, order: Order, reason: str, seconds: float) -> None:
+        """Receive why an order waits, and for how many seconds (0: unknown)."""
+
+    def end(self, tally: Tally) -> None:
+        """Receive the counts of the batch after the run."""

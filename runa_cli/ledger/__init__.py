@@ -1,5 +1,5 @@
 """The ledger: every order is recorded here before it is sent, every reply before it is shown.
 
-Its records, tables, queries and engines, and the claim that one process has on a batch. Nothing here decides what is
-sent.
+Records, tables and migrations, queries, the claim of one process on a batch, and the recorded results. A new database
+engine is added here. Nothing here decides what is sent, and nothing here knows HTTP.
 """

@@ -177,15 +177,19 @@ class Ledger(LedgerQueries):
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
         return self.order(new_id)
 
-    def mark_sent(self, order: Order, check: Check, now: datetime) -> Order:
-        """Record that the order may reach Runa from now on. Called before its first byte is sent.
+    def mark_sent(self, order: Order, account: str, *, check: Check, now: datetime) -> Order:
+        """Record that the order may reach Runa from now on, and from which account it was sent first.
+
+        Called before its first byte is sent.
 
         `check` is called in the transaction; what it raises is raised, and nothing is recorded.
         """
         with self._engine.transaction() as transaction:
             check()
             transaction.execute(
-                "UPDATE purchase SET state = 'sent', first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
+                "UPDATE purchase SET state = 'sent', account = CASE WHEN first_sent_at IS NULL THEN ? ELSE account END,"
+                " first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
+                account,
                 to_timestamp(now),
                 order.id,
             )

@@ -99,6 +99,14 @@ class LedgerQueries:
             if row["state"] in wanted:
                 yield self.order(row["id"])
 
+    def accounts(self, batch: Batch) -> set[str]:
+        """Return the accounts of a batch's orders, except of those that Runa rejected."""
+        rows = self._engine.select(
+            "SELECT DISTINCT account FROM purchase WHERE batch_id = ? AND superseded = 0 AND state != 'rejected'",
+            batch.id,
+        )
+        return {row["account"] for row in rows}
+
     def last_position(self, batch: Batch) -> int:
         """Return the highest position that an order of the batch ever had; 0 where it has none."""
         (row,) = self._engine.select(

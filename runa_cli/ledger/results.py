@@ -1,11 +1,10 @@
-"""The rows of a result: what became of each gift, from the ledger or from one of Runa's orders."""
+"""The rows of a result, one for each gift, made from the ledger or from an order as Runa returns it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runa_cli.core import exact_json
-from runa_cli.core.safe_text import defused
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Result
 
@@ -28,7 +27,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One gift, ready to be shown: every value is text, empty where there is none."""
+    """One gift to show. Every value other than `row` is text, empty where there is none."""
 
     row: int
     reference: str
@@ -47,16 +46,16 @@ class ResultRow:
     carried: tuple[str, ...] = ()
 
     def cells(self) -> list[str]:
-        """Return the cells of the CSV row, the carried ones last."""
+        """Return the cells of the CSV row, the carried cells last, each safe in a spreadsheet and on a terminal."""
         values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
-        return [*map(defused, values), *map(defused, self.carried)]
+        return [*values, *self.carried]
 
 
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
 
 
 def row_from_ledger(result: Result) -> ResultRow:
-    """Return the line of a recorded gift. The status is the payout's where there is one, else the order's state."""
+    """Return the row of a recorded gift. Its status is the payout's, or the order's state where there is no payout."""
     answered = result.issued or {}
     return _row(
         {**result.item, **answered},
@@ -71,13 +70,13 @@ def row_from_ledger(result: Result) -> ResultRow:
 
 
 def row_from_item(item: str) -> ResultRow:
-    """Return the line of an item as it was sent, without an answer."""
+    """Return the row of an item as it was sent, without anything from an answer."""
     document = exact_json.loads(item)
     return _row(_object(document), row=0, status="", order_id="", currency="")
 
 
 def rows_from_order(order: Mapping[str, Any]) -> list[ResultRow]:
-    """Return the lines of an order as Runa shows it; one line without a gift while it shows none."""
+    """Return the rows of an order as Runa returns it; one row without a gift where it returns no items."""
     status, order_id, currency = (_text(order.get(name)) for name in ("status", "id", "currency"))
     items = order.get("items")
     if not isinstance(items, list) or not items:
@@ -129,7 +128,7 @@ def _row(
 
 
 def products_of(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the product codes of an item, or its template."""
+    """Return the product codes of an item, or the id of its product template."""
     products = _object(item.get("products"))
     if isinstance(products.get("value"), str):
         return (products["value"],)

@@ -61,7 +61,7 @@ def _create_private(path: Path) -> int:
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):  # changing the permissions of a device would change them for everybody
-            raise OSError(errno.EINVAL, "It is not a file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         if mode & 0o077:
             os.fchmod(handle, 0o600)
         return stat.S_IMODE(mode)

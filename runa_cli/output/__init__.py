@@ -1,4 +1,4 @@
-"""Standard output and standard error: formats as functions of finished data, and the one writer of each stream.
+"""Standard output and standard error: the output formats, tables, progress, and the one writer of each stream.
 
-Nothing here decides anything or moves money.
+A new output format is added here. Nothing here sends a request, or decides what is shown beyond how it looks.
 """

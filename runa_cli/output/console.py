@@ -1,6 +1,6 @@
 """Standard error: notes, warnings, errors, log lines and questions.
 
-Messages never decide about money: where standard error is closed or full, they are dropped.
+A message never affects what happens to the money: where standard error is closed or full, it is dropped.
 """
 
 import io
@@ -13,47 +13,47 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from runa_cli.core import exact_json
-from runa_cli.core.errors import RunaError
+from runa_cli.core.errors import Context, RunaError
 from runa_cli.core.safe_text import printable, printable_lines
 
 
-class Unbreakable(io.TextIOBase):
-    """A text stream that swallows what cannot be written."""
+class LossyStream(io.TextIOBase):
+    """A text stream that drops what cannot be written instead of raising."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write the text, or drop it."""
         with suppress(OSError, ValueError, AttributeError):
             return int(self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flush if that is possible."""
+        """Flush the stream, if that is possible."""
         with suppress(OSError, ValueError, AttributeError):
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person reads along."""
+        """Tell whether the stream is a terminal."""
         with suppress(OSError, ValueError, AttributeError):
             return bool(self._stream.isatty())
         return False
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # the base class has an attribute here
-        """The encoding of the stream beneath."""
+        """The encoding of the underlying stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
 
 class Console:
-    """Standard error, as loud as it was asked to be."""
+    """Writes messages to standard error. `quiet` drops notes; `as_json` writes errors as JSON."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False) -> None:
         self.quiet = quiet
         self._as_json = as_json
-        self._stream = Unbreakable(sys.stderr)
-        self.console = RichConsole(
+        self._stream = LossyStream(sys.stderr)
+        self.rich = RichConsole(
             file=cast(IO[str], self._stream),
             color_system=None if no_color else "auto",
             highlight=False,
@@ -63,40 +63,42 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person reads along."""
+        """Whether standard error is a terminal."""
         return self._stream.isatty()
 
     def say(self, sentence: str) -> None:
-        """Say what should be known, unless asked to be quiet."""
+        """Write a note, unless the console is quiet."""
         if not self.quiet:
             self._print(Text(printable_lines(sentence)))
 
     def warn(self, sentence: str) -> None:
-        """Say what should be minded, even when asked to be quiet."""
+        """Write a warning, even where the console is quiet."""
         self._print(Text.assemble(("Warning: ", "yellow"), printable_lines(sentence)))
 
     def error(self, error: RunaError) -> None:
-        """Say what went wrong: one paragraph, or one line of JSON."""
+        """Write an error with its hint and ids: as text, or as one line of JSON."""
         if self._as_json:
             self._stream.write(exact_json.dumps_for_display(error.as_dict()) + "\n")
             self._stream.flush()
             return
         self._print(Text.assemble(("Error: ", "bold red"), printable_lines(error.message)))
-        for hint in filter(None, [error.hint, _names(error)]):
-            self._print(Text(printable_lines(hint), style="" if hint is error.hint else "dim"))
+        if error.hint:
+            self._print(Text(printable_lines(error.hint)))
+        if ids := _ids(error.context):
+            self._print(Text(printable_lines(ids), style="dim"))
 
     def ask(self, question: str) -> bool:
-        """Ask for a yes on the terminal."""
+        """Ask a yes/no question on the terminal; anything but y or yes means no."""
         self._stream.write(f"{printable_lines(question)} [y/N] ")
         self._stream.flush()
         try:
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
         except KeyboardInterrupt:
-            self._stream.write("\n")  # what is said next begins a line of its own
+            self._stream.write("\n")  # so that the next message starts on a new line
             raise
 
     def log(self) -> None:
-        """Let the log lines through."""
+        """Show the log lines of the program from now on."""
         handler = logging.StreamHandler(self._stream)
         handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger = logging.getLogger("runa")
@@ -104,7 +106,7 @@ class Console:
         logger.setLevel(logging.INFO)
 
     def _print(self, text: Text) -> None:
-        self.console.print(text, soft_wrap=True)
+        self.rich.print(text, soft_wrap=True)
 
 
 class _PrintableFormatter(logging.Formatter):
@@ -112,13 +114,13 @@ class _PrintableFormatter(logging.Formatter):
         return printable(super().format(record))
 
 
-def _names(error: RunaError) -> str:
-    context = error.context
-    known = (
+def _ids(context: Context) -> str:
+    """Return the ids that an error names, for instance `[batch bonus, order O-1]`."""
+    ids = (
         ("batch", context.batch),
         ("order", context.order_id),
         ("key", context.idempotency_key),
         ("request", context.request_id),
     )
-    named = ", ".join(f"{name} {value}" for name, value in known if value)
-    return f"[{named}]" if named else ""
+    listed = ", ".join(f"{name} {value}" for name, value in ids if value)
+    return f"[{listed}]" if listed else ""

@@ -1,4 +1,4 @@
-"""CSV: any rows, and the results of a batch."""
+"""CSV, line by line: any rows, and the results of a batch."""
 
 import csv
 import io
@@ -9,23 +9,24 @@ from runa_cli.ledger.results import COLUMNS, ResultRow
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield a CSV file a line at a time."""
+    """Yield the lines of a CSV file, each ending in a line feed; no cell of it is run as a formula."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # so that a cell with either character is quoted
-    writer.writerow(header)
-    yield _emptied(buffer)
+    # The writer quotes a cell that contains a character of its line terminator: with both, CR and LF are both quoted.
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(map(defused, header))
+    yield _take_line(buffer)
     for row in rows:
-        writer.writerow(row)
-        yield _emptied(buffer)
+        writer.writerow(map(defused, row))
+        yield _take_line(buffer)
 
 
-def _emptied(buffer: io.StringIO) -> str:
+def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = ()) -> Iterator[str]:
+    """Yield results as the lines of a CSV file. `carried`: headings of the input's own columns."""
+    yield from csv_lines([*COLUMNS, *carried], (row.cells() for row in rows))
+
+
+def _take_line(buffer: io.StringIO) -> str:
     text = buffer.getvalue()[:-2] + "\n"
     buffer.seek(0)
     buffer.truncate()
     return text
-
-
-def results_csv(lines: Iterable[ResultRow], carried: Sequence[str] = ()) -> Iterator[str]:
-    """Yield results as CSV."""
-    yield from csv_lines([*COLUMNS, *map(defused, carried)], (line.cells() for line in lines))

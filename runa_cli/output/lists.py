@@ -1,52 +1,59 @@
-"""Lists in every format: each member as Runa's own object, as a line of CSV, or as a row of a table."""
+"""Lists of Runa's objects in every output format: the objects themselves, lines of CSV, or rows of a table."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from runa_cli.core.errors import UsageMistake
-from runa_cli.core.safe_text import defused
-from runa_cli.output.csv_format import csv_lines
+from runa_cli.output import formats
+from runa_cli.output.formats import View
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Column, Part, list_parts
 
-Member = Mapping[str, Any]
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class ListView:
-    """How one kind of list is shown. `cells` fill the CSV columns, `row` the columns of the table."""
+    """How one kind of list is shown as CSV and as a table. `empty_message` replaces a table without rows."""
 
-    fields: Sequence[str]
-    cells: Callable[[Member], Sequence[str]]
+    csv_header: Sequence[str]
+    csv_cells: Callable[[Entry], Sequence[str]]
     columns: Sequence[Column]
-    row: Callable[[Member], Sequence[str]]
-    nothing: str
+    cells: Callable[[Entry], Sequence[str]]
+    empty_message: str
 
 
-def show_list(output: Output, shelf: ListView, members: Iterable[Member]) -> None:
-    """Write a list as it comes. Raises OutputFailed, which ends the fetching too; UsageMistake for `links`."""
-    match output.format:
-        case "json":
-            output.json_list(members)
-        case "jsonl":
-            for member in members:
-                output.json_line(member)
-        case "csv":
-            for line in csv_lines(
-                shelf.fields, ([defused(cell) for cell in shelf.cells(member)] for member in members)
-            ):
-                output.text(line)
-        case "links":
-            raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
-        case _:
-            rows = [shelf.row(member) for member in members]
-            output.parts(list_parts(shelf.columns, rows, output.width) if rows else [Part(shelf.nothing)])
-    output.flush()
+def show_list(output: Output, view: ListView, entries: Iterable[Entry]) -> None:
+    """Write a list, entry by entry as they arrive (a table: all at once).
+
+    Raises OutputFailed, after which no more entries are fetched, and UsageMistake for the format `links`.
+    """
+    formats.show(output, list_view(view, entries))
+
+
+def list_view(view: ListView, entries: Iterable[Entry]) -> View:
+    """Return a list as every format shows it."""
+
+    def table(width: int | None) -> Iterable[Part]:
+        rows = [view.cells(entry) for entry in entries]
+        return list_parts(view.columns, rows, width) if rows else [Part(view.empty_message)]
+
+    return View(
+        members=lambda: entries,
+        table=table,
+        fields=view.csv_header,
+        cells=lambda: map(view.csv_cells, entries),
+        links=_no_links,
+    )
+
+
+def _no_links() -> NoReturn:
+    raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
 
 
 def cell_text(value: object) -> str:
-    """Return a value of a reply as a cell."""
+    """Return a value of one of Runa's replies as the text of a cell."""
     if isinstance(value, list):
         return " ".join(map(cell_text, value))
     return "" if value is None else str(getattr(value, "text", value))

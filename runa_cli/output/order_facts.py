@@ -1,5 +1,6 @@
-"""The facts of an order, as a table shows them above its gifts."""
+"""The facts of an order that a table shows above its gifts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from runa_cli.api import responses
@@ -8,51 +9,53 @@ from runa_cli.ledger.records import Batch, Order
 from runa_cli.output.tables import Summary
 
 
-def runa_object(order: Order) -> dict[str, Any]:
-    """Return Runa's own object for a recorded order."""
-    return responses.read_object(order.reply or b"{}")
-
-
 def order_summary(order: Order, batch: Batch) -> Summary:
     """Return the facts of a recorded order."""
-    answered = runa_object(order)
+    document = reply_document(order)
     facts = [
         ("Batch", batch.name),
         ("Environment", batch.environment),
         ("Items", str(order.item_count)),
-        *_api_facts(answered, format_money({order.currency: responses.as_decimal(order.total)})),
+        *_runa_facts(document, format_money({order.currency: responses.as_decimal(order.total)})),
     ]
-    return Summary("Order", order.order_id or "", str(answered.get("status") or order.state), facts)
+    return Summary("Order", order.order_id or "", str(document.get("status") or order.state), facts)
 
 
-def api_summary(order: dict[str, Any]) -> Summary:
-    """Return the facts of an order as Runa shows it."""
-    return Summary("Order", str(order.get("id", "")), str(order.get("status", "")), [*_api_facts(order, ""), ("", "")])
+def api_summary(document: Mapping[str, Any]) -> Summary:
+    """Return the facts of an order as Runa's reply shows it."""
+    return Summary(
+        "Order", str(document.get("id", "")), str(document.get("status", "")), _runa_facts(document, face_value="")
+    )
 
 
-def _api_facts(order: dict[str, Any], total: str) -> list[tuple[str, str]]:
-    price = f"{order.get('total_price', '')} {order.get('currency', '')}".strip()
-    discount = responses.as_decimal(order.get("total_discount"))
-    return [
-        ("Face value", total),
-        ("Price", price + (f", discount {discount}" if discount else "")),
-        ("Exchange", exchange_rate(order.get("transaction_detail"))),
-        ("Description", str(order.get("description") or "")),
-        ("Created", _time(order.get("created_at"))),
-        ("Completed", _time(order.get("completed_at"))),
-        ("Message", str(order.get("message") or "")),
-    ]
+def reply_document(order: Order) -> dict[str, Any]:
+    """Return Runa's recorded reply for an order as a JSON object; empty where there is none."""
+    return responses.read_object(order.reply or b"{}")
 
 
 def exchange_rate(detail: object) -> str:
-    """Say at what rate and fee Runa converts, where it does."""
+    """Return the rate and fee of a currency conversion as text; empty where there is none."""
     for entry in detail.values() if isinstance(detail, dict) else ():
         rate = entry.get("fx") if isinstance(entry, dict) else None
         if isinstance(rate, dict):
             fee = rate.get("fee")
-            taken = f", fee {fee.get('value')} {fee.get('currency')}" if isinstance(fee, dict) else ""
-            return f"{rate.get('rate_symbol')} {rate.get('rate')}{taken}"
+            fee_text = f", fee {fee.get('value')} {fee.get('currency')}" if isinstance(fee, dict) else ""
+            return f"{rate.get('rate_symbol')} {rate.get('rate')}{fee_text}"
     return ""
+
+
+def _runa_facts(document: Mapping[str, Any], face_value: str) -> list[tuple[str, str]]:
+    price = f"{document.get('total_price', '')} {document.get('currency', '')}".strip()
+    discount = responses.as_decimal(document.get("total_discount"))
+    return [
+        ("Face value", face_value),
+        ("Price", price + (f", discount {discount}" if discount else "")),
+        ("Exchange", exchange_rate(document.get("transaction_detail"))),
+        ("Description", str(document.get("description") or "")),
+        ("Created", _time(document.get("created_at"))),
+        ("Completed", _time(document.get("completed_at"))),
+        ("Message", str(document.get("message") or "")),
+    ]
 
 
 def _time(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`--results`: the results as a file, written whole or not at all."""
+"""The file of `--results`, written completely or not at all."""
 
 import os
 import tempfile
@@ -8,18 +8,21 @@ from pathlib import Path
 from runa_cli.core.errors import Context, Money, OutputFailed
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
-from runa_cli.output import csv_format
 from runa_cli.output.batch_formats import result_rows
+from runa_cli.output.csv_format import results_csv
 
 
-def write_results(path: Path, ledger: Ledger, batch: Batch, became: Money) -> None:
-    """Write the results as CSV for the owner alone, whole or not at all. Raises OutputFailed."""
-    hint = f"`runa batch export {batch.name} -o csv` writes them again."
+def write_results(path: Path, ledger: Ledger, batch: Batch, money: Money) -> None:
+    """Write the results of a batch as a CSV file that only its owner can read.
+
+    Raises OutputFailed, which says that the money is `money`, and leaves an existing file as it was.
+    """
     try:
+        # In the same directory, so that it can replace the file in one step.
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.writelines(csv_format.results_csv(result_rows(ledger, batch), batch.columns))
+                stream.writelines(results_csv(result_rows(ledger, batch), batch.columns))
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(temporary).replace(path)
@@ -30,7 +33,7 @@ def write_results(path: Path, ledger: Ledger, batch: Batch, became: Money) -> No
     except OSError as error:
         raise OutputFailed(
             f"The results could not be written to {path}: {error.strerror}.",
-            hint,
+            f"`runa batch export {batch.name} -o csv` writes them again.",
             Context(batch=batch.name),
-            money=became,
+            money=money,
         ) from error

@@ -1,4 +1,4 @@
-"""The one writer of standard output, and what happens when it cannot be written."""
+"""The only writer of standard output, and the error for output that cannot be written."""
 
 import io
 import os
@@ -16,11 +16,15 @@ from runa_cli.output.tables import Part
 
 
 class BrokenOutput(OutputFailed):
-    """Whoever read the answer to a question has gone, having read enough."""
+    """The reader of the output closed the pipe early, which is no error for a command that only shows data."""
 
 
 class Output:
-    """Standard output in one format."""
+    """Standard output in one format.
+
+    `hint`, `money` and `context` are those of the OutputFailed that a failed write raises. Commands that issue orders
+    set `allow_broken_pipe` to False, because then a reader that closes the pipe early is an error.
+    """
 
     def __init__(self, output_format: str, *, no_color: bool = False) -> None:
         self.format = output_format
@@ -29,11 +33,11 @@ class Output:
         self.hint: str | None = None
         self.money = Money.NOT_ISSUED
         self.context = Context()
-        self.asks = True  # whether nothing is shown but answers; what was just issued must reach somebody
+        self.allow_broken_pipe = True
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks at it."""
+        """Whether standard output is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
         except ValueError:
@@ -41,7 +45,7 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """The columns of the terminal; None where there is none and nothing needs to fit."""
+        """The width of the terminal in columns; None where there is no terminal."""
         return Console().width if self.is_terminal else None
 
     def text(self, text: str, *, encoding: str = "utf-8") -> None:
@@ -52,28 +56,28 @@ class Output:
             self._stream.flush()
             self._stream.buffer.write(text.encode(encoding, "replace"))
         except (OSError, ValueError) as error:
-            raise self._failed(error) from error
+            raise self._write_failure(error) from error
 
     def flush(self) -> None:
-        """Make sure that all of it has left. Raises OutputFailed."""
+        """Pass everything written so far on to the system. Raises OutputFailed."""
         try:
             if self._stream is not None:
                 self._stream.flush()
         except (OSError, ValueError) as error:
-            raise self._failed(error) from error
+            raise self._write_failure(error) from error
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write lines as they come; a link or a name that could command a terminal is escaped. Raises OutputFailed."""
+        """Write lines as they arrive, with control characters escaped. Raises OutputFailed."""
         for line in lines:
             self.text(printable(line) + "\n")
 
     def parts(self, parts: Iterable[Part]) -> None:
-        """Write what a table is made of. Raises OutputFailed."""
+        """Write what a table is made of, a part at a time. Raises OutputFailed."""
         buffer = io.StringIO()
         console = Console(
             file=buffer,
             force_terminal=self.is_terminal,
-            color_system=None if self._no_color else "auto",  # without it no style at all is written
+            color_system=None if self._no_color else "auto",  # None writes no styles at all
             width=self.width or 100_000,
             highlight=False,
             markup=False,
@@ -81,16 +85,18 @@ class Output:
         )
         console.legacy_windows = False
         for part in parts:
-            console.print(part.content, soft_wrap=part.whole, crop=False)
-        text = "\n".join(line.rstrip(" ") for line in buffer.getvalue().split("\n"))
-        self.text(text, encoding=getattr(self._stream, "encoding", None) or "utf-8")
+            console.print(part.content, soft_wrap=part.unwrapped, crop=False)
+            text = "\n".join(line.rstrip(" ") for line in buffer.getvalue().split("\n"))
+            self.text(text, encoding=getattr(self._stream, "encoding", None) or "utf-8")
+            buffer.seek(0)
+            buffer.truncate()
 
     def json(self, value: object) -> None:
-        """Write one document. Raises OutputFailed."""
+        """Write one JSON document. Raises OutputFailed."""
         self.text(exact_json.dumps_for_display(value, indent=2) + "\n")
 
     def json_list(self, values: Iterable[object]) -> None:
-        """Write one document that is a list, a member at a time. Raises OutputFailed."""
+        """Write one JSON document that is a list, value by value as they arrive. Raises OutputFailed."""
         separator = "["
         for value in values:
             text = exact_json.dumps_for_display(value, indent=2).replace("\n", "\n  ")
@@ -99,24 +105,24 @@ class Output:
         self.text("[]\n" if separator == "[" else "\n]\n")
 
     def json_line(self, value: object) -> None:
-        """Write one value on a line of its own, at once. Raises OutputFailed."""
+        """Write one value as a line of JSON, and flush it. Raises OutputFailed."""
         self.text(exact_json.dumps_for_display(value) + "\n")
         self.flush()
 
-    def _failed(self, error: Exception) -> OutputFailed:
+    def failure(self, reason: str, *, broken_pipe: bool = False) -> OutputFailed:
+        """Return the error for output that could not be written."""
+        error_type = BrokenOutput if broken_pipe and self.allow_broken_pipe else OutputFailed
+        return error_type(f"The output could not be written: {reason}.", self.hint, self.context, money=self.money)
+
+    def _write_failure(self, error: Exception) -> OutputFailed:
         discard(self._stream)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return self.failed(reason, broken=isinstance(error, BrokenPipeError))
-
-    def failed(self, reason: str, *, broken: bool = False) -> OutputFailed:
-        """Return the error for output that could not be written."""
-        kind = BrokenOutput if broken and self.asks else OutputFailed
-        return kind(f"The output could not be written: {reason}.", self.hint, self.context, money=self.money)
+        return self.failure(reason, broken_pipe=isinstance(error, BrokenPipeError))
 
 
 def discard(stream: Any) -> None:
-    """Point a broken stream at nothing, so that the interpreter's last flush cannot fail again."""
+    """Redirect a broken stream to the null device, so that the interpreter's flush at exit does not fail again."""
     with suppress(OSError, ValueError, AttributeError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -250,7 +250,9 @@ def test_an_address_that_can_be_one_is_taken_as_it_is(address: str) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
     (found,) = complaints(Item, delivered(email_address=address))
-    assert found.startswith(f"distribution_method.email_address: is no e-mail address: {field_rules.quoted(address)} (")
+    assert found.startswith(
+        f"distribution_method.email_address: is not an e-mail address: {field_rules.quoted(address)} ("
+    )
 
 
 @pytest.mark.parametrize("reference", ["", "a b", "a/b", "ä", "r" * 256, "a\n"])
@@ -328,7 +330,7 @@ def test_a_template_is_no_product(code: str) -> None:
         ({"description": 5}, "description: must be text, found 5"),
         (
             {"description": "\ud800"},
-            "description: holds a character that is no character (a lone surrogate)",
+            "description: contains an invalid character (a lone surrogate)",
         ),
         ({"metadata": []}, "metadata: must be an object of text values, found a list"),
         ({"metadata": {str(n): "" for n in range(21)}}, "metadata: must have at most 20 pairs, found 21"),

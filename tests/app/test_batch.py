@@ -15,7 +15,8 @@ import pytest
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, links_by_address, rows_of, sheet
-from tests.support.program import LONGEST, Program, Ran, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.program import Program, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.ran import LONGEST, Ran
 
 
 def issue(program: Program, path: Path, *more: str, **env: str) -> Ran:
@@ -49,6 +50,7 @@ def test_a_file_becomes_as_few_orders_as_the_rules_allow_and_every_link_lands_be
     assert rows_of(ran.out) == results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_moments_and_started_again_it_issues_each_gift_once(
     program: Program, emulate: Emulate, seed: int
@@ -373,6 +375,7 @@ def test_an_empty_ledger_lists_as_nothing(program: Program) -> None:
     assert (0, "") == (program("batch", "list", "-o", "jsonl").code, program("batch", "list", "-o", "jsonl").out)
 
 
+@pytest.mark.slow
 def test_a_long_file_needs_hardly_more_memory_than_a_short_one(program: Program, emulate: Emulate) -> None:
     """The peak of the whole process; a dry run reads, checks and groups every row as a real one does."""
     emulate()

@@ -31,6 +31,7 @@ def bench(built: Bench) -> Bench:
     return Bench(built.directory, built.library)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [GIFT, BATCH], ids=lambda scenario: scenario.name)
 @pytest.mark.parametrize(("kind", "most"), [("kill", 8), ("full", 5), ("sync", 3)])
 def test_struck_at_a_boundary_it_finishes_with_every_gift_once_and_every_link_shown(
@@ -53,6 +54,7 @@ def places(boundaries: Sequence[Boundary], most: int) -> list[int]:
     return sorted(spread | {first[name] for name in CRUCIAL if name in first})
 
 
+@pytest.mark.slow
 def test_a_harness_that_does_not_see_the_program_says_so(bench: Bench, tmp_path: Path) -> None:
     """A run that is not watched looks like one that cannot be hit."""
     with pytest.raises(Blind):

@@ -53,14 +53,14 @@ def test_the_same_bytes_and_key_are_sent_each_time(program: Program, emulate: Em
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("429@*", "fewer orders a minute"),
+        ("429@*", "rate limit is reached"),
         ("102@*", "still working on an earlier request"),
         ("in-progress@*", "still working on an earlier request"),
         ("lost-after@*", "unknown"),
         ("lost-before@*", "unknown"),
         ("slow:5@1", "unknown"),
         ("dribble:0.05@1", "unknown"),
-        ("foreign-order@1", "not the ones asked for"),
+        ("foreign-order@1", "not those of the order"),
         ("cut-close@*", "unreadable"),
     ],
 )

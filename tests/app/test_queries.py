@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Emulate
-from tests.support.program import GIFT, KEY, LONGEST, Program, ask, links_at, posts
+from tests.support.program import GIFT, KEY, Program, ask, links_at, posts
+from tests.support.ran import LONGEST
 
 LISTS = [
     ("order", "list"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Emulate
-from tests.support.program import GIFT, LONGEST, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.program import GIFT, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.ran import LONGEST
 
 ALL = ("batch", "resume", "--all")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Emulate
-from tests.support.program import GIFT, KEY, LONGEST, Program, posts, wait_for
+from tests.support.program import GIFT, KEY, Program, posts, wait_for
+from tests.support.ran import LONGEST
 from tests.support.scripted_server import Answer, Fake, as_json, completed
 from tests.support.system_faults import needs
 
@@ -80,9 +81,9 @@ def test_a_defect_in_an_order_shows_no_link_address_or_key_not_even_in_the_log(
     """The text of an exception may hold whatever the program worked on; where it happened is enough to report it."""
     emulate()
     for verbose in ((), ("-v",)):
-        ran = program.broken_at("call:OrderFlow._take", *GIFT, "--again", *verbose, RUNA_ENV="playground")
+        ran = program.broken_at("call:AnswerRecorder.record", *GIFT, "--again", *verbose, RUNA_ENV="playground")
         assert 1 == ran.code
-        assert "run_to_point.py" in ran.err
+        assert "code_points.py" in ran.err
         assert not [secret for secret in (SECRET, "/gift/", "fred@example.com", "Traceback") if secret in ran.err]
 
 

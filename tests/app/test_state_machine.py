@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -27,7 +28,7 @@ from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import OrderInput
 from runa_cli.ledger.records import Batch, Tally
-from tests.support.program import Ran
+from tests.support.ran import Ran
 from tests.support.simulation import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure
@@ -58,9 +59,8 @@ points = st.builds(
     "{}:{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(POINTS), st.sampled_from([1, 1, 1, 2])
 )
 
-busy = st.sampled_from([f"{event}:{name}" for event in ("call", "return")
-                        for name in ("Ledger.mark_sent", "Client.create_order", "Ledger.mark_completed", "show_batch")]
-                       )  # fmt: skip
+BUSY = ("Ledger.mark_sent", "Client.create_order", "Ledger.mark_completed", "show_batch")  # where Ctrl-C comes
+busy = st.builds("{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(BUSY))
 
 
 @st.composite
@@ -602,4 +602,12 @@ def telling(stories: int, steps: int, *, new: bool = False) -> settings:
 
 
 TestIssue = Issue.TestCase
-TestIssue.settings = telling(100, 15)
+TestIssue.settings = telling(20, 15)
+
+
+class IssueAtLength(Issue):
+    """The same, with more stories, and longer ones."""
+
+
+TestIssueAtLength = pytest.mark.slow(IssueAtLength.TestCase)
+TestIssueAtLength.settings = telling(100, 15)

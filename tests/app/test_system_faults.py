@@ -13,26 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, links_by_address, rows_of, sheet
-from tests.support.program import (
-    GIFT,
-    KEY,
-    LAUNCHER,
-    LONGEST,
-    Program,
-    Ran,
-    links_at,
-    orders_at,
-    posts,
-    wait_for,
-    wait_for_stopping,
-)
+from tests.support.program import GIFT, KEY, KILLED_AT, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.ran import LONGEST, Ran
 from tests.support.system_faults import Disk, needs, signal_another_thread, tamper, tampered, without_privileges
 
 Hand = Callable[["subprocess.Popen[str]", signal.Signals], None]
 
-SENT_AND_KILLED = (*LAUNCHER, "kill", "return:Client.create_order")
+SENT_AND_KILLED = (*KILLED_AT, "return:Client.create_order")
+DAY = 86400.0  # seconds
 MANY = ("order", "create", "--face-value", "10", "--quantity", "60", "--product", "AMZ-US")
 
 
@@ -42,8 +33,7 @@ def test_a_disk_that_is_full_at_any_point_costs_neither_money_nor_links(
 ) -> None:
     """The system refuses to let any file grow beyond a size, before the record, in it, at the reply, or not at all."""
     emulator = emulate(processing_seconds=0)
-    limited = f"ulimit -f {kilobytes}; exec {' '.join(program.command(*MANY, '--json'))}"
-    ran = program.execute(["bash", "-c", limited])
+    ran = program.fork(*MANY, "--json", largest_file=kilobytes * 1024)
     made = orders_at(emulator)
     assert ran.code in {0, 4, 7, 9}, ran.err
     assert "Traceback" not in ran.err
@@ -58,6 +48,7 @@ def test_a_disk_that_is_full_at_any_point_costs_neither_money_nor_links(
         assert links_at(emulator) == set(again.out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [4, 64, 140, 192, 256, 400])
 def test_a_file_system_without_room_costs_neither_money_nor_links(
     program: Program, emulate: Emulate, kilobytes: int
@@ -79,6 +70,7 @@ def test_a_file_system_without_room_costs_neither_money_nor_links(
         assert links_at(emulator) == set(again.out.split())
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_an_order_is_in_flight_costs_no_link(program: Program, emulate: Emulate) -> None:
     emulator = emulate("slow:30@1")
     with Disk(program.ledger.parent, 1024) as disk:
@@ -94,6 +86,7 @@ def test_a_disk_that_fills_up_while_an_order_is_in_flight_costs_no_link(program:
     assert [links_at(emulator), 1] == [set(again.out.split()), len(orders_at(emulator))]
 
 
+@pytest.mark.slow
 def test_results_on_a_full_disk_are_left_out_whole_and_can_be_exported(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     directory = program.home / "results"
@@ -130,6 +123,7 @@ def test_a_data_directory_that_cannot_be_entered_is_no_defect(program: Program, 
     program.ledger.parent.parent.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_a_read_only_file_system_means_that_nothing_is_sent_until_it_can_be_written(
     program: Program, emulate: Emulate
 ) -> None:
@@ -151,6 +145,7 @@ def test_a_read_only_file_system_means_that_nothing_is_sent_until_it_can_be_writ
     assert [links_at(emulator), 1] == [set(again.out.split()), len(orders_at(emulator))]
 
 
+@pytest.mark.slow
 @needs("strace")
 @pytest.mark.parametrize("error", ["EROFS", "EIO"])
 @pytest.mark.parametrize("calls", ["pwrite64,ftruncate,fdatasync,fsync", "fdatasync,fsync"])
@@ -171,6 +166,7 @@ def test_a_disk_that_fails_while_an_order_is_in_flight_costs_no_link(
     assert [links_at(emulator), 1] == [set(again.out.split()), len(orders_at(emulator))]
 
 
+@pytest.mark.slow
 @needs("strace")
 def test_a_record_that_the_disk_does_not_keep_is_not_sent(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
@@ -179,6 +175,7 @@ def test_a_record_that_the_disk_does_not_keep_is_not_sent(program: Program, emul
     assert (4, "not_issued", 1) == (ran.code, ran.error["money"], posts(emulator))
 
 
+@pytest.mark.slow
 @needs("strace")
 def test_a_ledger_that_is_held_too_long_means_that_nothing_is_sent(program: Program, emulate: Emulate) -> None:
     """Its sleeps return at once, so that the half minute which it waits is soon over."""
@@ -192,6 +189,7 @@ def test_a_ledger_that_is_held_too_long_means_that_nothing_is_sent(program: Prog
     assert 1 == posts(emulator)
 
 
+@pytest.mark.slow
 @needs("strace")
 def test_a_ledger_that_is_held_too_long_for_the_reply_costs_no_link(program: Program, emulate: Emulate) -> None:
     emulator = emulate("slow:30@1")
@@ -251,7 +249,7 @@ def _a_pipe(path: Path) -> None:
         (_a_directory, "directory"),
         (_a_link("nowhere/ledger.db"), "a link to a file that does not exist"),
         (_a_link("ledger.db"), "a link to a file that does not exist"),
-        (_a_pipe, "no file"),
+        (_a_pipe, "not a regular file"),
     ],
 )
 def test_a_ledger_that_is_none_means_that_nothing_is_sent_and_it_stays_as_it_was(
@@ -318,7 +316,6 @@ def test_many_processes_begin_a_new_ledger_together(program: Program) -> None:
     assert {"ready\n", "open\n"} == set(lines)
 
 
-@needs("faketime")
 @pytest.mark.parametrize("days", [-40, 3])
 @pytest.mark.parametrize("name", [(), ("--batch", "bonus")])
 def test_an_order_sent_under_a_wrong_clock_is_looked_up_and_not_sent_again(
@@ -326,7 +323,23 @@ def test_an_order_sent_under_a_wrong_clock_is_looked_up_and_not_sent_again(
 ) -> None:
     """Its key may be older than Runa's memory of it, or was sent in the future: how old it is nobody knows."""
     emulator = emulate()
+    program.fork(*GIFT, *name, killed_at="return:Client.create_order", skew=days * DAY)
+    check_that_it_is_looked_up(program, emulator, name)
+
+
+@pytest.mark.slow
+@needs("faketime")
+@pytest.mark.parametrize("days", [-40, 3])
+@pytest.mark.parametrize("name", [(), ("--batch", "bonus")])
+def test_an_order_sent_when_the_whole_computer_has_a_wrong_clock_is_looked_up_and_not_sent_again(
+    program: Program, emulate: Emulate, days: int, name: tuple[str, ...]
+) -> None:
+    emulator = emulate()
     program.execute(["faketime", "-f", f"{days:+}d", *SENT_AND_KILLED, *GIFT, *name])
+    check_that_it_is_looked_up(program, emulator, name)
+
+
+def check_that_it_is_looked_up(program: Program, emulator: Emulator, name: tuple[str, ...]) -> None:
     assert [["sent"], 1] == [program.states(), posts(emulator)]
     ran = program(*GIFT, *name, "-o", "links")
     assert [1, 1] == [posts(emulator), len(orders_at(emulator))]
@@ -335,9 +348,22 @@ def test_an_order_sent_under_a_wrong_clock_is_looked_up_and_not_sent_again(
     assert links_at(emulator) == set(ran.out.split())
 
 
-@needs("faketime")
 @pytest.mark.parametrize("days", [-400, 400])
 def test_what_was_issued_is_known_whatever_the_clock_says(program: Program, emulate: Emulate, days: int) -> None:
+    emulator = emulate()
+    first = program(*GIFT, "--batch", "bonus", "-o", "links")
+    again = program.fork(*GIFT, "--batch", "bonus", "-o", "links", skew=days * DAY)
+    assert [(0, first.out), 1] == [(again.code, again.out), posts(emulator)]
+    if days < 0:  # typed again before it was typed at all
+        assert (6, 1) == (program.fork(*GIFT, "--json", skew=days * DAY).code, posts(emulator))
+
+
+@pytest.mark.slow
+@needs("faketime")
+@pytest.mark.parametrize("days", [-400, 400])
+def test_what_was_issued_is_known_whatever_the_clock_of_the_computer_says(
+    program: Program, emulate: Emulate, days: int
+) -> None:
     emulator = emulate()
     first = program(*GIFT, "--batch", "bonus", "-o", "links")
     jumped = ["faketime", "-f", f"{days:+}d", *program.command(*GIFT, "--batch", "bonus", "-o", "links")]
@@ -355,7 +381,10 @@ def test_without_standard_input_nobody_can_say_yes_and_nothing_hangs(
     emulator = emulate()
 
     def run(*arguments: str, **env: str) -> Ran:
-        return program.execute(["bash", "-c", f"exec {' '.join(program.command(*arguments))} {closed}"], **env)
+        if closed == "<&-":
+            return program.fork(*arguments, env=env, closed=(0,))
+        with Path("/dev/null").open() as nothing:
+            return program.fork(*arguments, env=env, stdin=nothing.fileno())
 
     live = {"RUNA_ENV": "live", "RUNA_API_KEY": "wgtests.secret"}
     assert (6, "not_confirmed") == ((ran := run(*GIFT, "--json", **live)).code, ran.error["code"])
@@ -363,6 +392,8 @@ def test_without_standard_input_nobody_can_say_yes_and_nothing_hangs(
     assert 0 == posts(emulator)
     assert 0 == run(*GIFT).code
     assert ["completed"] == program.states()
+    in_a_shell = f"exec {' '.join(program.command(*GIFT, '--again'))} {closed}"
+    assert 0 == program.execute(["bash", "-c", in_a_shell]).code
 
 
 def test_an_order_is_issued_from_a_directory_that_is_gone(program: Program, emulate: Emulate) -> None:
@@ -376,6 +407,7 @@ def test_an_order_is_issued_from_a_directory_that_is_gone(program: Program, emul
     assert links_at(emulator) == set(ran.out.split())
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_is_told_what_to_export(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     nobody = ["unshare", "--user", "--map-user=54321", "--map-group=54321", "env", "-u", "HOME"]
@@ -392,7 +424,15 @@ def test_a_user_without_a_home_is_told_what_to_export(program: Program, emulate:
 NO_LOCALE = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}  # as where no UTF-8 exists at all
 
 
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LANG": "xx_XX.nonsense"}, NO_LOCALE])
+@pytest.mark.parametrize(
+    "locale",
+    [
+        pytest.param({"LC_ALL": "C"}, marks=pytest.mark.slow),
+        pytest.param({"LC_ALL": "POSIX"}, marks=pytest.mark.slow),
+        {"LANG": "xx_XX.nonsense"},
+        NO_LOCALE,
+    ],
+)
 def test_names_of_any_language_need_no_locale(program: Program, emulate: Emulate, locale: dict[str, str]) -> None:
     emulator = emulate()
     path = program.home / "Geschenke für 客户.csv"

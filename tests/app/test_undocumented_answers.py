@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import GIFT, KEY, Program, Ran
+from tests.support.broken_output import broken_output
+from tests.support.program import GIFT, KEY, Program
+from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, Fake, Script, as_json, completed
 
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
@@ -209,9 +211,9 @@ def test_the_verdict_on_the_order_wins_over_trouble_with_the_output(program: Pro
     error = {"type": "insufficient_funds", "message": "Too little."}
     with Fake(always(as_json(400, error))) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-        command = " ".join([*program.command(*GIFT), "-o csv"])
-        for redirection in (">/dev/full", "| true", ">&-"):
-            ran = program.execute(["bash", "-c", f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"])
+        for kind in ("full", "left", "closed"):
+            with broken_output(kind) as stream:
+                ran = program.fork(*GIFT, "-o", "csv", **stream)
             assert 5 == ran.code, ran.err
         assert 5 == program(*GIFT, "--results", "missing/x.csv").code
 

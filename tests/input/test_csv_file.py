@@ -278,7 +278,7 @@ def test_short_rows_are_filled_up_with_blank_cells() -> None:
             "10,AMZ-US|BAW-GB",
             "column product: must all be of one currency, found AMZ-US (USD), BAW-GB (GBP)",
         ),
-        ("face_value,product,email", "10,AMZ-US,ann@", 'column email: is no e-mail address: "ann@" ('),
+        ("face_value,product,email", "10,AMZ-US,ann@", 'column email: is not an e-mail address: "ann@" ('),
         ("face_value,product,recipient", "10,AMZ-US,panel-7", "column email: is missing"),
         ("face_value,product,recipient,email", "10,A-US,a b,x@y.test", "column recipient: must be 1 to 255 letters"),
         ("face_value,product,template_id", "10,AMZ-US,PT-1", "column template_id: takes a redemption template (DT-…)"),

@@ -167,7 +167,7 @@ def test_a_mistake_is_named_with_its_flag_and_what_was_found(given: dict[str, An
 @pytest.mark.parametrize(
     ("given", "flag"),
     [
-        ({"emails": ("ann at home",)}, "--email: is no e-mail address"),
+        ({"emails": ("ann at home",)}, "--email: is not an e-mail address"),
         ({"emails": ("ann@example.test",), "recipient": "a b"}, "--recipient: must be 1 to 255 letters"),
         ({"template_id": "DT-1"}, "--template-id: takes a redemption template"),
         ({"products": (), "product_template": "PT-1", "currency": "USD"}, "--product-template: takes a product templ"),

@@ -198,7 +198,7 @@ def test_a_mistake_is_named_with_its_path(content: str, file_format: Format, exp
         (item(distribution_method='{"type":"EMAIL"}'), "[1].distribution_method.email_address: is missing"),
         (
             item(distribution_method='{"type":"EMAIL","email_address":"ann"}'),
-            '[1].distribution_method.email_address: is no e-mail address: "ann" (',
+            '[1].distribution_method.email_address: is not an e-mail address: "ann" (',
         ),
         (item(products='{"type":"SINGLE"}'), "[1].products.value: is missing"),
         (item(products='"AMZ-US"'), '[1].products: must be an object, found "AMZ-US"'),

@@ -1,4 +1,4 @@
-"""One error stands for a whole run: its kind, its exit code and what it says of the money."""
+"""A run ends in one error: its type, its exit code and what it says about the money."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from runa_cli.issuing.outcome import BatchRun
 from runa_cli.ledger.records import Batch, Order, Tally
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-TROUBLES: dict[State, RunaError | None] = {
+FAILURES: dict[State, RunaError | None] = {
     State.COMPLETED: None,
     State.PREPARED: CredentialRefused("no", code="forbidden"),
     State.SENT: OutcomeUnknown("unknown", money=Money.UNKNOWN),
@@ -42,7 +42,7 @@ def run_of(*states: State, interrupted: bool = False) -> BatchRun:
     run = BatchRun(batch, tally, interrupted=interrupted)
     for position, state in enumerate(states, 1):
         tally.count(state, Decimal(10), "USD", 1)
-        run.note(order(position, state), TROUBLES[state])
+        run.add_failure(order(position, state), FAILURES[state])
     return run
 
 
@@ -50,8 +50,8 @@ def order(position: int, state: State) -> Order:
     return Order(
         id=position, batch_id=1, position=position, generation=0, idempotency_key=f"key {position}", own_key=False,
         body=b"{}", body_sha256="", mode="sync", currency="USD", total="10", item_count=1, account="xxtests",
-        state=state, prepared_at=NOW, first_sent_at=None, settled_at=None, order_id=None, http_status=None, request_id=None,
-        error_type=None, error_text=None, same_errors=0, reply=None,
+        state=state, prepared_at=NOW, first_sent_at=None, settled_at=None, order_id=None, http_status=None,
+        request_id=None, error_type=None, error_text=None, same_errors=0, reply=None,
     )  # fmt: skip
 
 
@@ -75,14 +75,14 @@ def order(position: int, state: State) -> Order:
     ],
 )
 def test_the_exit_code_and_the_money_of_a_run(states: str, exit_code: int, money: str) -> None:
-    verdict = run_of(*map(State, states.split())).verdict()
-    assert verdict is not None
-    assert (exit_code, money) == (verdict.exit_code, str(verdict.money))
+    error = run_of(*map(State, states.split())).error()
+    assert error is not None
+    assert (exit_code, money) == (error.exit_code, str(error.money))
 
 
 def test_a_run_in_which_everything_is_done_has_no_error() -> None:
-    assert run_of(State.COMPLETED, State.COMPLETED).verdict() is None
-    assert run_of(State.COMPLETED, interrupted=True).verdict() is None
+    assert run_of(State.COMPLETED, State.COMPLETED).error() is None
+    assert run_of(State.COMPLETED, interrupted=True).error() is None
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_run_in_which_everything_is_done_has_no_error() -> None:
     [("prepared prepared", "not_issued"), ("completed prepared", "partial"), ("completed sent prepared", "unknown")],
 )
 def test_an_interrupted_run_says_what_became_of_the_money(states: str, money: str) -> None:
-    verdict = run_of(*map(State, states.split()), interrupted=True).verdict()
-    assert verdict is not None
-    assert (130, money, Context(batch="bonus")) == (verdict.exit_code, str(verdict.money), verdict.context)
+    error = run_of(*map(State, states.split()), interrupted=True).error()
+    assert error is not None
+    assert (130, money, Context(batch="bonus")) == (error.exit_code, str(error.money), error.context)
 
 
-def test_only_the_first_fifty_troubles_are_kept_and_all_are_counted() -> None:
+def test_only_the_first_fifty_failures_are_kept_and_all_are_counted() -> None:
     run = run_of(*[State.REJECTED] * 60)
-    assert (50, 60) == (len(run.troubles), run.trouble_count)
-    verdict = run.verdict()
-    assert verdict is not None
-    assert "and 55 more" in verdict.message
+    assert (50, 60) == (len(run.failures), run.failure_count)
+    error = run.error()
+    assert error is not None
+    assert "and 55 more" in error.message

@@ -1,4 +1,4 @@
-"""A crew ends in good order wherever Ctrl-C finds it."""
+"""A pool of workers stops cleanly whenever Ctrl-C is pressed."""
 
 import itertools
 import signal
@@ -81,17 +81,17 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("function", "least"),
     [
-        ("WorkerPool.work", 8),
-        ("WorkerPool._watch", 2),
-        ("WorkerPool._noting_signals", 5),
+        ("WorkerPool.run", 8),
+        ("WorkerPool._wait_for_workers", 2),
+        ("WorkerPool._counting_signals", 5),
         ("Thread.start", 5),
         ("signal", 8),
     ],
 )
-def test_wherever_ctrl_c_comes_nobody_is_left_at_work_and_what_was_begun_is_finished(
+def test_wherever_ctrl_c_comes_no_worker_is_left_active_and_what_was_started_is_finished(
     function: str, least: int, as_in_the_program: Handlers
 ) -> None:
-    """An exception would lose the message that was just heard, or the thread that was just begun."""
+    """An exception would lose the wake-up that was just received, or the thread that was just started."""
     for number in itertools.count(1):
         ctrl_c = CtrlC(number, function)
         begun, finished = work_through_four(ctrl_c)
@@ -111,36 +111,36 @@ def work_through_four(ctrl_c: CtrlC) -> tuple[list[int], list[int]]:
         begun.append(item)
         finished.append(item)
 
-    crew = WorkerPool(2, lambda _: None)
+    pool = WorkerPool(2, lambda _: None)
     told = False
     with no_longer_than(20), ctrl_c:
         try:
-            crew.work(range(4), task)
+            pool.run(range(4), task)
         except KeyboardInterrupt:  # it came before the first or after the last
             told = True
             assert len(finished) in {0, 4}
-    assert ctrl_c.came == (told or crew.interrupted)
-    assert 0 == crew.at_work
+    assert ctrl_c.came == (told or pool.interrupted)
+    assert 0 == pool.active
     return begun, finished
 
 
-def test_a_signal_that_the_system_hands_to_another_thread_is_heeded_at_once() -> None:
+def test_a_signal_that_the_system_hands_to_another_thread_is_noticed_at_once() -> None:
     finished: list[int] = []
 
     def task(item: int) -> None:
-        wait_until_main_thread_is_in("_watch")
+        wait_until_main_thread_is_in("_wait_for_workers")
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-        assert crew.stopping.wait(10)
+        assert pool.stopping.wait(10)
         finished.append(item)
 
-    crew = WorkerPool(1, lambda _: None)
+    pool = WorkerPool(1, lambda _: None)
     with no_longer_than(20):
-        crew.work(range(2), task)
-    assert crew.interrupted
+        pool.run(range(2), task)
+    assert pool.interrupted
     assert [0] == finished
 
 
-def test_the_second_ctrl_c_leaves_those_at_work_and_tells_how_many() -> None:
+def test_the_second_ctrl_c_leaves_active_workers_and_counts_them() -> None:
     both, asked, over = threading.Barrier(2), threading.Event(), threading.Event()
 
     def task(item: int) -> None:
@@ -151,14 +151,14 @@ def test_the_second_ctrl_c_leaves_those_at_work_and_tells_how_many() -> None:
             signal.raise_signal(signal.SIGINT)
         over.wait(10)
 
-    crew = WorkerPool(2, lambda _: asked.set())
+    pool = WorkerPool(2, lambda _: asked.set())
     with no_longer_than(20):
-        crew.work(range(3), task)
-    assert 2 == crew.at_work
+        pool.run(range(3), task)
+    assert 2 == pool.active
     over.set()
 
 
-def test_the_third_ctrl_c_ends_even_what_hangs_while_it_tells_of_the_first() -> None:
+def test_the_third_ctrl_c_ends_even_what_hangs_while_it_announces_the_first() -> None:
     over = threading.Event()
 
     def task(_: int) -> None:
@@ -171,7 +171,7 @@ def test_the_third_ctrl_c_ends_even_what_hangs_while_it_tells_of_the_first() -> 
         raise AssertionError("it goes on")
 
     with no_longer_than(20), pytest.raises(KeyboardInterrupt):
-        WorkerPool(1, say).work(range(1), task)
+        WorkerPool(1, say).run(range(1), task)
     over.set()
 
 
@@ -182,13 +182,13 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.raise_signal(signal.SIGHUP)
         finished.append(item)
 
-    crew = WorkerPool(1, lambda _: None)
+    pool = WorkerPool(1, lambda _: None)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        crew.work(range(3), task)
+        pool.run(range(3), task)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert not crew.interrupted
+    assert not pool.interrupted
     assert [0, 1, 2] == finished
 
 
@@ -201,10 +201,10 @@ def test_what_a_task_raises_is_raised_once_the_others_are_done() -> None:
         finished.append(item)
 
     with pytest.raises(ValueError, match="no"):
-        WorkerPool(1, lambda _: None).work(range(3), task)
+        WorkerPool(1, lambda _: None).run(range(3), task)
     assert [] == finished
 
 
-def test_a_crew_with_nothing_to_do_is_done() -> None:
+def test_a_pool_with_nothing_to_do_is_done() -> None:
     with no_longer_than(10):
-        WorkerPool(3, lambda _: None).work([], lambda _: None)
+        WorkerPool(3, lambda _: None).run([], lambda _: None)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Emulate
-from tests.output.test_output import ended_on_a_terminal
-from tests.support.program import GIFT, KEY, Program, Ran, orders_at, posts
+from tests.support.program import GIFT, KEY, Program, orders_at, posts
+from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, Fake, as_json
+from tests.support.terminal import ended_on_a_terminal
 
 # A title for the terminal, a colour in one byte, markup that fits and markup that does not, text that runs backwards,
 # letters nobody sees, a line of its own, deletion.
@@ -48,7 +49,7 @@ def is_shown(ran: Ran, *codes: int) -> str:
 def is_shown_on_a_terminal(program: Program, *arguments: str, codes: tuple[int, ...] = (0,), **env: str) -> str:
     """Make sure that a terminal is told nothing but text; without colours, every command to it is an intruder's."""
     calm = {"NO_COLOR": "1", "TERM": "dumb", **env}
-    code, shown = ended_on_a_terminal(program, *arguments, "--quiet", columns=120, **calm)
+    code, shown = ended_on_a_terminal(program, *arguments, "--quiet", columns=120, env=calm)
     assert code in codes, shown
     assert set() == harmful(shown, but="\r\n")
     return shown

@@ -1,22 +1,20 @@
 """What is shown where: formats, streams that break, terminals of any width, text that would harm one."""
 
 import csv
-import fcntl
 import io
 import json
-import os
-import pty
-import struct
-import subprocess
-import termios
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
 
+from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
+from tests.support.broken_output import broken_output
 from tests.support.program import GIFT, KEY, Program, links_at, orders_at, posts
+from tests.support.ran import Ran
+from tests.support.terminal import on_a_terminal
 
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
 
@@ -78,14 +76,28 @@ def test_wrong_usage_exits_2_and_is_json_where_json_was_asked_for(program: Progr
     assert (2, "usage") == (ran.code, ran.error["code"])
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("kind", ["closed", "full", "left"])
 @pytest.mark.parametrize("output_format", ["table", "json", "jsonl", "csv", "links"])
 def test_an_output_that_breaks_exits_9_and_the_same_command_shows_the_result(
-    program: Program, emulate: Emulate, redirection: str, output_format: str
+    program: Program, emulate: Emulate, kind: str, output_format: str
+) -> None:
+    emulator = emulate()
+    with broken_output(kind) as stream:
+        ran = program.fork(*GIFT, "-o", output_format, **stream)
+    check_that_only_the_output_failed(program, emulator, ran)
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| true"])
+def test_an_output_that_a_shell_breaks_exits_9_and_the_same_command_shows_the_result(
+    program: Program, emulate: Emulate, redirection: str
 ) -> None:
     emulator = emulate("slow:0.3@1")  # lets the reader of the pipe go away first
-    command = " ".join([*program.command(*GIFT), "-o", output_format])
+    command = " ".join([*program.command(*GIFT), "-o", "json"])
     ran = program.execute(["bash", "-c", f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"])
+    check_that_only_the_output_failed(program, emulator, ran)
+
+
+def check_that_only_the_output_failed(program: Program, emulator: Emulator, ran: Ran) -> None:
     assert 9 == ran.code, ran.err
     assert "Traceback" not in ran.err
     assert "Exception ignored" not in ran.err
@@ -100,9 +112,9 @@ def test_an_export_that_breaks_says_so_and_the_next_one_is_whole(program: Progra
     emulator = emulate()
     assert 0 == program(*TWO, "--batch", "bonus", "--quiet").code
     for output_format in ("table", "json", "jsonl", "csv", "links"):
-        export = " ".join(program.command("batch", "export", "bonus", "-o", output_format))
-        for redirection in (">&-", ">/dev/full"):
-            ran = program.execute(["bash", "-c", f"{export} {redirection}"])
+        for kind in ("closed", "full"):
+            with broken_output(kind) as stream:
+                ran = program.fork("batch", "export", "bonus", "-o", output_format, **stream)
             assert 9 == ran.code, ran.err
             assert "The output could not be written" in ran.err
             assert "Traceback" not in ran.err
@@ -111,7 +123,8 @@ def test_an_export_that_breaks_says_so_and_the_next_one_is_whole(program: Progra
 
 def test_the_message_of_a_broken_output_says_that_it_is_issued(program: Program, emulate: Emulate) -> None:
     emulate()
-    ran = program.execute(["bash", "-c", " ".join([*program.command(*GIFT), "--json >/dev/full"])])
+    with broken_output("full") as stream:
+        ran = program.fork(*GIFT, "--json", **stream)
     assert (9, "issued") == (ran.error["exit_code"], ran.error["money"])
 
 
@@ -141,7 +154,7 @@ def test_results_that_cannot_be_written_exit_9_and_the_order_is_recorded(program
 @pytest.mark.parametrize("columns", [20, 40, 80, 120, 200])
 def test_ids_and_links_are_whole_on_a_terminal_of_any_width(program: Program, emulate: Emulate, columns: int) -> None:
     emulator = emulate()
-    shown = on_a_terminal(program, *GIFT, columns=columns, NO_COLOR="1")
+    shown = on_a_terminal(program, *GIFT, columns=columns, env={"NO_COLOR": "1"})
     (order,) = orders_at(emulator)
     lines = [line.strip() for line in shown.splitlines()]
     assert any(order["id"] in line for line in lines)
@@ -152,13 +165,13 @@ def test_no_color_is_honoured_on_a_terminal(program: Program, emulate: Emulate) 
     emulate()
     for wish in ({"NO_COLOR": "1"}, {}):
         arguments = GIFT if wish else (*GIFT, "--again", "--no-color")
-        shown = on_a_terminal(program, *arguments, "--quiet", columns=100, TERM="xterm-256color", **wish)
+        shown = on_a_terminal(program, *arguments, "--quiet", columns=100, env={"TERM": "xterm-256color", **wish})
         assert "\x1b" not in shown
 
 
 def test_colour_and_hyperlinks_are_for_terminals(program: Program, emulate: Emulate) -> None:
     emulate()
-    shown = on_a_terminal(program, *GIFT, columns=200, TERM="xterm-256color")
+    shown = on_a_terminal(program, *GIFT, columns=200, env={"TERM": "xterm-256color"}, new_process=True)
     assert "\x1b]8;" in shown
     assert "\x1b" not in program("batch", "list").out
 
@@ -229,35 +242,6 @@ class answering:  # noqa: N801 - reads as a context
         self._server.server_close()
 
 
-def on_a_terminal(program: Program, *arguments: str, columns: int, **env: str) -> str:
-    """Run the program on a pseudo-terminal and return what it wrote there. It must succeed."""
-    code, written = ended_on_a_terminal(program, *arguments, columns=columns, **env)
-    assert 0 == code, written
-    return written
-
-
-def ended_on_a_terminal(program: Program, *arguments: str, columns: int, **env: str) -> tuple[int, str]:
-    """Run the program on a pseudo-terminal and return its exit code and what it wrote there."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    started = subprocess.Popen(
-        program.command(*arguments), stdin=slave, stdout=slave, stderr=slave, cwd=program.home,
-        env=program.environment(**{"TERM": "xterm", **env}), start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    written = b""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:  # the last one to have the terminal open has ended
-            break
-        if not piece:
-            break
-        written += piece
-    os.close(master)
-    return started.wait(), written.decode()
-
-
 def test_errors_are_json_when_the_environment_asks_for_json(program: Program) -> None:
     ran = program("ping", RUNA_OUTPUT="json")
     assert "no_key" == json.loads(ran.err)["error"]["code"]
@@ -272,7 +256,7 @@ def test_no_amount_or_state_of_a_list_is_lost_on_a_narrow_terminal(
     assert 0 == program(*TWO, "--batch", "bonus").code
     (order,) = orders_at(emulator)
     for command in (("batch", "list"), ("batch", "show", "bonus"), ("order", "list")):
-        shown = on_a_terminal(program, *command, columns=columns, NO_COLOR="1")
+        shown = on_a_terminal(program, *command, columns=columns, env={"NO_COLOR": "1"})
         assert "20.00 USD" in shown
         assert "completed" in shown.casefold()
         assert command == ("batch", "list") or order["id"] in shown

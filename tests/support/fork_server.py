@@ -1,109 +1,122 @@
-"""A process that has the program loaded and forks for each run of it: a run costs milliseconds, and dies for real.
+"""A process that has the program loaded and forks for each run of it, so that a run costs milliseconds.
 
-The run is the whole program in a process of its own, from its arguments to its exit code: a kill is a SIGKILL, a full
-disk a limit of the system on the size of files, a second process a second process. Only its clock is ours: a number in
-a file that nothing but a sleep moves on, which the emulator in the tests' process reads too.
+A run is the whole program in a process of its own, from its arguments to its exit code, with the streams, environment
+and directory that a test gives it. It can be killed, its files can be limited in size, and a second run is a second
+process. Two things are not as in a process that was started anew: the modules are imported already, and time passes
+by a clock of the tests. What is about either of them needs a real process.
 """
 
+import atexit
+import gc
 import importlib
+import io
 import json
-import mmap
 import os
+import pkgutil
 import resource
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-from tests.support.code_points import Action, watch
-from tests.support.program import LONGEST, ROOT, Ran
+import runa_cli
+from runa_cli.core.clock import REAL, Clock
+from tests.support.code_points import Action, fail, kill, watch
+from tests.support.ran import LONGEST, ROOT, Ran
+from tests.support.shared_time import SharedTime
 
-_START = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-class SharedTime:
-    """The time of all processes that have its file open; it passes only when somebody sleeps."""
-
-    def __init__(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(handle, 8)
-        self._shared = mmap.mmap(handle, 8)
-        os.close(handle)
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._shared.close()
-
-    def seconds(self) -> float:
-        """Return the time as a stopwatch shows it."""
-        (seconds,) = struct.unpack("d", self._shared[:])
-        return float(seconds)
-
-    def now(self) -> datetime:
-        """Return the time as a calendar shows it."""
-        return _START + timedelta(seconds=self.seconds())
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        with self._lock:
-            self._shared[:] = struct.pack("d", self.seconds() + seconds)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let time pass unless the event has come."""
-        if not event.is_set():
-            self.sleep(seconds)
-        return event.is_set()
+_PIPE_BYTES = 65536  # what a pipe takes without a reader
+# What the interpreter or a library reads only once, when it starts or is imported.
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENSSL_", "SSL_", "REQUESTS_CA_", "CURL_CA_")
+# What a command imports when it needs it.
+_IMPORTED_LATER = (
+    "email_validator", "encodings.idna", "encodings.punycode", "encodings.utf_16", "requests", "rich.live",
+    "rich.progress", "rich.table", "stringprep", "typer.rich_utils", "urllib3.contrib.socks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Start:
-    """How the program is started. `skew` is what its calendar is wrong by, in seconds.
+    """How the program is started.
 
-    `killed_at`, `interrupted_at` and `paused_at` are points of its code; `room` is the size beyond which the system
-    lets no file of the ledger grow, in bytes.
+    Time is the tests' own unless `real_time`, and `frozen` where it does not pass by itself; `skew` is what the
+    program's calendar is wrong by, in seconds. `killed_at`, `fails_at`, `interrupted_at` (by Ctrl-C) and `paused_at`
+    are points of its code. No file may grow beyond `largest_file` bytes. `new_session` takes the terminal away, and
+    of the standard streams 0, 1 and 2 those in `closed` are closed.
     """
 
     arguments: tuple[str, ...]
     env: dict[str, str]
     directory: str
-    time: str
+    real_time: bool = False
+    frozen: bool = False
     skew: float = 0.0
-    stdin: str = ""
+    jitter: float | None = None
     killed_at: str | None = None
+    fails_at: str | None = None
     interrupted_at: str | None = None
     paused_at: str | None = None
-    room: int | None = None
+    largest_file: int | None = None
+    new_session: bool = False
+    closed: tuple[int, ...] = ()
 
 
-@dataclass
+def needs_a_new_process(env: Iterable[str]) -> bool:
+    """Tell whether one of these variables acts only where the interpreter itself is started."""
+    return any(name.startswith(_READ_AT_START) for name in env)
+
+
 class Running:
-    """A run under way, in the tests' process."""
+    """A run under way, in the tests' process; its output is read here unless it was given somewhere to go."""
 
-    start: Start
-    _connection: socket.socket
-    _lines: Any = field(init=False)
+    def __init__(self, start: Start, *, time: SharedTime, send: Callable[[list[int]], None], stdin: str | int,
+                 stdout: int | None, stderr: int | None) -> None:  # fmt: skip
+        self.start = start
+        self._connection, theirs = socket.socketpair()
+        self._read: dict[int, bytearray] = {}
+        self._write: dict[int, memoryview] = {}
+        self._lines = bytearray()
+        self._out, self._err = bytearray(), bytearray()
+        given = [self._input(stdin), self._output(stdout, self._out), self._output(stderr, self._err)]
+        send([theirs.fileno(), time.descriptor, *(descriptor for descriptor, _ in given)])
+        theirs.close()
+        for descriptor, ours in given:
+            if ours:
+                os.close(descriptor)
+        self._connection.sendall(json.dumps(asdict(start)).encode() + b"\n")
 
-    def __post_init__(self) -> None:
-        """Send it off."""
-        self._connection.settimeout(LONGEST)
-        self._lines = self._connection.makefile("r", encoding="utf-8")
-        self._connection.sendall(json.dumps(asdict(self.start)).encode() + b"\n")
+    def _input(self, stdin: str | int) -> tuple[int, bool]:
+        if isinstance(stdin, int):
+            return stdin, False
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._write[writer] = memoryview(stdin.encode())
+        self._feed(writer)
+        return reader, True
+
+    def _output(self, stream: int | None, collected: bytearray) -> tuple[int, bool]:
+        if stream is not None:
+            return stream, False
+        reader, writer = os.pipe()
+        self._read[reader] = collected
+        return writer, True
 
     def pauses(self) -> bool:
         """Wait until it stands at its point, and tell; false where it ended without reaching it."""
-        line = self._lines.readline()
-        if line == "paused\n":
+        line = self._next_line()
+        if line == b"paused":
             return True
-        self._ended = line
+        self._lines[:0] = line + b"\n"
         return False
 
     def go_on(self) -> None:
@@ -111,139 +124,237 @@ class Running:
         self._connection.sendall(b"go\n")
 
     def end(self) -> Ran:
-        """Wait for its end. A run that was killed has the signal's negative number for a code."""
-        ended = json.loads(getattr(self, "_ended", "") or self._lines.readline())
-        self._lines.close()
+        """Wait for its end."""
+        code = int(self._next_line())
+        while self._read:
+            self._wait_for_something()
+        for writer in list(self._write):
+            self._close(writer)
         self._connection.close()
-        return Ran(**ended)
+        return Ran(code, self._out.decode(), self._err.decode())
+
+    def _next_line(self) -> bytes:
+        while b"\n" not in self._lines:
+            self._wait_for_something()
+        line, _, rest = self._lines.partition(b"\n")
+        self._lines = rest
+        return bytes(line)
+
+    def _wait_for_something(self) -> None:
+        """Take what the run has written or said, and give it what it reads."""
+        connection = self._connection.fileno()
+        readable, writable, _ = select.select([connection, *self._read], list(self._write), [], LONGEST)
+        if not readable and not writable:
+            raise TimeoutError(f"{self.start.arguments} does not end")
+        for source in readable:
+            if source == connection:
+                self._lines += self._connection.recv(_PIPE_BYTES)
+            elif piece := os.read(source, _PIPE_BYTES):
+                self._read[source] += piece
+            else:
+                del self._read[source]
+                os.close(source)
+        for writer in writable:
+            self._feed(writer)
+
+    def _feed(self, writer: int) -> None:
+        with suppress(BlockingIOError):
+            try:
+                while self._write[writer]:
+                    self._write[writer] = self._write[writer][os.write(writer, self._write[writer][:_PIPE_BYTES]) :]
+            except BrokenPipeError:  # it reads no more
+                pass
+            self._close(writer)
+
+    def _close(self, writer: int) -> None:
+        del self._write[writer]
+        os.close(writer)
 
 
-class Zygote:
-    """Forks the program; a context manager."""
+class ForkServer:
+    """Forks the program."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = str(directory / "zygote")
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fork_server", self._path],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "tests.support.fork_server", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, cwd=ROOT, env={"PATH": os.environ["PATH"]}, pass_fds=[theirs.fileno()],
         )  # fmt: skip
-        assert self._process.stdout is not None
-        assert b"ready\n" == self._process.stdout.readline()
+        theirs.close()
 
     def close(self) -> None:
-        """End it, without waiting for a run that still stands at its point: that goes on when this process is gone."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        """End it. A run that still stands at its point is left alone."""
+        self._control.close()
         self._process.wait()
-        self._process.stdout.close()
 
-    def begin(self, start: Start) -> Running:
-        """Start a run."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._path)
-        return Running(start, connection)
+    def begin(self, start: Start, time: SharedTime, *, stdin: str | int = "", stdout: int | None = None,
+              stderr: int | None = None) -> Running:  # fmt: skip
+        """Start a run. What it writes is collected, unless it is given file descriptors for it."""
+        return Running(start, time=time, send=self._send, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def _send(self, descriptors: list[int]) -> None:
+        socket.send_fds(self._control, [b"x"], descriptors)
 
 
-# --- in the zygote ---------------------------------------------------------------------------------------------------
+@cache
+def fork_server() -> ForkServer:
+    """Return the fork server of this process, which ends with it."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+# --- in the fork server ----------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Load the program, and fork a guard for each run."""
+    """Load the program, and fork for each run."""
+    control = socket.socket(fileno=int(sys.argv[1]))
     _load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the guards
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(sys.argv[1])
-    listening.listen()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    # Standard input ends with the tests' process, however that ends.
-    while listening in select.select([listening, sys.stdin], [], [])[0]:
-        connection, _ = listening.accept()
-        if os.fork() == 0:
-            listening.close()
-            _guard(connection)
-            os._exit(0)
-        connection.close()
+    runs: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that tells the end of the process
+    while True:
+        readable, _, _ = select.select([control.fileno(), *runs], [], [])
+        for source in readable:
+            if source in runs:
+                _report_the_end(source, *runs.pop(source))
+                continue
+            message, descriptors, _, _ = socket.recv_fds(control, 1, 8)
+            if not message:  # the tests have ended
+                return
+            connection = socket.socket(fileno=descriptors[0])
+            lines = connection.makefile("r", encoding="utf-8")
+            start = Start(**json.loads(lines.readline()))
+            worker = os.fork()
+            if worker == 0:
+                control.close()
+                for watching, (_, other) in runs.items():
+                    os.close(watching)
+                    other.close()
+                _exit(lambda: _run(start, connection, lines, descriptors[1], descriptors[2:]))  # noqa: B023 - now
+            lines.close()
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+            runs[os.pidfd_open(worker)] = (worker, connection)
 
 
 def _load() -> None:
     """Import what a command would import when it runs."""
-    for name in ("cli", "app.batches", "app.create", "app.orders", "app.dry_run", "api.transport"):
-        importlib.import_module(f"runa_cli.{name}")
+    for module in pkgutil.walk_packages(runa_cli.__path__, "runa_cli."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for name in _IMPORTED_LATER:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or else the first collection would copy every page
 
 
-def _guard(connection: socket.socket) -> None:
-    """Let a process of its own do the work, and tell how it ended once it is gone with all that it held."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    lines = connection.makefile("r", encoding="utf-8")
-    start = Start(**json.loads(lines.readline()))
-    out, err = (os.memfd_create(name) for name in ("out", "err"))
-    worker = os.fork()
-    if worker == 0:
-        _work(start, connection, lines, out, err)
+def _report_the_end(watching: int, worker: int, connection: socket.socket) -> None:
+    os.close(watching)
     _, status = os.waitpid(worker, 0)
-    code = os.waitstatus_to_exitcode(status)
-    ended = {"code": code, "out": _read(out), "err": _read(err)}
-    connection.sendall(json.dumps(ended).encode() + b"\n")
+    with suppress(OSError):  # nobody waits for it any more
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    connection.close()
 
 
-def _read(handle: int) -> str:
-    os.lseek(handle, 0, os.SEEK_SET)
-    with os.fdopen(handle, "rb") as stream:
-        return stream.read().decode()
-
-
-def _work(start: Start, connection: socket.socket, lines: Any, out: int, err: int) -> None:
+def _run(start: Start, connection: socket.socket, lines: Any, shared: int, streams: list[int]) -> None:
     """Be the program."""
     from runa_cli import cli
-    from runa_cli.core.clock import Clock
-    from runa_cli.issuing.worker_pool import WorkerPool
 
+    if start.new_session:
+        os.setsid()
+    _take_streams(streams)
+    _close_streams(start.closed)
+    _take_environment(start.env)
+    os.chdir(start.directory)
+    if start.largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (start.largest_file, start.largest_file))
+    _watch_points(start, connection, lines)
+    sys.argv[:] = [str(ROOT / "runa_cli/__main__.py"), *start.arguments]
+    cli.main(None if start.real_time else _clock(start, SharedTime(shared, frozen=start.frozen)))
+
+
+def _exit(run: Callable[[], None]) -> NoReturn:
+    """Run, and end the process as the interpreter does, but for freeing each object, which would take longest."""
+    code = 0
+    try:
+        run()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else end.code is not None
+    except BaseException:  # noqa: BLE001 - what the program lets through is shown as the interpreter would show it
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # waits for all threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError as error:
+            code = 120
+            sys.stderr.write(f"Exception ignored in {stream}: {error}\n")
+    os._exit(code)
+
+
+def _take_streams(streams: list[int]) -> None:
+    """Make these the standard streams, as the interpreter makes them when it starts."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    encoding, errors = sys.__stdout__.encoding, sys.__stdout__.errors or "strict"  # type: ignore[union-attr] # it is open
+    sys.stdin = sys.__stdin__ = io.open(0, encoding=encoding, errors=errors, closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
+    sys.stdout = sys.__stdout__ = io.open(1, "w", encoding=encoding, errors=errors, closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
+    sys.stderr = sys.__stderr__ = io.open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # type: ignore[misc] # noqa: SIM115, UP020
+
+
+def _close_streams(numbers: Iterable[int]) -> None:
+    """Close standard streams; the interpreter has None for those that are closed when it starts."""
+    for number in numbers:
+        os.close(number)
+        name = ("stdin", "stdout", "stderr")[number]
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
+
+
+def _take_environment(env: dict[str, str]) -> None:
+    # Where no locale is set, the interpreter itself sets one when it starts.
+    own = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}
+    os.environ.clear()
+    os.environ.update(own | env)
+    time.tzset()
+
+
+def _clock(start: Start, shared: SharedTime) -> Clock:
+    """Return the clock of a run; an emulator that it starts reads the same."""
+    from runa_cli.emulator.server import Emulator
+
+    fixed = start.jitter
+    jitter = REAL.jitter if fixed is None else lambda: fixed
+    clock = shared.clock(jitter=jitter, now=lambda: shared.now() + timedelta(seconds=start.skew))
+    setattr(Emulator, "now", lambda emulator: clock.now() + emulator._faults.ahead)  # noqa: B010 - for want of a parameter
+    return clock
+
+
+def _watch_points(start: Start, connection: socket.socket, lines: Any) -> None:
     def pause(_frame: FrameType, _result: Any) -> None:
         connection.sendall(b"paused\n")
         lines.readline()
 
-    def kill(_frame: FrameType, _result: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def interrupt(_frame: FrameType, _result: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
-        crew = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if isinstance(crew, WorkerPool):
-            crew.stopping.wait(
-                LONGEST
-            )  # the main thread notes it in its own time, and a story is to go on the same way
-
-    stdin = os.memfd_create("in")
-    os.write(stdin, start.stdin.encode())
-    os.lseek(stdin, 0, os.SEEK_SET)
-    for handle, number in ((stdin, 0), (out, 1), (err, 2)):
-        os.dup2(handle, number)
-    os.chdir(start.directory)
-    os.environ.clear()
-    os.environ.update(start.env)
-    if start.room is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (start.room, start.room))
     points: dict[str | None, Action] = {
-        start.paused_at: pause,
-        start.interrupted_at: interrupt,
-        start.killed_at: kill,
-    }
-    watch({point: action for point, action in points.items() if point is not None})
-    time = SharedTime(Path(start.time))
-    clock = Clock(
-        seconds=time.seconds, sleep=time.sleep, wait=time.wait, jitter=lambda: 0.5,
-        now=lambda: time.now() + timedelta(seconds=start.skew),
-    )  # fmt: skip
-    sys.argv[1:] = start.arguments
-    try:
-        cli.main(clock)
-    except SystemExit as end:
-        os._exit(end.code if isinstance(end.code, int) else 1)
-    except BaseException:  # noqa: BLE001 - what the program lets through is shown as the interpreter would show it
-        sys.excepthook(*sys.exc_info())
-    os._exit(1)
+        start.paused_at: pause, start.interrupted_at: _interrupt, start.fails_at: fail, start.killed_at: kill
+    }  # fmt: skip
+    if wanted := {point: action for point, action in points.items() if point is not None}:
+        watch(wanted)
+
+
+def _interrupt(_frame: FrameType, _result: Any) -> None:
+    from runa_cli.issuing.worker_pool import WorkerPool
+
+    signal.raise_signal(signal.SIGINT)
+    pool = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if isinstance(pool, WorkerPool):
+        pool.stopping.wait(
+            LONGEST
+        )  # the main thread notes it in its own time, and a run is to go the same way each time
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from runa_cli.emulator.server import Emulator
 from tests.support import faultpoints
 from tests.support.csv_files import gifts, links_by_address, links_in, rows_of, sheet
 from tests.support.faultpoints import NEVER, Boundary, Kind
-from tests.support.program import LONGEST, Program, Ran, orders_at
+from tests.support.program import Program, orders_at
+from tests.support.ran import LONGEST, Ran
 
 KILLED = -9
 # What the program may end with on a broken disk, and what it may then say of the money.

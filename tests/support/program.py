@@ -1,4 +1,4 @@
-"""The real program in a process of its own, with a home of its own, and what it did to the emulator and the ledger."""
+"""The real program with a home of its own, and what it did to the emulator and the ledger."""
 
 import json
 import os
@@ -7,47 +7,33 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from runa_cli.emulator.server import Emulator
+from tests.support.fork_server import Start, fork_server, needs_a_new_process
+from tests.support.ran import LONGEST, Ran
+from tests.support.shared_time import SharedTime
 
-ROOT = Path(__file__).parents[2]
 KEY = "xxtests.secret~part"
-LONGEST = 120  # seconds: no run of a test takes longer unless it hangs
-LAUNCHER = (sys.executable, str(Path(__file__).with_name("run_to_point.py")))
+KILLED_AT = (sys.executable, str(Path(__file__).with_name("run_to_point.py")))  # before a point and arguments
 GIFT = ("order", "create", "--face-value", "10", "--email", "fred@example.com", "--product", "AMZ-US")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How one run of the program ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Standard output as the one document it must be."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The one error that standard error holds as a line of JSON."""
-        (line,) = [line for line in self.err.splitlines() if line.startswith('{"error"')]
-        error: dict[str, Any] = json.loads(line)["error"]
-        return error
 
 
 @dataclass
 class Program:
-    """Runs `runa` as cron would: with nothing in the environment but what a test puts there."""
+    """Runs `runa` as cron would: with nothing in the environment but what a test puts there.
+
+    A call forks it (see `fork_server`), and what it sleeps passes at once in `time`. What `execute` and `start` run is
+    a process started anew, in real time.
+    """
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    time: SharedTime = field(default_factory=SharedTime)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the whole environment of a run."""
@@ -59,18 +45,26 @@ class Program:
 
     def __call__(self, *arguments: str, stdin: str = "", **env: str) -> Ran:
         """Run the program to its end."""
-        return self.execute(self.command(*arguments), stdin=stdin, **env)
+        if needs_a_new_process(env):
+            return self.execute(self.command(*arguments), stdin=stdin, **env)
+        return self.fork(*arguments, stdin=stdin, env=env)
 
     def killed_at(self, point: str, *arguments: str) -> Ran:
         """Run the program until it reaches a point of its code, and kill it there with SIGKILL."""
-        return self.execute([*LAUNCHER, "kill", point, *arguments])
+        return self.fork(*arguments, killed_at=point)
 
     def broken_at(self, point: str, *arguments: str, **env: str) -> Ran:
         """Run the program until it reaches a point of its code, and let a defect be there."""
-        return self.execute([*LAUNCHER, "raise", point, *arguments], **env)
+        return self.fork(*arguments, env=env, fails_at=point)
+
+    def fork(self, *arguments: str, stdin: str | int = "", stdout: int | None = None, stderr: int | None = None,
+             env: Mapping[str, str] = MappingProxyType({}), **options: Any) -> Ran:  # fmt: skip
+        """Run the program to its end, perhaps with given standard streams, and with options of `Start`."""
+        start = Start(arguments, self.environment(**env), str(self.home), **options)
+        return fork_server().begin(start, self.time, stdin=stdin, stdout=stdout, stderr=stderr).end()
 
     def execute(self, command: Sequence[str], *, stdin: str = "", **env: str) -> Ran:
-        """Run a command in the program's environment."""
+        """Run a command in the program's environment, as a process started anew."""
         ended = subprocess.run(
             command, input=stdin.encode(), capture_output=True, timeout=LONGEST, check=False, cwd=self.home,
             env=self.environment(**env),

@@ -1,28 +1,25 @@
 """Somebody who issues orders with the real program, at a bank whose books are open, while time and faults are ours."""
 
-import atexit
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
 from runa_cli.emulator.faults import Faults
-from runa_cli.emulator.server import Emulator
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
-from tests.support.fork_server import Running, SharedTime, Start, Zygote
-from tests.support.program import Ran
+from tests.support.fork_server import Running, Start, fork_server
+from tests.support.ran import Ran
+from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
 
 ACCOUNT, SECRET, REVOKED = "xxtests", "secret~part", "revoked"
 NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
@@ -60,17 +57,12 @@ class Gift(NamedTuple):
     description: str | None
 
 
-class Bank(Emulator):
+class Bank(EmulatorOnSharedTime):
     """An emulated account on our clock, whose faults and funds can be set from run to run, and whose books are open."""
 
     def __init__(self, path: Path, time: SharedTime) -> None:
-        super().__init__(path, processing_seconds=PROCESSING)
-        self._time = time
+        super().__init__(path, time, processing_seconds=PROCESSING)
         self._read: dict[bytes, dict[str, Any]] = {}  # an order never changes, and reading it takes its time
-
-    def now(self) -> datetime:
-        """Return the time on our clock."""
-        return self._time.now()
 
     def meet(self, weather: Weather) -> None:
         """Behave like this from now on."""
@@ -111,16 +103,6 @@ def gifts_of(order: dict[str, Any]) -> list[Gift]:
     ]
 
 
-@cache
-def zygote() -> Zygote:
-    """Return the one process that the runs of these tests are forked from; it ends with them."""
-    directory = tempfile.TemporaryDirectory(prefix="runa-")
-    started = Zygote(Path(directory.name))
-    atexit.register(directory.cleanup)
-    atexit.register(started.close)
-    return started
-
-
 told: Counter[str] = Counter()  # what the runs of this process came to, for a report
 
 
@@ -128,11 +110,10 @@ class Desk:
     """Somebody who issues orders: each call is a run of the program."""
 
     def __init__(self, directory: Path) -> None:
-        self.time = SharedTime(directory / "time")
+        self.time = SharedTime(frozen=True)
         self.skew = timedelta(0)  # what the program's calendar is wrong by
         self.bank = Bank(directory / "account.db", self.time)
         self.bank.start()
-        self._directory = directory
         self._home = directory / "home"
         self._home.mkdir()
         self._path = self._home / "ledger.db"
@@ -143,7 +124,6 @@ class Desk:
         """Close shop."""
         self.ledger.close()
         self.bank.close()
-        self.time.close()
 
     def now(self) -> datetime:
         """Return the time that the program believes."""
@@ -168,7 +148,7 @@ class Desk:
         ran = running.end()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
-        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.room is not None else [])])
+        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
         self.shown += [ran.out, ran.err]
         return ran
 
@@ -182,19 +162,21 @@ class Desk:
             "RUNA_LEDGER": str(self._path),
             "RUNA_TIMEOUT": TIMEOUT,
         }
-        return zygote().begin(
+        return fork_server().begin(
             Start(
                 arguments=(*arguments, *ALWAYS),
                 env=env,
                 directory=str(self._home),
-                time=str(self._directory / "time"),
+                frozen=True,
                 skew=self.skew.total_seconds(),
-                stdin=stdin,
+                jitter=0.5,
                 killed_at=weather.killed_at,
                 interrupted_at=weather.interrupted_at,
                 paused_at=paused_at,
-                room=None if weather.room is None else self._largest() + weather.room,
-            )
+                largest_file=None if weather.room is None else self._largest() + weather.room,
+            ),
+            self.time,
+            stdin=stdin,
         )
 
     def _largest(self) -> int:

@@ -19,7 +19,7 @@ from typing import Self
 
 import pytest
 
-from tests.support.program import LONGEST
+from tests.support.ran import LONGEST
 
 
 def needs(tool: str) -> pytest.MarkDecorator:

@@ -1,0 +1,79 @@
+"""The output formats: one function each, from a view of finished data to standard output.
+
+A new format is a function in `WRITERS` and its name in `runa_cli/config/values.py`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runa_cli.output.csv_format import csv_lines
+from runa_cli.output.stdout import Output
+from runa_cli.output.tables import Part
+
+
+@dataclass(frozen=True)
+class View:
+    """What a command shows, for every format. Only what the chosen format needs is called, once, and read as it comes.
+
+    `members` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its
+    own. `table` gets the columns of the terminal (None without one); `lines` of plain text replace it. `cells` under
+    `fields` become CSV. Without `cells` or `links`, these formats show the table.
+    """
+
+    members: Callable[[], Iterable[object]]
+    documents: Callable[[], Iterable[object]] | None = None
+    table: Callable[[int | None], Iterable[Part]] | None = None
+    lines: Callable[[], Iterable[str]] | None = None
+    fields: Sequence[str] = ()
+    cells: Callable[[], Iterable[Sequence[str]]] | None = None
+    links: Callable[[], Iterable[str]] | None = None
+
+
+def show(output: Output, view: View) -> None:
+    """Write a view in the output's format. Raises OutputFailed, and whatever reading the data raises."""
+    WRITERS[output.format](output, view)
+    output.flush()
+
+
+def _table(output: Output, view: View) -> None:
+    if view.table is not None:
+        output.parts(view.table(output.width))
+    elif view.lines is not None:
+        output.lines(view.lines())
+
+
+def _json(output: Output, view: View) -> None:
+    if view.documents is None:
+        output.json_list(view.members())
+        return
+    for document in view.documents():
+        output.json(document)
+
+
+def _json_lines(output: Output, view: View) -> None:
+    for member in view.members():
+        output.json_line(member)
+
+
+def _csv(output: Output, view: View) -> None:
+    if view.cells is None:
+        _table(output, view)
+        return
+    for line in csv_lines(view.fields, view.cells()):
+        output.text(line)
+
+
+def _links(output: Output, view: View) -> None:
+    if view.links is None:
+        _table(output, view)
+        return
+    output.lines(view.links())
+
+
+WRITERS: Mapping[str, Callable[[Output, View], None]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+    "links": _links,
+}
