@@ -142,7 +142,10 @@ class Guard:
         issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
         if not issued.gifts:
             return None
-        message = f"{issued.count} of the {plan.item_count} gifts were issued before, the last in batch {issued.newest}"
+        gifts = "gifts in this file" if plan.source == "file" else "gifts"
+        message = (
+            f"{issued.count} of the {plan.item_count} {gifts} were issued before, the last in batch {issued.newest}"
+        )
         if request.batch is not None:
             return f"Note: {message}; batch {request.batch} issues them once more."
         whole = issued.batch_with_all

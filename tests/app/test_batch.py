@@ -134,7 +134,7 @@ def test_what_a_row_carries_may_change_for_the_gift_is_the_same(program: Program
     rows = gifts(3)
     path = sheet(program.home / "gifts.csv", rows)
     assert 0 == issue(program, path).code
-    moved = [{**row, "team": "moved", "reference": "new"} for row in reversed(rows)]
+    moved = [{**row, "team": "moved"} for row in reversed(rows)]
     after = rows_of(issue(program, sheet(path, [*moved, {**rows[0], "email": "d@example.com"}]), "-o", "csv").out)
     assert ["moved"] * 3 + ["team 0"] == [row["team"] for row in after]
     assert_each_once(emulator, after, 4)
@@ -145,7 +145,7 @@ def test_new_references_and_carried_columns_alone_are_taken_over_without_sending
 ) -> None:
     emulator = emulate()
     rows = gifts(3)
-    path = sheet(program.home / "gifts.csv", rows)
+    path = sheet(program.home / "gifts.csv", [{**row, "reference": ""} for row in rows])
     before = rows_of(issue(program, path, "-o", "csv").out)
     labelled = [{**row, "reference": f"new {number}", "desk": str(number)} for number, row in enumerate(rows)]
     after = rows_of(issue(program, sheet(path, labelled), "-o", "csv").out)
@@ -340,7 +340,8 @@ def test_only_abandon_gives_up_an_order_of_unknown_outcome(program: Program, emu
     sent = posts(emulator)
     assert 7 == issue(program, path).code
     assert sent == posts(emulator)
-    assert 0 == program("order", "create", "--file", str(path), "--batch", "another").code
+    assert 6 == program("order", "create", "--file", str(path), "--batch", "another").code
+    assert 0 == program("order", "create", "--file", str(path), "--batch", "another", "--again").code
 
 
 def test_prune_drops_links_and_addresses_but_not_the_knowledge_that_it_was_issued(
@@ -353,7 +354,8 @@ def test_prune_drops_links_and_addresses_but_not_the_knowledge_that_it_was_issue
     assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
     assert "person0@example.com" not in program("batch", "export", "bonus", "-o", "csv").out
     assert link["payout_url"] not in program("batch", "export", "bonus", "-o", "csv").out
-    assert 0 == issue(program, path).code
+    again = issue(program, path, "--json")
+    assert (6, "pruned") == (again.code, again.error["code"])
     assert 6 == program("order", "create", "--file", str(path)).code
     assert 1 == posts(emulator)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Emulate
-from tests.support.program import GIFT, Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.program import Program, links_at, orders_at, posts, wait_for, wait_for_stopping
 from tests.support.ran import LONGEST
 
 ALL = ("batch", "resume", "--all")
@@ -25,13 +25,18 @@ def nowhere() -> Iterator[dict[str, str]]:
 
 def record(program: Program, name: str, nowhere: dict[str, str]) -> None:
     """Leave a batch of one order that was recorded and not sent."""
-    ran = program(*GIFT, "--batch", name, **nowhere)
+    ran = program(*gift(name), "--batch", name, **nowhere)
     assert 7 == ran.code, ran.err
 
 
 def lose(program: Program, name: str) -> None:
     """Leave a batch of one order that was issued, and whose answer nobody saw."""
-    program.killed_at("return:Client.create_order", *GIFT, "--batch", name)
+    program.killed_at("return:Client.create_order", *gift(name), "--batch", name)
+
+
+def gift(name: str) -> tuple[str, ...]:
+    """Return the command that issues a gift to a person of this name."""
+    return ("order", "create", "--face-value", "10", "--email", f"{name}@example.com", "--product", "AMZ-US")
 
 
 def test_every_unfinished_batch_is_taken_up(program: Program, emulate: Emulate, nowhere: dict[str, str]) -> None:
@@ -112,4 +117,4 @@ def test_a_broken_output_says_that_all_is_issued(program: Program, emulate: Emul
         _, err = running.communicate(timeout=LONGEST)
     error = json.loads(err.splitlines()[-1])["error"]
     assert (9, "output_failed", "issued") == (running.returncode, error["code"], error["money"])
-    assert 0 == program(*GIFT, "--batch", "first").code
+    assert 0 == program(*gift("first"), "--batch", "first").code

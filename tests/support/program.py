@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from runa_cli.emulator.server import Emulator
-from tests.support.fork_server import Start, fork_server, needs_a_new_process
+from tests.support.fork_server import Running, Start, fork_server, needs_a_new_process
 from tests.support.ran import LONGEST, Ran
 from tests.support.shared_time import SharedTime
 
@@ -56,6 +56,11 @@ class Program:
     def broken_at(self, point: str, *arguments: str, **env: str) -> Ran:
         """Run the program until it reaches a point of its code, and let a defect be there."""
         return self.fork(*arguments, env=env, fails_at=point)
+
+    def paused_at(self, point: str, *arguments: str) -> Running:
+        """Start the program, and let it stand at a point of its code: `pauses` waits for that, `go_on` lets it go."""
+        start = Start(arguments, self.environment(), str(self.home), paused_at=point)
+        return fork_server().begin(start, self.time, stdin="", stdout=None, stderr=None)
 
     def fork(self, *arguments: str, stdin: str | int = "", stdout: int | None = None, stderr: int | None = None,
              env: Mapping[str, str] = MappingProxyType({}), **options: Any) -> Ran:  # fmt: skip

@@ -1,0 +1,113 @@
+"""What the same gift is: what is compared, and what makes no difference."""
+
+from typing import Any
+
+import pytest
+
+from runa_cli.core.identity import (
+    GiftIdentity,
+    identify,
+    name_key,
+    normalized_address,
+    normalized_text,
+    same_name,
+)
+
+
+def identity(
+    value: str = "25",
+    email: str | None = "ann@example.com",
+    products: Any = "AMZ-US",
+    *,
+    currency: str = "USD",
+    reference: str | None = None,
+    carried: tuple[str, ...] = (),
+    **method: str,
+) -> GiftIdentity:
+    kind = {"type": "PAYOUT_LINK"} if email is None else {"type": "EMAIL", "email_address": email}
+    choice = (
+        {"type": "SINGLE", "value": products}
+        if isinstance(products, str)
+        else products
+        if isinstance(products, dict)
+        else {"type": "MULTIPLE", "values": products}
+    )
+    item = {"face_value": value, "distribution_method": {**kind, **method}, "products": choice}
+    return identify(item, currency, reference, carried)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        identity("25.00"),
+        identity("25.0"),
+        identity(email=" Ann@Example.COM "),
+        identity(template_id="DT-01HPSF51G0ZWHJ3JTNWRH0WDYK"),
+        identity(carried=("north",)),
+        identity(products={"type": "SINGLE", "value": "AMZ-US", "usage_config": {"spend_rules_template_id": "PSR"}}),
+    ],
+)
+def test_spelling_and_what_is_not_the_gift_make_no_difference(other: GiftIdentity) -> None:
+    assert identity() == other
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        identity("25.01"),
+        identity(email="ben@example.com"),
+        identity(email=None),
+        identity(products="AIRBNB-US"),
+        identity(products=["AMZ-US", "AIRBNB-US"]),
+        identity(products={"type": "TEMPLATE", "template_id": "AMZ-US"}),
+        identity(currency="EUR"),
+        identity(type="RECIPIENT", recipient_reference="panel-7"),
+    ],
+)
+def test_another_recipient_value_currency_or_choice_is_another_gift(other: GiftIdentity) -> None:
+    assert identity().gift != other.gift
+    assert not identity().may_be(other)
+
+
+def test_a_choice_is_a_set() -> None:
+    assert identity(products=["AMZ-US", "AIRBNB-US"]) == identity(products=["AIRBNB-US", "AMZ-US"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann@B\u00fccher.de", "ann@xn--bcher-kva.de"),
+        ("\u00e9ve@example.com", "e\u0301ve@example.com"),
+        ("ann@example.com\u200b", "ann@example.com"),
+        ("\u00a0ann@example.com", "ANN@EXAMPLE.COM"),
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(one: str, other: str) -> None:
+    assert normalized_address(one) == normalized_address(other)
+    assert identity(email=one) == identity(email=other)
+
+
+def test_two_references_make_two_gifts_and_none_may_be_any() -> None:
+    first, second, none = (identity(reference=reference) for reference in ("E001", "E002", None))
+    assert not first.may_be(second)
+    assert first.may_be(none)
+    assert none.may_be(second)
+    assert first.may_be(identity(reference=" E001\u200b"))
+
+
+def test_a_link_is_its_label_the_reference_or_else_all_carried_cells_in_any_order() -> None:
+    ann = identity(email=None, reference="E001", carried=("Ann",))
+    assert ann.gift != identity(email=None, reference="E002", carried=("Ann",)).gift
+    assert ann.gift == identity(email=None, reference="E001", carried=("Anne",)).gift
+    unnamed = identity(email=None, carried=("Ann", "north", ""))
+    assert unnamed.gift == identity(email=None, carried=("north", " Ann")).gift
+    assert unnamed.gift != identity(email=None, carried=("Ben", "north")).gift
+    assert ann.gift != unnamed.gift
+
+
+def test_names_of_batches_differ_in_more_than_blanks_and_invisible_characters() -> None:
+    spelled = ("bonus 2026", " bonus  2026", "bonus\u00a02026", "bonus\u200b 2026")
+    assert {"bonus 2026"} == set(map(normalized_text, spelled))
+    assert same_name("\u00e9t\u00e9", "e\u0301te\u0301")
+    assert not same_name("bonus", "Bonus")
+    assert name_key("bonus") == name_key("Bonus")
