@@ -76,10 +76,10 @@ def show_names(session: Session, path: str, member: str) -> None:
     except TypeError:
         names = []
     view = View(
-        members=lambda: _list(document, member),
+        entries=lambda: _list(document, member),
         lines=lambda: names,
-        fields=[member],
-        cells=lambda: ([name] for name in names),
+        csv_header=[member],
+        csv_cells=lambda: ([name] for name in names),
     )
     formats.show(session.output, view)
 

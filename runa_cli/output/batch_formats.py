@@ -26,11 +26,11 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
         return (runa_object(order) for order in ledger.orders(batch, _SHOWN) if order.reply)
 
     view = View(
-        members=documents,
+        entries=documents,
         documents=None if batch.shape == "list" else documents,
         table=lambda width: _batch_table(ledger, batch, width),
-        fields=(*COLUMNS, *batch.columns),
-        cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
+        csv_header=(*COLUMNS, *batch.columns),
+        csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
     )
     formats.show(output, view)

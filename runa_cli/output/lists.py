@@ -37,10 +37,10 @@ def list_view(shelf: ListView, members: Iterable[Member]) -> View:
         return list_parts(shelf.columns, rows, width) if rows else [Part(shelf.nothing)]
 
     return View(
-        members=lambda: members,
+        entries=lambda: members,
         table=table,
-        fields=shelf.fields,
-        cells=lambda: map(shelf.cells, members),
+        csv_header=shelf.fields,
+        csv_cells=lambda: map(shelf.cells, members),
         links=_no_links,
     )
 
