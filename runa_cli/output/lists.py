@@ -40,10 +40,10 @@ def list_view(view: ListView, entries: Iterable[Entry]) -> View:
         return list_parts(view.columns, rows, width) if rows else [Part(view.empty_message)]
 
     return View(
-        members=lambda: entries,
+        entries=lambda: entries,
         table=table,
-        fields=view.csv_header,
-        cells=lambda: map(view.csv_cells, entries),
+        csv_header=view.csv_header,
+        csv_cells=lambda: map(view.csv_cells, entries),
         links=_no_links,
     )
 

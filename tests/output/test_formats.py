@@ -14,10 +14,10 @@ from runa_cli.output.tables import Part
 
 ROOT = Path(__file__).parents[2]
 VIEW = View(
-    members=lambda: [{"name": "a"}, {"name": "=b"}],
+    entries=lambda: [{"name": "a"}, {"name": "=b"}],
     table=lambda _: [Part("a table")],
-    fields=["name"],
-    cells=lambda: [["a"], ["=b"]],
+    csv_header=["name"],
+    csv_cells=lambda: [["a"], ["=b"]],
     links=lambda: ["http://127.0.0.1/gift/1"],
 )
 
@@ -54,5 +54,5 @@ def test_a_view_is_written_in_each_format(name: str, expected: str, capfd: pytes
 
 @pytest.mark.parametrize("name", ["csv", "links"])
 def test_where_a_view_has_no_cells_or_links_its_table_is_shown(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    formats.show(Output(name), View(members=list, lines=lambda: ["one line"]))
+    formats.show(Output(name), View(entries=list, lines=lambda: ["one line"]))
     assert "one line\n" == capfd.readouterr().out
