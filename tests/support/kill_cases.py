@@ -1,4 +1,4 @@
-"""Cases of the kill harness: one command in a home of its own, struck by a fault, run until it is done, and counted.
+"""Cases of the kill harness: one command in a home of its own meets a fault, is run until it is done, and is counted.
 
 Only the program has the shim in front of it. The emulator lives in the harness's own process, which no fault hits.
 """
@@ -84,7 +84,7 @@ class Count:
         return self.at_boundaries + self.at_instants
 
     @property
-    def struck(self) -> int:
+    def injected(self) -> int:
         """How often something happened at a boundary."""
         return self.at_boundaries + self.disk_faults
 
@@ -110,7 +110,7 @@ class Case:
 
     # --- running -------------------------------------------------------------------------------------------------
 
-    def strike(self, kind: Kind, number: int) -> None:
+    def inject(self, kind: Kind, number: int) -> None:
         """Let something happen at a boundary."""
         if kind == "kill":
             self.kill_at(number)
