@@ -3,11 +3,11 @@
 `python -m tests.crash --kills 500` does so to single orders, orders of several gifts and batches, with a new ledger and
 with one in use: just before the calls by which the program changes the disk, talks to Runa or shows something, one
 after the other, and at random instants. Where there are more such boundaries than kills for them, those come first at
-which one kind of call follows another; `--every` leaves none out. Many a run that goes on is killed too. `--rows 10000`
+which one kind of call follows another; `--every` leaves none out. Resumed runs are often killed too. `--rows 10000`
 takes one large batch instead.
 
 `python -m tests.crash --errors` breaks the disk instead: full from each boundary on that needs room, broken at each
-fsync. The program must tell the truth about the money, and finish when the disk is mended.
+fsync. The program must tell the truth about the money, and finish when the disk works again.
 
 As many cases run at a time as there are processors, each with an emulator and a home of its own. The exit code is 1,
 and the faults are listed, if a gift is missing, doubled or under another recipient, or a run ends as it should not.
@@ -36,7 +36,7 @@ from tests.support.kill_cases import Case, Count, Scenario, both
 from tests.support.program import GIFT, KEY, Program
 
 AT_BOUNDARIES = 0.5  # of the wanted kills; the others are for runs that go on, and for random instants
-KILLED_AGAIN = 0.4  # how likely a run that goes on is killed too
+KILLED_AGAIN = 0.4  # how likely a resumed run is killed too
 FAULTS_ENOUGH = 20
 PROCESSING_SECONDS = 0.05  # over at the first poll, so that a run comes to the same boundaries each time
 SCENARIOS = (*both("one gift", 1), *both("one order of three gifts", 3), *both("batch of four orders", 8, 4))
@@ -54,7 +54,7 @@ class UndisturbedRun:
     first: float
     last: float
 
-    def outrun(self, seconds: float) -> None:
+    def measured(self, seconds: float) -> None:
         """Learn that a whole run took less than that: the machine was busier when the first one was measured."""
         self.first, self.last = self.first * seconds / self.last, seconds
 
@@ -173,7 +173,7 @@ def kill_at_instants(harness: Harness, undisturbed: Sequence[UndisturbedRun], wa
             with harness.case(run.scenario) as case:
                 seconds = instant(run, chance)
                 if not case.kill_after(seconds):
-                    run.outrun(seconds)
+                    run.measured(seconds)
                 go_on(case, run, chance)
 
     harness.each(range(harness.workers), work)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class NotObserved(Exception):
-    """The shim does not see what the program does, so that nothing it tells can be trusted."""
+    """The shim does not see what the program does, so its counts mean nothing."""
 
 
 @dataclass(frozen=True)

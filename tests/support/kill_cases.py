@@ -124,7 +124,7 @@ class Case:
         self._look(ran)
 
     def kill_after(self, seconds: float) -> bool:
-        """Kill the program at an instant, and tell whether it was not done by then."""
+        """Kill the program after that many seconds; False if it had ended before."""
         ran = self._run(seconds=seconds)
         self.count.at_instants += ran.code == KILLED
         self._look(ran)
@@ -155,7 +155,7 @@ class Case:
         reached = faultpoints.read(log)
         if number <= len(reached):
             self.count.kinds.add(reached[number - 1].name)
-            if self.count.runs == 1:  # a run that goes on comes to other boundaries
+            if self.count.runs == 1:  # a resumed run comes to other boundaries
                 self.count.boundaries.add((f"{kind} {self._scenario.name}", number))
         elif number != NEVER and self.count.runs == 1:
             self.count.unreached += 1

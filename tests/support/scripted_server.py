@@ -1,4 +1,4 @@
-"""A server that gives the answers it was told to, for what no emulator of Runa would ever say."""
+"""A server whose answers come from a script, for answers that the emulator never gives."""
 
 import json
 from collections.abc import Callable
