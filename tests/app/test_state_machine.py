@@ -624,7 +624,7 @@ def story_settings(stories: int, steps: int, *, new: bool = False) -> settings:
 
 
 TestIssue = Issue.TestCase
-TestIssue.settings = story_settings(20, 15)
+TestIssue.settings = story_settings(35, 15)
 
 
 class IssueAtLength(Issue):
