@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Emulate
 from tests.support.program import GIFT, KEY, Program, orders_at, posts
 from tests.support.ran import Ran
-from tests.support.scripted_server import Answer, Fake, as_json
+from tests.support.scripted_server import Answer, ScriptedServer, as_json
 from tests.support.terminal import ended_on_a_terminal
 
 # A title for the terminal, a colour in one byte, markup that fits and markup that does not, text that runs backwards,
@@ -205,8 +205,8 @@ def hostile(method: str, path: str, headers: dict[str, str], body: object) -> An
 @contextmanager
 def hostile_runa(program: Program) -> Iterator[None]:
     """Put somebody hostile in Runa's place."""
-    with Fake(hostile) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+    with ScriptedServer(hostile) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
         yield
 
 
