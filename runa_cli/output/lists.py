@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from runa_cli.config.values import FORMATS
 from runa_cli.core.errors import UsageMistake
 from runa_cli.output import formats
 from runa_cli.output.formats import View
@@ -49,7 +50,8 @@ def list_view(view: ListView, entries: Iterable[Entry]) -> View:
 
 
 def _no_links() -> NoReturn:
-    raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
+    *others, last = (name for name in FORMATS if name != "links")
+    raise UsageMistake(f"Only orders and batches have links: use {', '.join(others)} or {last}.")
 
 
 def cell_text(value: object) -> str:

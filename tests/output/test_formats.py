@@ -21,6 +21,14 @@ VIEW = View(
     links=lambda: ["http://127.0.0.1/gift/1"],
 )
 
+WRITTEN = {
+    "table": "a table\n",
+    "json": '[\n  {\n    "name": "a"\n  },\n  {\n    "name": "=b"\n  }\n]\n',
+    "jsonl": '{"name":"a"}\n{"name":"=b"}\n',
+    "csv": "name\na\n'=b\n",
+    "links": "http://127.0.0.1/gift/1\n",
+}
+
 
 def test_each_format_that_settings_allow_has_a_writer() -> None:
     assert set(FORMATS) == set(formats.WRITERS)
@@ -37,19 +45,10 @@ def test_the_help_the_readme_and_the_example_settings_name_each_format(name: str
     assert name in option.partition("--json")[0].replace(".", "").replace(",", "").split()
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("table", "a table\n"),
-        ("json", '[\n  {\n    "name": "a"\n  },\n  {\n    "name": "=b"\n  }\n]\n'),
-        ("jsonl", '{"name":"a"}\n{"name":"=b"}\n'),
-        ("csv", "name\na\n'=b\n"),
-        ("links", "http://127.0.0.1/gift/1\n"),
-    ],
-)
-def test_a_view_is_written_in_each_format(name: str, expected: str, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_view_is_written_in_each_format(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     formats.show(Output(name), VIEW)
-    assert expected == capfd.readouterr().out
+    assert WRITTEN[name] == capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["csv", "links"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runa_cli.config.values import FORMATS
 from tests.conftest import Emulate
 from tests.support.program import GIFT, KEY, Program, orders_at, posts
 from tests.support.ran import Ran
@@ -82,7 +83,7 @@ def test_cells_that_may_hold_anything_are_text_wherever_they_are_shown(program: 
         program("order", "create", "--file", "-", "--batch", "bonus", "-o", "csv", stdin=text), 0
     )
     assert [HARM[:120]] == [order["description"] for order in orders_at(emulator)]
-    for output_format in ("table", "json", "jsonl", "links"):
+    for output_format in FORMATS:
         is_shown(program("batch", "export", "bonus", "-o", output_format), 0)
     assert "[bold red]" in is_shown_on_a_terminal(program, "batch", "export", "bonus")
     assert "[bold" in is_shown_on_a_terminal(program, "order", "list")
@@ -227,8 +228,7 @@ QUESTIONS = (
 def test_whatever_runa_says_a_terminal_only_shows_it(program: Program, question: tuple[str, ...]) -> None:
     with hostile_runa(program):
         assert "[bold red]" in is_shown_on_a_terminal(program, *question, codes=(0, 5, 7))
-        formats = ("json", "csv", "links") if question[:2] == ("order", "get") else ("json", "csv")
-        for output_format in formats:
+        for output_format in FORMATS if question[:2] == ("order", "get") else [*{*FORMATS} - {"links"}]:
             is_shown(program(*question, "-o", output_format), 0, 5, 7)
 
 
