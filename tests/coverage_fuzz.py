@@ -1,4 +1,4 @@
-"""A search for inputs that the readers stumble over, led by the lines of their code that an input reaches.
+"""A search for inputs that break the readers, led by the lines of their code that an input reaches.
 
 `python -m tests.coverage_fuzz --seconds 60` keeps the inputs that reach lines no other one did, and changes bytes of
 them. It prints what it counted and exits 1 if anything but a named mistake came of an input, which it then shows.

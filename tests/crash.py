@@ -3,11 +3,11 @@
 `python -m tests.crash --kills 500` does so to single orders, orders of several gifts and batches, with a new ledger and
 with one in use: just before the calls by which the program changes the disk, talks to Runa or shows something, one
 after the other, and at random instants. Where there are more such boundaries than kills for them, those come first at
-which one kind of call follows another; `--every` leaves none out. Many a run that goes on is killed too. `--rows 10000`
+which one kind of call follows another; `--every` leaves none out. Resumed runs are often killed too. `--rows 10000`
 takes one large batch instead.
 
 `python -m tests.crash --errors` breaks the disk instead: full from each boundary on that needs room, broken at each
-fsync. The program must tell the truth about the money, and finish when the disk is mended.
+fsync. The program must tell the truth about the money, and finish when the disk works again.
 
 As many cases run at a time as there are processors, each with an emulator and a home of its own. The exit code is 1,
 and the faults are listed, if a gift is missing, doubled or under another recipient, or a run ends as it should not.
@@ -36,7 +36,7 @@ from tests.support.kill_cases import Case, Count, Scenario, both
 from tests.support.program import GIFT, KEY, Program
 
 AT_BOUNDARIES = 0.5  # of the wanted kills; the others are for runs that go on, and for random instants
-KILLED_AGAIN = 0.4  # how likely a run that goes on is killed too
+KILLED_AGAIN = 0.4  # how likely a resumed run is killed too
 FAULTS_ENOUGH = 20
 PROCESSING_SECONDS = 0.05  # over at the first poll, so that a run comes to the same boundaries each time
 SCENARIOS = (*both("one gift", 1), *both("one order of three gifts", 3), *both("batch of four orders", 8, 4))
@@ -46,7 +46,7 @@ B = TypeVar("B")
 
 
 @dataclass
-class Course:
+class UndisturbedRun:
     """How a run goes that nothing happens to: its boundaries, and the seconds from its start to the first and last."""
 
     scenario: Scenario
@@ -54,13 +54,13 @@ class Course:
     first: float
     last: float
 
-    def outrun(self, seconds: float) -> None:
+    def measured(self, seconds: float) -> None:
         """Learn that a whole run took less than that: the machine was busier when the first one was measured."""
         self.first, self.last = self.first * seconds / self.last, seconds
 
 
 @dataclass
-class Bench:
+class Harness:
     """Where cases are made, several at a time: a directory, the built shim, and a ledger that is in use."""
 
     directory: Path
@@ -72,16 +72,16 @@ class Bench:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def build(cls, directory: Path, *, workers: int = 1) -> "Bench":
+    def build(cls, directory: Path, *, workers: int = 1) -> "Harness":
         """Build the shim and the ledger in use."""
-        bench = cls(directory, faultpoints.build(directory), workers)
+        harness = cls(directory, faultpoints.build(directory), workers)
         used = directory / "used"
         used.mkdir()
         with Emulator(directory / "used.db") as emulator:
             ran = program_at(emulator, used)(*GIFT)
         if ran.code != 0:
             raise RuntimeError(f"the ledger in use could not be made: {ran.err}")
-        return bench
+        return harness
 
     @contextmanager
     def case(self, scenario: Scenario) -> Iterator[Case]:
@@ -103,15 +103,15 @@ class Bench:
             for count in (self.count, self.by_scenario.setdefault(scenario, Count())):
                 count.add(case.count)
 
-    def course(self, scenario: Scenario, kind: Kind) -> Course:
-        """Return how a run goes, and where that kind of fault can hit it. Raises Blind."""
+    def undisturbed_run(self, scenario: Scenario, kind: Kind) -> UndisturbedRun:
+        """Return how a run goes, and where that kind of fault can hit it. Raises NotObserved."""
         with self.case(scenario) as case:
             started = time.monotonic()
             _, boundaries = case.watch(kind)
             case.finish()
         faultpoints.check(boundaries, kind)
         self.kinds.update(boundary.name for boundary in boundaries)
-        return Course(scenario, boundaries, boundaries[0].seconds - started, boundaries[-1].seconds - started)
+        return UndisturbedRun(scenario, boundaries, boundaries[0].seconds - started, boundaries[-1].seconds - started)
 
     def each(self, members: Iterable[A], do: Callable[[A], B]) -> list[B]:
         """Do something with every member, several at a time."""
@@ -128,98 +128,98 @@ def program_at(emulator: Emulator, home: Path) -> Program:
 # --- kills and faults ------------------------------------------------------------------------------------------------
 
 
-def kill(bench: Bench, scenarios: Sequence[Scenario], wanted: int | None, seed: int) -> str:
+def kill(harness: Harness, scenarios: Sequence[Scenario], wanted: int | None, seed: int) -> str:
     """Kill the program at least that often, or once at every boundary, and return what was counted."""
-    courses = bench.each(scenarios, lambda scenario: bench.course(scenario, "kill"))
-    places = chosen(courses, NEVER if wanted is None else round(wanted * AT_BOUNDARIES))
+    undisturbed = harness.each(scenarios, lambda scenario: harness.undisturbed_run(scenario, "kill"))
+    places = chosen(undisturbed, NEVER if wanted is None else round(wanted * AT_BOUNDARIES))
 
-    def at_boundary(place: tuple[Course, Boundary]) -> None:
-        course, boundary = place
-        with bench.case(course.scenario) as case:
-            case.strike("kill", boundary.number)
-            go_on(case, course, chance_of(seed, course, boundary.number))
+    def at_boundary(place: tuple[UndisturbedRun, Boundary]) -> None:
+        run, boundary = place
+        with harness.case(run.scenario) as case:
+            case.inject("kill", boundary.number)
+            go_on(case, run, chance_of(seed, run, boundary.number))
 
-    bench.each(places, at_boundary)
-    kill_at_instants(bench, courses, wanted or 0, seed)
-    totals = {course.scenario: len(course.boundaries) for course in courses}
+    harness.each(places, at_boundary)
+    kill_at_instants(harness, undisturbed, wanted or 0, seed)
+    totals = {run.scenario: len(run.boundaries) for run in undisturbed}
     for scenario in scenarios:
-        sys.stdout.write(f"{scenario.name}: {kills_of(bench.by_scenario[scenario], totals[scenario])}\n")
-    return kills_of(bench.count, sum(totals.values()))
+        sys.stdout.write(f"{scenario.name}: {kills_of(harness.by_scenario[scenario], totals[scenario])}\n")
+    return kills_of(harness.count, sum(totals.values()))
 
 
-def chosen(courses: Sequence[Course], most: int) -> list[tuple[Course, Boundary]]:
+def chosen(undisturbed: Sequence[UndisturbedRun], most: int) -> list[tuple[UndisturbedRun, Boundary]]:
     """Return boundaries to kill at: all if there are no more than that, or else those first that matter most."""
-    first = [(course, boundary) for course in courses for boundary in edges(course.boundaries)]
-    taken = {(course.scenario, boundary.number) for course, boundary in first}
+    first = [(run, boundary) for run in undisturbed for boundary in edges(run.boundaries)]
+    taken = {(run.scenario, boundary.number) for run, boundary in first}
     rest = [
-        (course, boundary)
-        for course in courses
-        for boundary in course.boundaries
-        if (course.scenario, boundary.number) not in taken
+        (run, boundary)
+        for run in undisturbed
+        for boundary in run.boundaries
+        if (run.scenario, boundary.number) not in taken
     ]
     places = evenly(first, most)
     return places + evenly(rest, most - len(places))
 
 
-def kill_at_instants(bench: Bench, courses: Sequence[Course], wanted: int, seed: int) -> None:
+def kill_at_instants(harness: Harness, undisturbed: Sequence[UndisturbedRun], wanted: int, seed: int) -> None:
     """Kill the program at random instants, scenario after scenario, until it was killed often enough."""
-    turns, lock = enumerate(itertools.cycle(courses)), threading.Lock()
+    turns, lock = enumerate(itertools.cycle(undisturbed)), threading.Lock()
 
     def work(_: int) -> None:
-        while bench.count.kills < wanted and len(bench.count.faults) < FAULTS_ENOUGH:
+        while harness.count.kills < wanted and len(harness.count.faults) < FAULTS_ENOUGH:
             with lock:
-                number, course = next(turns)
-            chance = chance_of(seed, course, -number)
-            with bench.case(course.scenario) as case:
-                seconds = instant(course, chance)
+                number, run = next(turns)
+            chance = chance_of(seed, run, -number)
+            with harness.case(run.scenario) as case:
+                seconds = instant(run, chance)
                 if not case.kill_after(seconds):
-                    course.outrun(seconds)
-                go_on(case, course, chance)
+                    run.measured(seconds)
+                go_on(case, run, chance)
 
-    bench.each(range(bench.workers), work)
+    harness.each(range(harness.workers), work)
 
 
-def go_on(case: Case, course: Course, chance: random.Random) -> None:
+def go_on(case: Case, run: UndisturbedRun, chance: random.Random) -> None:
     """Run the command again until it is done, perhaps killed at other places too, and count."""
     while chance.random() < KILLED_AGAIN:
         if chance.random() < AT_BOUNDARIES:
-            case.kill_at(chance.randint(1, len(course.boundaries)))
+            case.kill_at(chance.randint(1, len(run.boundaries)))
         else:
-            case.kill_after(instant(course, chance))
+            case.kill_after(instant(run, chance))
     case.finish()
 
 
-def chance_of(seed: int, course: Course, number: int) -> random.Random:
+def chance_of(seed: int, run: UndisturbedRun, number: int) -> random.Random:
     """Return the chance of one case, which does not depend on what runs beside it."""
-    return random.Random(f"{seed} {course.scenario.name} {number}")  # noqa: S311 - repeatable, not secret
+    return random.Random(f"{seed} {run.scenario.name} {number}")  # noqa: S311 - repeatable, not secret
 
 
-def instant(course: Course, chance: random.Random) -> float:
+def instant(run: UndisturbedRun, chance: random.Random) -> float:
     """Return an instant at which there is something to interrupt, in seconds from the start of a run."""
-    return chance.uniform(course.first, course.last)
+    return chance.uniform(run.first, run.last)
 
 
-def break_disks(bench: Bench, scenarios: Sequence[Scenario], most: int) -> str:
+def break_disks(harness: Harness, scenarios: Sequence[Scenario], most: int) -> str:
     """Break the disk at no more than that many boundaries of each scenario and kind, and return what was counted."""
     kinds: tuple[Kind, ...] = ("full", "sync")
     asked = list(itertools.product(scenarios, kinds))
-    courses = bench.each(asked, lambda pair: bench.course(*pair))
+    undisturbed = harness.each(asked, lambda pair: harness.undisturbed_run(*pair))
     places = [
-        (kind, course, boundary)
-        for (_, kind), course in zip(asked, courses, strict=True)
-        for boundary in evenly(course.boundaries, most)
+        (kind, run, boundary)
+        for (_, kind), run in zip(asked, undisturbed, strict=True)
+        for boundary in evenly(run.boundaries, most)
     ]
 
-    def at(place: tuple[Kind, Course, Boundary]) -> None:
-        kind, course, boundary = place
-        with bench.case(course.scenario) as case:
-            case.strike(kind, boundary.number)
+    def at(place: tuple[Kind, UndisturbedRun, Boundary]) -> None:
+        kind, run, boundary = place
+        with harness.case(run.scenario) as case:
+            case.inject(kind, boundary.number)
             case.finish()
 
-    bench.each(places, at)
+    harness.each(places, at)
     for scenario in scenarios:
-        sys.stdout.write(f"{scenario.name}: {disk_faults_of(bench.by_scenario[scenario])}\n")
-    return disk_faults_of(bench.count)
+        sys.stdout.write(f"{scenario.name}: {disk_faults_of(harness.by_scenario[scenario])}\n")
+    return disk_faults_of(harness.count)
 
 
 # --- the report ------------------------------------------------------------------------------------------------------
@@ -260,18 +260,18 @@ def main() -> int:
     scenarios = both(f"batch of {wanted.rows:,} rows", wanted.rows, 1) if wanted.rows else SCENARIOS
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench.build(Path(directory), workers=os.cpu_count() or 1)
+        harness = Harness.build(Path(directory), workers=os.cpu_count() or 1)
         if wanted.errors:
-            total = break_disks(bench, scenarios, wanted.most)
+            total = break_disks(harness, scenarios, wanted.most)
         else:
-            total = kill(bench, scenarios, None if wanted.every else wanted.kills, wanted.seed)
+            total = kill(harness, scenarios, None if wanted.every else wanted.kills, wanted.seed)
     sys.stdout.write(
-        f"{total}; at {len(bench.kinds & bench.count.kinds)} of {len(bench.kinds)} kinds of calls,"
-        f" {bench.count.unreached} boundaries not come to; {bench.workers} cases at a time,"
+        f"{total}; at {len(harness.kinds & harness.count.kinds)} of {len(harness.kinds)} kinds of calls,"
+        f" {harness.count.unreached} boundaries not come to; {harness.workers} cases at a time,"
         f" {time.monotonic() - started:.0f} s\n"
     )
-    sys.stdout.writelines(f"{fault}\n" for fault in bench.count.faults[:FAULTS_ENOUGH])
-    return 1 if bench.count.faults else 0
+    sys.stdout.writelines(f"{fault}\n" for fault in harness.count.faults[:FAULTS_ENOUGH])
+    return 1 if harness.count.faults else 0
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def ping(session: Session) -> None:
     took = session.clock.seconds() - started
     where = session.client.endpoint.base_url
     line = f"{answer.get('message')}: {session.environment} at {where} answered in {took:.2f} s"
-    view = View(members=lambda: [answer], documents=lambda: [answer], lines=lambda: [line])
+    view = View(entries=lambda: [answer], documents=lambda: [answer], lines=lambda: [line])
     formats.show(session.output, view)
 
 

@@ -64,10 +64,10 @@ def show_list(session: Session) -> None:
         return list_parts(_BATCH_COLUMNS, rows, width) if rows else [Part("Nothing was issued from here yet.")]
 
     view = View(
-        members=lambda: (_batch_object(*pair) for pair in batches),
+        entries=lambda: (_batch_object(*pair) for pair in batches),
         table=table,
-        fields=_BATCH_FIELDS,
-        cells=lambda: (_batch_cells(*pair) for pair in batches),
+        csv_header=_BATCH_FIELDS,
+        csv_cells=lambda: (_batch_cells(*pair) for pair in batches),
         links=lambda: (link for batch, _ in batches for link in batch_formats.links(ledger, batch)),
     )
     formats.show(session.output, view)
@@ -82,11 +82,11 @@ def show_batch(session: Session, name: str) -> None:
         return map(_order_object, ledger.orders(batch))
 
     view = View(
-        members=orders,
+        entries=orders,
         documents=lambda: [{**_batch_object(batch, tally), "orders": list(orders())}],
         table=lambda width: _batch_parts(ledger, batch, tally, width),
-        fields=_ORDER_FIELDS,
-        cells=lambda: map(_order_cells, ledger.orders(batch)),
+        csv_header=_ORDER_FIELDS,
+        csv_cells=lambda: map(_order_cells, ledger.orders(batch)),
         links=lambda: batch_formats.links(ledger, batch),
     )
     formats.show(session.output, view)

@@ -40,7 +40,7 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     check_confirmed_total(plan, request)
     requests = _planned_requests(session, plan, request, batch)
     view = View(
-        members=lambda: (_document(session, planned) for planned in requests),
+        entries=lambda: (_document(session, planned) for planned in requests),
         table=lambda _: summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))),
     )
     formats.show(session.output, view)

@@ -63,11 +63,11 @@ def _request(order: PlannedOrder) -> bytes:
 
 def _show(session: Session, plan: Plan, estimates: Iterator[dict[str, Any]]) -> None:
     view = View(
-        members=lambda: estimates,
+        entries=lambda: estimates,
         documents=(lambda: estimates) if plan.shape == "object" else None,
         table=lambda width: (part for number, one in enumerate(estimates, 1) for part in _parts(number, one, width)),
-        fields=_FIELDS,
-        cells=lambda: (row for number, one in enumerate(estimates, 1) for row in _rows(number, one)),
+        csv_header=_FIELDS,
+        csv_cells=lambda: (row for number, one in enumerate(estimates, 1) for row in _rows(number, one)),
     )
     formats.show(session.output, view)
 

@@ -61,11 +61,11 @@ def _show(session: Session, order: dict[str, object]) -> None:
     rows = results.rows_from_order(order)
     gifts = rows if isinstance(order.get("items"), list) else []
     view = View(
-        members=lambda: [order],
+        entries=lambda: [order],
         documents=lambda: [order],
         table=lambda width: order_parts(order_facts.api_summary(order), gifts, width),
-        fields=results.COLUMNS,
-        cells=lambda: (row.cells() for row in rows),
+        csv_header=results.COLUMNS,
+        csv_cells=lambda: (row.cells() for row in rows),
         links=lambda: (row.payout_url for row in rows if row.payout_url),
     )
     formats.show(session.output, view)

@@ -72,10 +72,10 @@ def show_names(session: Session, path: str, key: str) -> None:
     entries = entries if isinstance(entries, list) else []
     names = [cell_text(entry.get("code")) if isinstance(entry, dict) else cell_text(entry) for entry in entries]
     view = View(
-        members=lambda: entries,
+        entries=lambda: entries,
         lines=lambda: names,
-        fields=[key],
-        cells=lambda: ([name] for name in names),
+        csv_header=[key],
+        csv_cells=lambda: ([name] for name in names),
     )
     formats.show(session.output, view)
 

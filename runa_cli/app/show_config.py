@@ -34,10 +34,10 @@ def show(session: Session) -> None:
     """Show the settings, then raise ConfigurationError if they are invalid. A missing API key is only reported."""
     rows = _rows(session.settings)
     view = View(
-        members=lambda: (dict(zip(_FIELDS, row, strict=True)) for row in rows),
+        entries=lambda: (dict(zip(_FIELDS, row, strict=True)) for row in rows),
         table=lambda width: list_parts(_COLUMNS, [[cell or "-" for cell in row] for row in rows], width),
-        fields=_FIELDS,
-        cells=lambda: ([cell or "" for cell in row] for row in rows),
+        csv_header=_FIELDS,
+        csv_cells=lambda: ([cell or "" for cell in row] for row in rows),
     )
     formats.show(session.output, view)
     try:

@@ -23,11 +23,11 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
         return map(reply_document, _answered_orders(ledger, [batch]))
 
     view = View(
-        members=documents,
+        entries=documents,
         documents=None if batch.shape == "list" else documents,
         table=lambda width: _batch_table(ledger, batch, width),
-        fields=(*COLUMNS, *batch.columns),
-        cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
+        csv_header=(*COLUMNS, *batch.columns),
+        csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
     )
     formats.show(output, view)

@@ -15,17 +15,17 @@ from runa_cli.output.tables import Part
 class View:
     """What a command shows, for every format. Only what the chosen format needs is called, once, and read as it comes.
 
-    `members` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its
-    own. `table` gets the columns of the terminal (None without one); `lines` of plain text replace it. `cells` under
-    `fields` become CSV. Without `cells` or `links`, these formats show the table.
+    `entries` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its
+    own. `table` gets the columns of the terminal (None without one); `lines` of plain text replace it. Without
+    `csv_cells` or `links`, these formats show the table.
     """
 
-    members: Callable[[], Iterable[object]]
+    entries: Callable[[], Iterable[object]]
     documents: Callable[[], Iterable[object]] | None = None
     table: Callable[[int | None], Iterable[Part]] | None = None
     lines: Callable[[], Iterable[str]] | None = None
-    fields: Sequence[str] = ()
-    cells: Callable[[], Iterable[Sequence[str]]] | None = None
+    csv_header: Sequence[str] = ()
+    csv_cells: Callable[[], Iterable[Sequence[str]]] | None = None
     links: Callable[[], Iterable[str]] | None = None
 
 
@@ -44,22 +44,22 @@ def _table(output: Output, view: View) -> None:
 
 def _json(output: Output, view: View) -> None:
     if view.documents is None:
-        output.json_list(view.members())
+        output.json_list(view.entries())
         return
     for document in view.documents():
         output.json(document)
 
 
 def _json_lines(output: Output, view: View) -> None:
-    for member in view.members():
-        output.json_line(member)
+    for entry in view.entries():
+        output.json_line(entry)
 
 
 def _csv(output: Output, view: View) -> None:
-    if view.cells is None:
+    if view.csv_cells is None:
         _table(output, view)
         return
-    for line in csv_lines(view.fields, view.cells()):
+    for line in csv_lines(view.csv_header, view.csv_cells()):
         output.text(line)
 
 

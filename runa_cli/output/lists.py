@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from runa_cli.config.values import FORMATS
 from runa_cli.core.errors import UsageMistake
 from runa_cli.output import formats
 from runa_cli.output.formats import View
@@ -40,16 +41,17 @@ def list_view(view: ListView, entries: Iterable[Entry]) -> View:
         return list_parts(view.columns, rows, width) if rows else [Part(view.empty_message)]
 
     return View(
-        members=lambda: entries,
+        entries=lambda: entries,
         table=table,
-        fields=view.csv_header,
-        cells=lambda: map(view.csv_cells, entries),
+        csv_header=view.csv_header,
+        csv_cells=lambda: map(view.csv_cells, entries),
         links=_no_links,
     )
 
 
 def _no_links() -> NoReturn:
-    raise UsageMistake("Only orders and batches have links: use table, json, jsonl or csv.")
+    *others, last = (name for name in FORMATS if name != "links")
+    raise UsageMistake(f"Only orders and batches have links: use {', '.join(others)} or {last}.")
 
 
 def cell_text(value: object) -> str:

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Emulate
 from tests.support.program import GIFT, KEY, Program, posts, wait_for
 from tests.support.ran import LONGEST
-from tests.support.scripted_server import Answer, Fake, as_json, completed
+from tests.support.scripted_server import Answer, ScriptedServer, as_json, completed
 from tests.support.system_faults import needs
 
 SECRET = KEY.partition(".")[2]
@@ -181,16 +181,16 @@ def test_a_redirect_is_not_followed_to_another_host(program: Program, status: in
         lured.append(f"{method} {path} {headers}")
         return as_json(200, completed("key", body) if body else {"items": []})
 
-    with Fake(elsewhere) as other:
+    with ScriptedServer(elsewhere) as other:
         away = {"Location": f"{other.url}/order"}
-        with Fake(lambda *_: (status, away, b"")) as fake:
-            program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+        with ScriptedServer(lambda *_: (status, away, b"")) as server:
+            program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
             ran = program(*GIFT, "--timeout", "1.5", "--json")
             assert (7, "unknown") == (ran.code, ran.error["money"])
             for question in (("order", "get", "O-1"), ("balance",)):
                 assert program(*question, RUNA_TIMEOUT="1.5").code in {5, 7}
         assert [] == lured
-        assert len(fake.posted) >= 1
+        assert len(server.posted) >= 1
 
 
 def test_a_parents_settings_file_is_not_read(program: Program) -> None:
@@ -366,8 +366,8 @@ def test_a_password_of_netrc_is_not_sent_along(program: Program) -> None:
         seen.append(set(headers))
         return as_json(200, {"message": "pong"})
 
-    with Fake(script) as fake:
-        assert 0 == program("ping", RUNA_ENV="local", RUNA_BASE_URL=fake.url).code
+    with ScriptedServer(script) as server:
+        assert 0 == program("ping", RUNA_ENV="local", RUNA_BASE_URL=server.url).code
     (headers,) = seen
     assert "X-Api-Key" in headers
     assert "Authorization" not in headers

@@ -1,8 +1,8 @@
-"""Whatever is asked for, goes wrong and is asked for again, in any order: never twice, never lost, and the truth told.
+"""Commands, faults and repetitions in any order: nothing is paid twice, no link is lost, and every answer is true.
 
-Hypothesis invents a story of commands, faults, kills, full disks, second processes and days that pass, and holds what
-the program says and has recorded against the emulator's books after every step. The tests tell a fixed set of stories;
-`python -m tests.stories` as many as wanted, and new ones each time.
+Hypothesis makes up stories of commands, faults, kills, full disks, second processes and days that pass. After every
+step, what the program says and has recorded is compared with the orders of the emulator. The tests run a fixed set of
+stories; `python -m tests.stories` runs as many as wanted, new ones each time.
 """
 
 # ruff: noqa: D102, PLR0917 - the name of a rule says what it does, and Hypothesis names its arguments
@@ -29,7 +29,7 @@ from runa_cli.input.plan import Plan
 from runa_cli.input.request import OrderInput
 from runa_cli.ledger.records import Batch, Tally
 from tests.support.ran import Ran
-from tests.support.simulation import FAIR, REVOKED, SECRET, Desk, Gift, Weather, gifts_of
+from tests.support.simulation import NORMAL, REVOKED, SECRET, Conditions, Gift, Simulation, gifts_of
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure
 UNFINISHED = (State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
@@ -64,28 +64,32 @@ busy = st.builds("{}:{}".format, st.sampled_from(["call", "return"]), st.sampled
 
 
 @st.composite
-def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
-    """Draw the weather of one run: first its kind, for else most of it would be storms."""
+def conditions_of(draw: st.DrawFn, kinds: Sequence[str]) -> Conditions:
+    """Draw the conditions of one run; the kind first, for otherwise nearly every run would meet faults."""
     match draw(st.sampled_from(kinds)):
-        case "storm":
-            return Weather(tuple(draw(st.lists(faults, min_size=1, max_size=2))))
+        case "faults":
+            return Conditions(tuple(draw(st.lists(faults, min_size=1, max_size=2))))
         case "lost":  # for good, or for as long as one order is sent again and again
-            return Weather((draw(st.sampled_from(["lost-after@*", "lost-after@1-5"])),))
+            return Conditions((draw(st.sampled_from(["lost-after@*", "lost-after@1-5"])),))
         case "foreign":
-            return Weather(("foreign-order@1",))
+            return Conditions(("foreign-order@1",))
         case "kill":
-            return Weather(tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(points))
+            return Conditions(tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(points))
         case "ctrl-c":
-            return Weather(interrupted_at=draw(busy))
+            return Conditions(interrupted_at=draw(busy))
         case "full disk":
-            return Weather(room=draw(st.integers(0, 40)) << 10)
-        case "shut":
-            return draw(st.sampled_from([Weather(reachable=False), Weather(key_works=False), Weather(funds=False)]))
+            return Conditions(room=draw(st.integers(0, 40)) << 10)
+        case "unusable":
+            return draw(
+                st.sampled_from([Conditions(reachable=False), Conditions(key_works=False), Conditions(funds=False)])
+            )
         case _:
-            return FAIR
+            return NORMAL
 
 
-weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "ctrl-c", "ctrl-c", "full disk", "shut"])
+any_conditions = conditions_of(
+    ["normal", "faults", "lost", "foreign", "kill", "kill", "ctrl-c", "ctrl-c", "full disk", "unusable"]
+)
 choices = st.integers(0, 11)  # of whatever there is: what may be drawn must not depend on how a race went
 times = st.sampled_from([timedelta(minutes=1), timedelta(minutes=11), timedelta(days=2), timedelta(days=29),
                          timedelta(days=31)])  # fmt: skip
@@ -95,7 +99,7 @@ skews = st.sampled_from([timedelta(0), timedelta(hours=-20), timedelta(hours=-1)
 
 @dataclass(frozen=True)
 class Command:
-    """A create, as it is typed."""
+    """One `order create`."""
 
     source: str
     gifts: tuple[Gift, ...]
@@ -117,10 +121,10 @@ class Command:
             flags |= {"--face-value": gift.value, "--email": gift.address, "--product": gift.product}
         else:
             flags |= {"--file": "-", "--format": "csv"}
-        typed = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
-        typed += ["--again"] if self.again else []
-        typed += [] if self.wait else ["--no-wait"]
-        return ("order", "create", "--no-preflight", *typed)
+        words = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
+        words += ["--again"] if self.again else []
+        words += [] if self.wait else ["--no-wait"]
+        return ("order", "create", "--no-preflight", *words)
 
     def stdin(self) -> str:
         """Return the file that it reads."""
@@ -146,7 +150,7 @@ class Command:
 
 
 @dataclass
-class Wish:
+class Intent:
     """What somebody wants to happen once, however often it takes a command; and the batch it became."""
 
     command: Command
@@ -158,7 +162,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Books:
+class Snapshot:
     """What there was before a command."""
 
     batches: set[int]
@@ -172,8 +176,8 @@ class Issue(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._directory = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-        self.desk = Desk(Path(self._directory.name))
-        self.wishes: list[Wish] = []
+        self.sim = Simulation(Path(self._directory.name))
+        self.intents: list[Intent] = []
         self.sound = True  # false while a rule runs, and for ever after one has failed
         self.rest = timedelta(0)
 
@@ -188,7 +192,7 @@ class Issue(RuleBasedStateMachine):
             if self.sound:
                 self.finish()
         finally:
-            self.desk.close()
+            self.sim.close()
             self._directory.cleanup()
 
     # --- what a person does --------------------------------------------------------------------------------------
@@ -199,40 +203,54 @@ class Issue(RuleBasedStateMachine):
         again=st.booleans(),
         cap=st.sampled_from([None, None, "9.99", "26"]),
         key=st.sampled_from([None, None, None, "invoice-1", "invoice-2"]),
-        weather=weathers,
+        conditions=any_conditions,
     )
     def order_a_gift(
-        self, address: str, product: tuple[str, str], again: bool, cap: str | None, key: str | None, weather: Weather
+        self,
+        address: str,
+        product: tuple[str, str],
+        again: bool,
+        cap: str | None,
+        key: str | None,
+        conditions: Conditions,
     ) -> None:
         gift = Gift(address, product[1], product[0], None)
-        self.create(Command("flags", (gift,), key=key, again=again, cap=Decimal(cap) if cap else None), weather)
+        self.create(Command("flags", (gift,), key=key, again=again, cap=Decimal(cap) if cap else None), conditions)
 
     @rule(
         name=st.sampled_from(["spring", "summer", "autumn", None]),
         gifts=st.lists(rows, min_size=1, max_size=6),
         wait=st.sampled_from([True, True, False]),
         concurrency=st.sampled_from([1, 1, 3]),
-        weather=weathers,
+        conditions=any_conditions,
     )
-    def issue_a_file(self, name: str | None, gifts: list[Gift], wait: bool, concurrency: int, weather: Weather) -> None:
-        self.create(Command("file", tuple(gifts), name, wait=wait, concurrency=concurrency), weather)
+    def issue_a_file(
+        self, name: str | None, gifts: list[Gift], wait: bool, concurrency: int, conditions: Conditions
+    ) -> None:
+        self.create(Command("file", tuple(gifts), name, wait=wait, concurrency=concurrency), conditions)
 
-    @rule(which=choices, again=st.sampled_from([False, False, True]), weather=weathers)
-    def run_the_same_command_again(self, which: int, again: bool, weather: Weather) -> None:
-        for wish in self.one_of(self.wishes, which):
-            self.create(replace(wish.command, again=again, cap=None), weather)
+    @rule(which=choices, again=st.sampled_from([False, False, True]), conditions=any_conditions)
+    def run_the_same_command_again(self, which: int, again: bool, conditions: Conditions) -> None:
+        for intent in self.one_of(self.intents, which):
+            self.create(replace(intent.command, again=again, cap=None), conditions)
 
-    @rule(which=choices, change=st.sampled_from(["add", "change", "remove"]), row=choices, gift=rows, weather=weathers)
-    def edit_a_file(self, which: int, change: str, row: int, gift: Gift, weather: Weather) -> None:
-        for wish in self.one_of(self.files(), which):
-            self.create(self.edited(wish.command, change, row, gift), weather)
+    @rule(
+        which=choices,
+        change=st.sampled_from(["add", "change", "remove"]),
+        row=choices,
+        gift=rows,
+        conditions=any_conditions,
+    )
+    def edit_a_file(self, which: int, change: str, row: int, gift: Gift, conditions: Conditions) -> None:
+        for intent in self.one_of(self.files(), which):
+            self.create(self.edited(intent.command, change, row, gift), conditions)
 
-    @rule(weather=weathers)
-    def mend_what_was_rejected(self, weather: Weather) -> None:
-        bad = [wish for wish in self.files() if any(BAD[0] == gift.product for gift in wish.gifts)]
-        for wish in bad[:1]:
-            mended = tuple(gift._replace(value="25") if gift.product == BAD[0] else gift for gift in wish.gifts)
-            self.create(replace(wish.command, gifts=mended), weather)
+    @rule(conditions=any_conditions)
+    def correct_what_was_rejected(self, conditions: Conditions) -> None:
+        bad = [intent for intent in self.files() if any(BAD[0] == gift.product for gift in intent.gifts)]
+        for intent in bad[:1]:
+            corrected = tuple(gift._replace(value="25") if gift.product == BAD[0] else gift for gift in intent.gifts)
+            self.create(replace(intent.command, gifts=corrected), conditions)
 
     @rule(
         which=st.one_of(st.none(), choices),
@@ -244,7 +262,7 @@ class Issue(RuleBasedStateMachine):
         edits=st.sampled_from([None, None, "add", "remove"]),
         row=choices,
         gift=rows,
-        weather=weather_of(["fair", "storm", "lost"]),
+        conditions=conditions_of(["normal", "faults", "lost"]),
     )  # fmt: skip
     def two_processes_at_once(
         self,
@@ -254,72 +272,74 @@ class Issue(RuleBasedStateMachine):
         edits: str | None,
         row: int,
         gift: Gift,
-        weather: Weather,
+        conditions: Conditions,
     ) -> None:
         """While one process stands at some point, another one runs the same command, or one with an edited file."""
-        old = [] if which is None else self.one_of(self.wishes, which)
+        old = [] if which is None else self.one_of(self.intents, which)
         command = replace(old[0].command if old else new, again=False, cap=None)
         other = self.edited(command, edits, row, gift) if edits and command.name else command
-        self.run_both(command, other, point, weather)
+        self.run_both(command, other, point, conditions)
 
-    @rule(which=choices, weather=weathers)
-    def resume(self, which: int, weather: Weather) -> None:
-        for wish in self.one_of(self.wishes, which):
+    @rule(which=choices, conditions=any_conditions)
+    def resume(self, which: int, conditions: Conditions) -> None:
+        for intent in self.one_of(self.intents, which):
             self.sound = False
-            batch, before = self.batch(wish), self.books()
-            ran = self.desk.run("batch", "resume", batch.name, weather=weather)
-            self.hold_against_the_books(ran, batch, before)
+            batch, before = self.batch(intent), self.snapshot()
+            ran = self.sim.run("batch", "resume", batch.name, conditions=conditions)
+            self.compare_with_the_emulator(ran, batch, before)
 
     @rule(which=choices)
     def abandon(self, which: int) -> None:
-        for wish in self.one_of(self.doubtful(), which):
+        for intent in self.one_of(self.of_unknown_outcome(), which):
             self.sound = False
-            ran = self.desk.run("batch", "abandon", self.batch(wish).name, "--yes")
+            ran = self.sim.run("batch", "abandon", self.batch(intent).name, "--yes")
             assert 0 == ran.code, ran.err
 
     @rule(time=times, skew=skews)
     def let_time_pass_and_set_the_clock(self, time: timedelta, skew: timedelta) -> None:
-        self.desk.time.sleep(time.total_seconds())
-        self.desk.skew = skew
+        self.sim.time.sleep(time.total_seconds())
+        self.sim.skew = skew
 
     # --- what should come of it ----------------------------------------------------------------------------------
 
-    def create(self, command: Command, weather: Weather) -> None:
-        """Run a create, and hold what it does against what was wished for."""
+    def create(self, command: Command, conditions: Conditions) -> None:
+        """Run a create, and compare what it does with what was intended."""
         self.sound = False
-        wish, refused = self.meant(command)
-        untouchable = self.issued(wish) - Counter(command.gifts) if wish else Counter()
-        before = self.books()
-        ran = self.desk.run(*command.arguments(), weather=weather, stdin=command.stdin())
+        intent, refused = self.intent_of(command)
+        untouchable = self.issued(intent) - Counter(command.gifts) if intent else Counter()
+        before = self.snapshot()
+        ran = self.sim.run(*command.arguments(), conditions=conditions, stdin=command.stdin())
         if ran.code == 6:
-            changed = ran.error["code"] == "batch_changed" and wish is not None and self.is_held(wish, command.gifts)
+            changed = (
+                ran.error["code"] == "batch_changed" and intent is not None and self.is_held(intent, command.gifts)
+            )
             self.check_refusal(ran, before, rightly=refused or changed)
             return
-        assert not refused or self.has_no_say(ran), f"what was refused by right went through: {ran}"
-        self.take_in([command], wish, before, complete=not self.has_no_say(ran))
-        if wish and wish.gifts == command.gifts:
+        assert not refused or self.may_have_decided_nothing(ran), f"what was refused by right went through: {ran}"
+        self.note_the_batch([command], intent, before, complete=not self.may_have_decided_nothing(ran))
+        if intent and intent.gifts == command.gifts:
             assert not untouchable, f"issued gifts were edited away: {untouchable}"
-        if batch := self.worked_on(wish, before):
-            self.hold_against_the_books(ran, batch, before, command)
+        if batch := self.batch_worked_on(intent, before):
+            self.compare_with_the_emulator(ran, batch, before, command)
 
-    def run_both(self, command: Command, other: Command, point: str, weather: Weather) -> None:
-        """Run two creates of one wish, the second while the first stands at a point; whoever comes first is to win."""
+    def run_both(self, command: Command, other: Command, point: str, conditions: Conditions) -> None:
+        """Run two creates of one intent, the second while the first is paused at a point; one of them wins."""
         self.sound = False
-        wish, refused = self.meant(command)
-        before = self.books()
-        first = self.desk.begin(*command.arguments(), weather=weather, stdin=command.stdin(), paused_at=point)
+        intent, refused = self.intent_of(command)
+        before = self.snapshot()
+        first = self.sim.begin(*command.arguments(), conditions=conditions, stdin=command.stdin(), paused_at=point)
         rans = []
         if first.pauses():
-            rans.append(self.desk.run_meanwhile(*other.arguments(), stdin=other.stdin()))
+            rans.append(self.sim.run_meanwhile(*other.arguments(), stdin=other.stdin()))
             self.check_the_claim(rans[0], point, refused=refused)
             first.go_on()
-        rans.append(self.desk.end(first))
+        rans.append(self.sim.end(first))
         if refused:
             for ran in rans:
                 self.check_refusal(ran, before, rightly=ran.code == 6)
             return
-        self.take_in([command, other], wish, before, complete=any(ran.code in {0, 5, 7, 8} for ran in rans))
-        batch = self.worked_on(wish, before)
+        self.note_the_batch([command, other], intent, before, complete=any(ran.code in {0, 5, 7, 8} for ran in rans))
+        batch = self.batch_worked_on(intent, before)
         for ran in rans:
             assert ran.code in {0, 5, 6, 7, 8, 75}, ran
             if batch and ran.code not in {6, 75}:
@@ -332,65 +352,67 @@ class Issue(RuleBasedStateMachine):
             return
         assert ran.code == 75 or (ran.code == 6 and (event, name) == ("return", "Ledger.mark_shown")), ran
 
-    def has_no_say(self, ran: Ran) -> bool:
+    def may_have_decided_nothing(self, ran: Ran) -> bool:
         """Tell whether a run may have ended before anything was decided: killed, stopped, without a ledger or a key."""
         return ran.code in {KILLED, INTERRUPTED, 4}
 
-    def check_refusal(self, ran: Ran, before: Books, *, rightly: bool) -> None:
+    def check_refusal(self, ran: Ran, before: Snapshot, *, rightly: bool) -> None:
         assert rightly, f"refused without a reason: {ran}"
         assert "not_issued" == ran.error["money"]
-        assert before == self.books(), "refused, but after something was done"
+        assert before == self.snapshot(), "refused, but after something was done"
 
-    def is_held(self, wish: Wish, gifts: tuple[Gift, ...]) -> bool:
+    def is_held(self, intent: Intent, gifts: tuple[Gift, ...]) -> bool:
         """Tell whether an edited file lacks what a batch may have issued."""
-        held = self.desk.recorded(wish.batch_id, State.SENT, State.ACCEPTED, State.COMPLETED)
+        held = self.sim.recorded(intent.batch_id, State.SENT, State.ACCEPTED, State.COMPLETED)
         return bool(held - Counter(gifts))
 
-    def take_in(self, commands: list[Command], wish: Wish | None, before: Books, *, complete: bool) -> None:
-        """Make sure that a new wish became one new batch, and an old one none; and note what it asks for now."""
-        new = set(self.desk.batch_ids()) - before.batches
-        if wish is not None:
-            assert not new, f"{wish.gifts} were issued as another batch, though they are wished for once"
+    def note_the_batch(
+        self, commands: list[Command], intent: Intent | None, before: Snapshot, *, complete: bool
+    ) -> None:
+        """Check that a new intent became one new batch, and an old one none; and note what it asks for now."""
+        new = set(self.sim.batch_ids()) - before.batches
+        if intent is not None:
+            assert not new, f"{intent.gifts} were issued again as another batch"
         elif new:
             (batch_id,) = new
-            wish = Wish(commands[0], batch_id)
-            self.wishes.append(wish)
+            intent = Intent(commands[0], batch_id)
+            self.intents.append(intent)
         else:
-            assert not complete, "a new wish was taken for an old one"
+            assert not complete, "a new intent was taken for an old one"
             return
-        recorded = next((command for command in commands if self.is_recorded(wish, command)), wish.command)
-        wish.command = replace(recorded, name=wish.command.name, key=wish.command.key)
+        recorded = next((command for command in commands if self.is_recorded(intent, command)), intent.command)
+        intent.command = replace(recorded, name=intent.command.name, key=intent.command.key)
 
-    def worked_on(self, wish: Wish | None, before: Books) -> Batch | None:
+    def batch_worked_on(self, intent: Intent | None, before: Snapshot) -> Batch | None:
         """Return the batch that a command worked on."""
-        new = set(self.desk.batch_ids()) - before.batches
-        return self.batch(wish) if wish else self.desk.ledger.batch_by_id(next(iter(new))) if new else None
+        new = set(self.sim.batch_ids()) - before.batches
+        return self.batch(intent) if intent else self.sim.ledger.batch_by_id(next(iter(new))) if new else None
 
-    def meant(self, command: Command) -> tuple[Wish | None, bool]:
-        """Return the old wish that a create stands for, if any, and whether it is to be refused."""
-        wish, refused = self.meant_once(command)
-        return wish, refused or (command.cap is not None and command.total() > command.cap)
+    def intent_of(self, command: Command) -> tuple[Intent | None, bool]:
+        """Return the old intent that a create stands for, if any, and whether it is to be refused."""
+        intent, refused = self.intent_without_cap(command)
+        return intent, refused or (command.cap is not None and command.total() > command.cap)
 
-    def meant_once(self, command: Command) -> tuple[Wish | None, bool]:
+    def intent_without_cap(self, command: Command) -> tuple[Intent | None, bool]:
         if command.key is not None:
-            keyed = next((wish for wish in self.wishes if wish.command.key == command.key), None)
+            keyed = next((intent for intent in self.intents if intent.command.key == command.key), None)
             if keyed is not None:
                 return keyed, keyed.gifts != command.gifts
-            same, refused = (None, False) if command.again else self.meant_by_content(command)
+            same, refused = (None, False) if command.again else self.intent_by_content(command)
             return None, same is not None or refused
         if command.name is not None:
-            return next((wish for wish in self.wishes if wish.command.name == command.name), None), False
-        return self.meant_by_content(command)
+            return next((intent for intent in self.intents if intent.command.name == command.name), None), False
+        return self.intent_by_content(command)
 
-    def meant_by_content(self, command: Command) -> tuple[Wish | None, bool]:
-        for wish in reversed(self.wishes):
-            if wish.gifts == command.gifts and wish.command.source == command.source:
-                batch = self.batch(wish)
-                tally = self.desk.ledger.tally(batch)
-                if wish.command.key and {State.REJECTED} == {state for state in State if tally.orders[state]}:
-                    continue  # the key is burnt
+    def intent_by_content(self, command: Command) -> tuple[Intent | None, bool]:
+        for intent in reversed(self.intents):
+            if intent.gifts == command.gifts and intent.command.source == command.source:
+                batch = self.batch(intent)
+                tally = self.sim.ledger.tally(batch)
+                if intent.command.key and {State.REJECTED} == {state for state in State if tally.orders[state]}:
+                    continue  # a rejected key cannot be used again
                 if self.is_open(batch, tally, again=command.again):
-                    return wish, False
+                    return intent, False
                 done = tally.any(State.ABANDONED) or command.source == "file" or self.is_recent(tally, minutes=10)
                 if done and not command.again:
                     return None, True
@@ -398,8 +420,8 @@ class Issue(RuleBasedStateMachine):
 
     def is_issued_in_another_file(self, command: Command) -> bool:
         held = (State.SENT, State.ACCEPTED, State.COMPLETED, State.FAILED, State.ABANDONED)
-        files = [wish for wish in self.wishes if wish.command.source == "file"]
-        issued = [self.desk.recorded(wish.batch_id, *held, shown=shown) for wish in files for shown in (True, False)]
+        files = [intent for intent in self.intents if intent.command.source == "file"]
+        issued = [self.sim.recorded(intent.batch_id, *held, shown=shown) for intent in files for shown in (True, False)]
         return any(gift in recorded for recorded in issued for gift in command.gifts)
 
     def is_open(self, batch: Batch, tally: Tally, *, again: bool) -> bool:
@@ -412,29 +434,31 @@ class Issue(RuleBasedStateMachine):
         return unseen and (self.is_recent(tally, minutes=24 * 60) or (batch.source == "file" and not again))
 
     def is_recent(self, tally: Tally, *, minutes: int) -> bool:
-        return tally.settled_at is not None and self.desk.now() - tally.settled_at < timedelta(minutes=minutes)
+        return tally.settled_at is not None and self.sim.now() - tally.settled_at < timedelta(minutes=minutes)
 
-    def is_recorded(self, wish: Wish, command: Command) -> bool:
+    def is_recorded(self, intent: Intent, command: Command) -> bool:
         """Tell whether the ledger has taken a command's content, which a kill may have prevented."""
         with command.plan() as plan:
-            return self.batch(wish).fingerprint == plan.fingerprint()
+            return self.batch(intent).fingerprint == plan.fingerprint()
 
-    def issued(self, wish: Wish) -> Counter[Gift]:
+    def issued(self, intent: Intent) -> Counter[Gift]:
         """Count what Runa was paid for in a batch, but for what was given up."""
-        paid, state = self.desk.bank.paid(), State.ABANDONED
-        keys = [order["idempotency_key"] for order in self.desk.purchases(wish.batch_id) if order["state"] != state]
+        paid, state = self.sim.account.paid(), State.ABANDONED
+        keys = [order["idempotency_key"] for order in self.sim.purchases(intent.batch_id) if order["state"] != state]
         return Counter(gift for key in keys if key in paid for gift in gifts_of(paid[key]))
 
     # --- whether the program tells the truth ---------------------------------------------------------------------
 
-    def hold_against_the_books(self, ran: Ran, batch: Batch, before: Books, command: Command | None = None) -> None:
+    def compare_with_the_emulator(
+        self, ran: Ran, batch: Batch, before: Snapshot, command: Command | None = None
+    ) -> None:
         """Compare what a run says with what Runa was paid for."""
-        spent = self.books().spent - before.spent
+        spent = self.snapshot().spent - before.spent
         assert command is None or command.cap is None or spent <= command.cap
         if ran.code == KILLED:
             return
-        tally, bank = self.desk.ledger.tally(batch), self.desk.bank.paid()
-        paid = [order for order in self.desk.purchases(batch.id) if order["idempotency_key"] in bank]
+        tally, account = self.sim.ledger.tally(batch), self.sim.account.paid()
+        paid = [order for order in self.sim.purchases(batch.id) if order["idempotency_key"] in account]
         if ran.code == 0:
             waits = command is None or command.wait
             done = {State.COMPLETED} if waits else {State.COMPLETED, State.ACCEPTED}
@@ -469,12 +493,12 @@ class Issue(RuleBasedStateMachine):
             return
         document = json.loads(ran.out) if ran.out else []
         shown = document if isinstance(document, list) else [document]
-        own = {order["order_id"]: State(order["state"]) for order in self.desk.purchases(batch.id) if order["order_id"]}
+        own = {order["order_id"]: State(order["state"]) for order in self.sim.purchases(batch.id) if order["order_id"]}
         assert {order["id"] for order in shown} <= own.keys()
         completed = {order["id"] for order in shown if order["status"] == "COMPLETED"}
         recorded = {order_id for order_id, state in own.items() if state is State.COMPLETED}
         assert completed == recorded if last else completed <= recorded
-        made = {order["id"]: _links(order) for order in self.desk.bank.paid().values()}
+        made = {order["id"]: _links(order) for order in self.sim.account.paid().values()}
         assert all(made[order["id"]] == _links(order) for order in shown if order["status"] == "COMPLETED")
 
     # --- what must hold after every step -------------------------------------------------------------------------
@@ -487,16 +511,16 @@ class Issue(RuleBasedStateMachine):
         self.sound = True
 
     def nothing_is_paid_twice(self) -> None:
-        paid = Counter(gift for order in self.desk.bank.paid().values() for gift in gifts_of(order))
-        wished: Counter[Gift] = Counter()
-        for wish in self.wishes:
-            # What was given up and then edited away may be wished for once more.
-            wished += Counter(wish.gifts) + self.desk.recorded(wish.batch_id, State.ABANDONED, shown=False)
-        assert paid <= wished, f"paid, but not wished for: {paid - wished}"
+        paid = Counter(gift for order in self.sim.account.paid().values() for gift in gifts_of(order))
+        intended: Counter[Gift] = Counter()
+        for intent in self.intents:
+            # What was abandoned and then removed from the file may be ordered once more.
+            intended += Counter(intent.gifts) + self.sim.recorded(intent.batch_id, State.ABANDONED, shown=False)
+        assert paid <= intended, f"paid, but not intended: {paid - intended}"
 
     def the_ledger_tells_the_truth(self) -> None:
-        paid = self.desk.bank.paid()
-        for order in self.desk.purchases():
+        paid = self.sim.account.paid()
+        for order in self.sim.purchases():
             made = paid.get(order["idempotency_key"])
             match State(order["state"]):
                 case State.COMPLETED:
@@ -508,73 +532,73 @@ class Issue(RuleBasedStateMachine):
     def every_link_stands_beside_its_own_gift(self) -> None:
         made = {
             item["payout"]["url"]: (order["id"], gift.address, Decimal(gift.value))
-            for order in self.desk.bank.paid().values()
+            for order in self.sim.account.paid().values()
             for item, gift in zip(order["items"], gifts_of(order), strict=True)
         }
-        shown = [line for wish in self.wishes for line in self.desk.lines(self.batch(wish)) if line.payout_url]
+        shown = [line for intent in self.intents for line in self.sim.lines(self.batch(intent)) if line.payout_url]
         assert len(shown) == len({line.payout_url for line in shown}), "a link is shown twice"
         for line in shown:
             assert made[line.payout_url] == (line.order_id, line.email, Decimal(line.face_value))
-        completed = {order["order_id"] for order in self.desk.purchases() if order["state"] == State.COMPLETED}
+        completed = {order["order_id"] for order in self.sim.purchases() if order["state"] == State.COMPLETED}
         assert {line.payout_url for line in shown} == {url for url, (ident, _, _) in made.items() if ident in completed}
 
     # --- the end of the story ------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """In fair weather, bring every batch to its end: what is left then has one order, or is known to have none."""
-        self.desk.skew = timedelta(0)
-        self.desk.time.sleep(self.rest.total_seconds())
+        """Finish every batch without faults: what is left then has one order, or is known to have none."""
+        self.sim.skew = timedelta(0)
+        self.sim.time.sleep(self.rest.total_seconds())
         for _ in range(2):
-            for wish in self.wishes:
-                if self.desk.ledger.tally(self.batch(wish)).any(State.PREPARED, State.SENT, State.ACCEPTED):
-                    self.desk.run("batch", "resume", self.batch(wish).name)
-                    if wish.command.name is not None:
-                        self.desk.run(*wish.command.arguments(), stdin=wish.command.stdin())
+            for intent in self.intents:
+                if self.sim.ledger.tally(self.batch(intent)).any(State.PREPARED, State.SENT, State.ACCEPTED):
+                    self.sim.run("batch", "resume", self.batch(intent).name)
+                    if intent.command.name is not None:
+                        self.sim.run(*intent.command.arguments(), stdin=intent.command.stdin())
             # The second time the keys are too old to be sent again, and only a look at Runa can help.
-            self.desk.time.sleep(timedelta(days=30).total_seconds())
+            self.sim.time.sleep(timedelta(days=30).total_seconds())
         self.promises_are_kept()
-        for wish in self.wishes:
-            self.check_the_end(wish)
-        for written in self.desk.everything_written():
+        for intent in self.intents:
+            self.check_the_end(intent)
+        for written in self.sim.everything_written():
             assert SECRET.encode() not in written
             assert f".{REVOKED}".encode() not in written
 
-    def check_the_end(self, wish: Wish) -> None:
-        batch, paid = self.batch(wish), self.desk.bank.paid()
-        lines = self.desk.lines(batch)
-        assert len(wish.gifts) == len(lines)
-        by_key = {order["idempotency_key"]: State(order["state"]) for order in self.desk.purchases(batch.id)}
+    def check_the_end(self, intent: Intent) -> None:
+        batch, paid = self.batch(intent), self.sim.account.paid()
+        lines = self.sim.lines(batch)
+        assert len(intent.gifts) == len(lines)
+        by_key = {order["idempotency_key"]: State(order["state"]) for order in self.sim.purchases(batch.id)}
         assert not {State.PREPARED, State.ACCEPTED} & set(by_key.values())
         lost = [key for key, state in by_key.items() if state is State.SENT and key in paid]
         assert [] == lost, "paid orders that nobody finds"
-        completed = self.desk.recorded(batch.id, State.COMPLETED)
+        completed = self.sim.recorded(batch.id, State.COMPLETED)
         linked = Counter(
             (line.email, Decimal(line.face_value)) for line in lines if line.payout_url and line.status != "failed"
         )
         assert linked == Counter((gift.address, Decimal(gift.value)) for gift in completed.elements())
-        assert completed == self.issued(wish)
+        assert completed == self.issued(intent)
 
     # --- helpers -------------------------------------------------------------------------------------------------
 
-    def batch(self, wish: Wish) -> Batch:
-        return self.desk.ledger.batch_by_id(wish.batch_id)
+    def batch(self, intent: Intent) -> Batch:
+        return self.sim.ledger.batch_by_id(intent.batch_id)
 
-    def books(self) -> Books:
-        paid = (Decimal(gift.value) for order in self.desk.bank.paid().values() for gift in gifts_of(order))
-        return Books(set(self.desk.batch_ids()), self.desk.bank.posts, sum(paid, Decimal(0)))
+    def snapshot(self) -> Snapshot:
+        paid = (Decimal(gift.value) for order in self.sim.account.paid().values() for gift in gifts_of(order))
+        return Snapshot(set(self.sim.batch_ids()), self.sim.account.posts, sum(paid, Decimal(0)))
 
-    def files(self) -> list[Wish]:
+    def files(self) -> list[Intent]:
         """Return the named batches, which can be edited."""
-        return [wish for wish in self.wishes if wish.command.name is not None]
+        return [intent for intent in self.intents if intent.command.name is not None]
 
-    def doubtful(self) -> list[Wish]:
+    def of_unknown_outcome(self) -> list[Intent]:
         """Return what can be given up."""
         states = (State.SENT, State.PREPARED)
-        return [wish for wish in self.wishes if self.desk.ledger.tally(self.batch(wish)).any(*states)]
+        return [intent for intent in self.intents if self.sim.ledger.tally(self.batch(intent)).any(*states)]
 
-    def one_of(self, wishes: list[Wish], which: int) -> list[Wish]:
+    def one_of(self, intents: list[Intent], which: int) -> list[Intent]:
         """Choose one, most likely the newest; none where there is none."""
-        return [[*wishes, *wishes[-1:] * len(wishes)][which % (2 * len(wishes))]] if wishes else []
+        return [[*intents, *intents[-1:] * len(intents)][which % (2 * len(intents))]] if intents else []
 
     def edited(self, command: Command, change: str, row: int, gift: Gift) -> Command:
         """Return the command with a file of which one row was added, changed or removed."""
@@ -589,8 +613,8 @@ def _links(order: dict[str, Any]) -> dict[str, str]:
     return {item["payout"]["url"]: item["distribution_method"]["email_address"] for item in order["items"]}
 
 
-def telling(stories: int, steps: int, *, new: bool = False) -> settings:
-    """Return how many stories are told, of how many steps at most, and whether they are new ones each time."""
+def story_settings(stories: int, steps: int, *, new: bool = False) -> settings:
+    """Return Hypothesis' settings: how many stories, of how many steps at most, and whether new ones each time."""
     return settings(
         derandomize=not new,
         database=None,
@@ -602,7 +626,7 @@ def telling(stories: int, steps: int, *, new: bool = False) -> settings:
 
 
 TestIssue = Issue.TestCase
-TestIssue.settings = telling(20, 15)
+TestIssue.settings = story_settings(35, 15)
 
 
 class IssueAtLength(Issue):
@@ -610,4 +634,4 @@ class IssueAtLength(Issue):
 
 
 TestIssueAtLength = pytest.mark.slow(IssueAtLength.TestCase)
-TestIssueAtLength.settings = telling(100, 15)
+TestIssueAtLength.settings = story_settings(100, 15)

@@ -7,16 +7,16 @@ import pytest
 from tests.support.broken_output import broken_output
 from tests.support.program import GIFT, KEY, Program
 from tests.support.ran import Ran
-from tests.support.scripted_server import Answer, Fake, Script, as_json, completed
+from tests.support.scripted_server import Answer, Script, ScriptedServer, as_json, completed
 
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
 
 
-def run(program: Program, script: Script, *arguments: str) -> tuple[Ran, Fake]:
+def run(program: Program, script: Script, *arguments: str) -> tuple[Ran, ScriptedServer]:
     """Run the program against a script."""
-    with Fake(script) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-        return program(*arguments), fake
+    with ScriptedServer(script) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
+        return program(*arguments), server
 
 
 def always(answer: Answer) -> Script:
@@ -42,17 +42,17 @@ def after_a_lost_answer(second: Answer) -> Script:
 
 def test_a_no_that_is_not_runas_own_proves_nothing_about_an_order_sent_before_it(program: Program) -> None:
     """A proxy's problem document has a `type` too; taking it for Runa's word would make a new key and pay twice."""
-    ran, fake = run(program, after_a_lost_answer(as_json(403, {"type": "about:blank", "title": "Forbidden"})), *GIFT)
+    ran, server = run(program, after_a_lost_answer(as_json(403, {"type": "about:blank", "title": "Forbidden"})), *GIFT)
     assert 0 == ran.code, ran.err
-    assert 1 == len({key for key, _ in fake.posted})
+    assert 1 == len({key for key, _ in server.posted})
     assert ["completed"] == program.states()
 
 
 def test_a_no_of_a_new_type_to_an_order_sent_once_is_final(program: Program) -> None:
-    ran, fake = run(
+    ran, server = run(
         program, always(as_json(400, {"type": "recipient_on_holiday", "message": "Not now."})), *GIFT, "--json"
     )
-    assert (5, "recipient_on_holiday", 1) == (ran.code, ran.error["code"], len(fake.posted))
+    assert (5, "recipient_on_holiday", 1) == (ran.code, ran.error["code"], len(server.posted))
     assert ["rejected"] == program.states()
 
 
@@ -119,10 +119,10 @@ def test_an_acceptance_that_names_another_order_is_doubted_and_the_own_order_fou
         request = {**script.body, "metadata": {"runa_cli_key": key}}  # type: ignore[attr-defined]
         return as_json(200, completed(key, request, id=path.rpartition("/")[2]))
 
-    ran, fake = run(program, script, *TWO, "--json")
+    ran, server = run(program, script, *TWO, "--json")
     assert 0 == ran.code, ran.err
     assert "O-own" == ran.json["id"]
-    assert 1 == len({key for key, _ in fake.posted})
+    assert 1 == len({key for key, _ in server.posted})
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "PENDING", None])
@@ -135,8 +135,8 @@ def test_an_acceptance_is_taken_by_its_id_whatever_its_status_and_never_posted_a
             return as_json(202, {"id": "O-1", "status": status})
         return as_json(200, script.made)  # type: ignore[attr-defined]
 
-    ran, fake = run(program, script, *TWO, "-o", "links")
-    assert (0, 1) == (ran.code, len(fake.posted)), ran.err
+    ran, server = run(program, script, *TWO, "-o", "links")
+    assert (0, 1) == (ran.code, len(server.posted)), ran.err
     assert 2 == len(ran.out.split())
 
 
@@ -154,8 +154,8 @@ def test_one_order_of_runas_is_never_bound_to_two_of_ours(program: Program) -> N
     def script(method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
         return as_json(200, completed("the-only", {"items": body["items"]}, id="O-1"))
 
-    with Fake(script) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+    with ScriptedServer(script) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
         assert 0 == program(*GIFT).code
         assert 7 == program(*GIFT, "--again", "--timeout", "1.5").code
     assert ["completed", "sent"] == program.states()
@@ -189,8 +189,8 @@ def test_a_list_without_an_end_does_not_hold_the_lookup_for_ever(program: Progra
 
 def test_an_error_that_hides_its_detail_in_odd_shapes_is_final_all_the_same(program: Program) -> None:
     error = {"type": "validation_error", "message": None, "details": [{"location": ["items", 0]}, "x"]}
-    ran, fake = run(program, always(as_json(422, error)), *GIFT, "--json")
-    assert (5, "validation_error", 1) == (ran.code, ran.error["code"], len(fake.posted))
+    ran, server = run(program, always(as_json(422, error)), *GIFT, "--json")
+    assert (5, "validation_error", 1) == (ran.code, ran.error["code"], len(server.posted))
 
 
 def test_a_batch_goes_on_when_one_of_its_answers_is_nonsense(program: Program) -> None:
@@ -200,8 +200,8 @@ def test_a_batch_goes_on_when_one_of_its_answers_is_nonsense(program: Program) -
         return as_json(200, completed(headers["X-Idempotency-Key"], body))
 
     rows = "face_value,email,product,description\n10,bad@example.com,AMZ-US,a\n10,good@example.com,AMZ-US,b\n"
-    with Fake(script) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+    with ScriptedServer(script) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
         ran = program("order", "create", "--file", "-", "--no-preflight", "-o", "csv", stdin=rows)
     assert 8 == ran.code, ran.err
     assert ["rejected", "completed"] == program.states()
@@ -209,8 +209,8 @@ def test_a_batch_goes_on_when_one_of_its_answers_is_nonsense(program: Program) -
 
 def test_the_verdict_on_the_order_wins_over_trouble_with_the_output(program: Program) -> None:
     error = {"type": "insufficient_funds", "message": "Too little."}
-    with Fake(always(as_json(400, error))) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+    with ScriptedServer(always(as_json(400, error))) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
         for kind in ("full", "left", "closed"):
             with broken_output(kind) as stream:
                 ran = program.fork(*GIFT, "-o", "csv", **stream)
@@ -264,6 +264,6 @@ def test_an_accepted_order_whose_links_come_late_is_polled_on_and_not_posted_aga
         bare = [{**item, "payout": None} for item in made["items"]]
         return as_json(200, {**made, "items": bare} if len(polls) < 3 else made)
 
-    ran, fake = run(program, script, *TWO, "-o", "links")
-    assert (0, 1, 3) == (ran.code, len(fake.posted), len(polls)), ran.err
+    ran, server = run(program, script, *TWO, "-o", "links")
+    assert (0, 1, 3) == (ran.code, len(server.posted), len(polls)), ran.err
     assert 2 == len(ran.out.split())

@@ -14,12 +14,20 @@ from runa_cli.output.tables import Part
 
 ROOT = Path(__file__).parents[2]
 VIEW = View(
-    members=lambda: [{"name": "a"}, {"name": "=b"}],
+    entries=lambda: [{"name": "a"}, {"name": "=b"}],
     table=lambda _: [Part("a table")],
-    fields=["name"],
-    cells=lambda: [["a"], ["=b"]],
+    csv_header=["name"],
+    csv_cells=lambda: [["a"], ["=b"]],
     links=lambda: ["http://127.0.0.1/gift/1"],
 )
+
+WRITTEN = {
+    "table": "a table\n",
+    "json": '[\n  {\n    "name": "a"\n  },\n  {\n    "name": "=b"\n  }\n]\n',
+    "jsonl": '{"name":"a"}\n{"name":"=b"}\n',
+    "csv": "name\na\n'=b\n",
+    "links": "http://127.0.0.1/gift/1\n",
+}
 
 
 def test_each_format_that_settings_allow_has_a_writer() -> None:
@@ -37,22 +45,13 @@ def test_the_help_the_readme_and_the_example_settings_name_each_format(name: str
     assert name in option.partition("--json")[0].replace(".", "").replace(",", "").split()
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("table", "a table\n"),
-        ("json", '[\n  {\n    "name": "a"\n  },\n  {\n    "name": "=b"\n  }\n]\n'),
-        ("jsonl", '{"name":"a"}\n{"name":"=b"}\n'),
-        ("csv", "name\na\n'=b\n"),
-        ("links", "http://127.0.0.1/gift/1\n"),
-    ],
-)
-def test_a_view_is_written_in_each_format(name: str, expected: str, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_view_is_written_in_each_format(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     formats.show(Output(name), VIEW)
-    assert expected == capfd.readouterr().out
+    assert WRITTEN[name] == capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["csv", "links"])
 def test_where_a_view_has_no_cells_or_links_its_table_is_shown(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    formats.show(Output(name), View(members=list, lines=lambda: ["one line"]))
+    formats.show(Output(name), View(entries=list, lines=lambda: ["one line"]))
     assert "one line\n" == capfd.readouterr().out

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from runa_cli.config.values import FORMATS
 from tests.conftest import Emulate
 from tests.support.program import GIFT, KEY, Program, orders_at, posts
 from tests.support.ran import Ran
-from tests.support.scripted_server import Answer, Fake, as_json
+from tests.support.scripted_server import Answer, ScriptedServer, as_json
 from tests.support.terminal import ended_on_a_terminal
 
 # A title for the terminal, a colour in one byte, markup that fits and markup that does not, text that runs backwards,
@@ -82,7 +83,7 @@ def test_cells_that_may_hold_anything_are_text_wherever_they_are_shown(program: 
         program("order", "create", "--file", "-", "--batch", "bonus", "-o", "csv", stdin=text), 0
     )
     assert [HARM[:120]] == [order["description"] for order in orders_at(emulator)]
-    for output_format in ("table", "json", "jsonl", "links"):
+    for output_format in FORMATS:
         is_shown(program("batch", "export", "bonus", "-o", output_format), 0)
     assert "[bold red]" in is_shown_on_a_terminal(program, "batch", "export", "bonus")
     assert "[bold" in is_shown_on_a_terminal(program, "order", "list")
@@ -205,8 +206,8 @@ def hostile(method: str, path: str, headers: dict[str, str], body: object) -> An
 @contextmanager
 def hostile_runa(program: Program) -> Iterator[None]:
     """Put somebody hostile in Runa's place."""
-    with Fake(hostile) as fake:
-        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
+    with ScriptedServer(hostile) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
         yield
 
 
@@ -227,8 +228,7 @@ QUESTIONS = (
 def test_whatever_runa_says_a_terminal_only_shows_it(program: Program, question: tuple[str, ...]) -> None:
     with hostile_runa(program):
         assert "[bold red]" in is_shown_on_a_terminal(program, *question, codes=(0, 5, 7))
-        formats = ("json", "csv", "links") if question[:2] == ("order", "get") else ("json", "csv")
-        for output_format in formats:
+        for output_format in FORMATS if question[:2] == ("order", "get") else [*{*FORMATS} - {"links"}]:
             is_shown(program(*question, "-o", output_format), 0, 5, 7)
 
 

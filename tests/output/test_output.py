@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from runa_cli.config.values import FORMATS
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.broken_output import broken_output
@@ -77,7 +78,7 @@ def test_wrong_usage_exits_2_and_is_json_where_json_was_asked_for(program: Progr
 
 
 @pytest.mark.parametrize("kind", ["closed", "full", "left"])
-@pytest.mark.parametrize("output_format", ["table", "json", "jsonl", "csv", "links"])
+@pytest.mark.parametrize("output_format", FORMATS)
 def test_an_output_that_breaks_exits_9_and_the_same_command_shows_the_result(
     program: Program, emulate: Emulate, kind: str, output_format: str
 ) -> None:
@@ -111,7 +112,7 @@ def check_that_only_the_output_failed(program: Program, emulator: Emulator, ran:
 def test_an_export_that_breaks_says_so_and_the_next_one_is_whole(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     assert 0 == program(*TWO, "--batch", "bonus", "--quiet").code
-    for output_format in ("table", "json", "jsonl", "csv", "links"):
+    for output_format in FORMATS:
         for kind in ("closed", "full"):
             with broken_output(kind) as stream:
                 ran = program.fork("batch", "export", "bonus", "-o", output_format, **stream)

@@ -1,7 +1,7 @@
 """Points of the program's code: `call:NAME` or `return:NAME`, perhaps `:N` for the Nth time.
 
-NAME is a function's qualified name. The program itself knows nothing of this: the interpreter tells when functions
-begin and end, in every thread. A point that is never reached leaves the program as it is.
+NAME is a function's qualified name. The program itself knows nothing of this: the interpreter's profile
+hook reports when functions begin and end, in every thread. A point that is never reached leaves the program as it is.
 """
 
 import os

@@ -76,7 +76,7 @@ PAGE: dict[str, Any] = {
 }
 
 BOM = b"\xef\xbb\xbf"
-# Text that a terminal acts on, a reader cannot see, a spreadsheet runs, or an encoder stumbles over.
+# Text that a terminal acts on, a reader cannot see, a spreadsheet runs, or an encoder cannot encode.
 NASTY = (
     "", " ", "\x00", "\x07", "\x1b[31m", "\x1b]8;;https://evil.example\x07", "\r", "\n", "\r\n", "\t", "\x85", "\x9b",
     "\u200b", "\u200f", "\u202e", "\u2028", "\u2066", "\ufeff", "\ue000", "\U000e0001", "\ud800", "\udc80", "\u0301",

@@ -27,8 +27,8 @@ _LEAST_SYNCS = 5  # the record, the sending, the reply, the showing and the end 
 T = TypeVar("T")
 
 
-class Blind(Exception):
-    """The shim does not see what the program does, so that nothing it tells can be trusted."""
+class NotObserved(Exception):
+    """The shim does not see what the program does, so its counts mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,16 @@ def read(log: Path) -> list[Boundary]:
 
 
 def check(boundaries: Sequence[Boundary], kind: Kind) -> None:
-    """Make sure that a whole run was seen. Raises Blind."""
+    """Make sure that a whole run was seen. Raises NotObserved."""
     names = [boundary.name for boundary in boundaries]
     missing = [name for name in _EXPECTED[kind] if name not in names]
     syncs = sum(name == "fdatasync ledger.db-wal" for name in names)
     if missing or (kind != "full" and syncs < _LEAST_SYNCS):
-        raise Blind(f"of {len(names)} boundaries none is {', '.join(missing)}" if missing else f"{syncs} syncs seen")
+        raise NotObserved(
+            f"of {len(names)} boundaries none is {', '.join(missing)}" if missing else f"{syncs} syncs seen"
+        )
     if [boundary.number for boundary in boundaries] != list(range(1, len(boundaries) + 1)):
-        raise Blind("the boundaries are not numbered one after the other")
+        raise NotObserved("the boundaries are not numbered one after the other")
 
 
 def edges(boundaries: Sequence[Boundary]) -> list[Boundary]:

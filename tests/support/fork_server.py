@@ -112,7 +112,7 @@ class Running:
         return writer, True
 
     def pauses(self) -> bool:
-        """Wait until it stands at its point, and tell; false where it ended without reaching it."""
+        """Wait until the run is paused at its point; False if it ended without reaching it."""
         line = self._next_line()
         if line == b"paused":
             return True
@@ -120,7 +120,7 @@ class Running:
         return False
 
     def go_on(self) -> None:
-        """Let it go on from its point."""
+        """Continue a paused run."""
         self._connection.sendall(b"go\n")
 
     def end(self) -> Ran:
@@ -141,7 +141,7 @@ class Running:
         return bytes(line)
 
     def _wait_for_something(self) -> None:
-        """Take what the run has written or said, and give it what it reads."""
+        """Read what the run has written, and write what it reads."""
         connection = self._connection.fileno()
         readable, writable, _ = select.select([connection, *self._read], list(self._write), [], LONGEST)
         if not readable and not writable:
@@ -183,7 +183,7 @@ class ForkServer:
         theirs.close()
 
     def close(self) -> None:
-        """End it. A run that still stands at its point is left alone."""
+        """End the server. A run that is still paused is not waited for."""
         self._control.close()
         self._process.wait()
 
@@ -211,7 +211,7 @@ def main() -> None:
     """Load the program, and fork for each run."""
     control = socket.socket(fileno=int(sys.argv[1]))
     _load()
-    runs: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that tells the end of the process
+    runs: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that is readable once the process has ended
     while True:
         readable, _, _ = select.select([control.fileno(), *runs], [], [])
         for source in readable:
@@ -258,7 +258,7 @@ def _report_the_end(watching: int, worker: int, connection: socket.socket) -> No
 
 
 def _run(start: Start, connection: socket.socket, lines: Any, shared: int, streams: list[int]) -> None:
-    """Be the program."""
+    """Run the program in this process."""
     from runa_cli import cli
 
     if start.new_session:
@@ -275,7 +275,7 @@ def _run(start: Start, connection: socket.socket, lines: Any, shared: int, strea
 
 
 def _exit(run: Callable[[], None]) -> NoReturn:
-    """Run, and end the process as the interpreter does, but for freeing each object, which would take longest."""
+    """Run, and end the process as the interpreter does, without freeing each object, which would take the most time."""
     code = 0
     try:
         run()

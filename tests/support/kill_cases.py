@@ -1,4 +1,4 @@
-"""Cases of the kill harness: one command in a home of its own, struck by a fault, run until it is done, and counted.
+"""Cases of the kill harness: one command in a home of its own meets a fault, is run until it is done, and is counted.
 
 Only the program has the shim in front of it. The emulator lives in the harness's own process, which no fault hits.
 """
@@ -84,7 +84,7 @@ class Count:
         return self.at_boundaries + self.at_instants
 
     @property
-    def struck(self) -> int:
+    def injected(self) -> int:
         """How often something happened at a boundary."""
         return self.at_boundaries + self.disk_faults
 
@@ -110,7 +110,7 @@ class Case:
 
     # --- running -------------------------------------------------------------------------------------------------
 
-    def strike(self, kind: Kind, number: int) -> None:
+    def inject(self, kind: Kind, number: int) -> None:
         """Let something happen at a boundary."""
         if kind == "kill":
             self.kill_at(number)
@@ -124,7 +124,7 @@ class Case:
         self._look(ran)
 
     def kill_after(self, seconds: float) -> bool:
-        """Kill the program at an instant, and tell whether it was not done by then."""
+        """Kill the program after that many seconds; False if it had ended before."""
         ran = self._run(seconds=seconds)
         self.count.at_instants += ran.code == KILLED
         self._look(ran)
@@ -155,7 +155,7 @@ class Case:
         reached = faultpoints.read(log)
         if number <= len(reached):
             self.count.kinds.add(reached[number - 1].name)
-            if self.count.runs == 1:  # a run that goes on comes to other boundaries
+            if self.count.runs == 1:  # a resumed run comes to other boundaries
                 self.count.boundaries.add((f"{kind} {self._scenario.name}", number))
         elif number != NEVER and self.count.runs == 1:
             self.count.unreached += 1

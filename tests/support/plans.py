@@ -21,7 +21,7 @@ PT = "PT-01HPSF51G0ZWHJ3JTNWRH0WDY{}"
 
 
 def read(content: str | bytes, file_format: Format | None = None, **given: Any) -> Plan:
-    """Return the plan of what stands on standard input."""
+    """Return the plan of an input read from standard input."""
     raw = content.encode() if isinstance(content, str) else content
     return from_file(OrderInput(file_format=file_format, **given), io.BufferedReader(io.BytesIO(raw)))
 

@@ -1,4 +1,4 @@
-"""A server that gives the answers it was told to, for what no emulator of Runa would ever say."""
+"""A server whose answers come from a script, for answers that the emulator never gives."""
 
 import json
 from collections.abc import Callable
@@ -16,12 +16,12 @@ def as_json(status: int, value: object, **headers: str) -> Answer:
     return status, headers, json.dumps(value).encode()
 
 
-class Fake:
+class ScriptedServer:
     """Serves a script while it is open; remembers what was posted under which key."""
 
     def __init__(self, script: Script) -> None:
         self.posted: list[tuple[str, Any]] = []
-        fake = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -30,7 +30,7 @@ class Fake:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 document = json.loads(body) if body else None
                 if self.command == "POST":
-                    fake.posted.append((self.headers["X-Idempotency-Key"], document))
+                    server.posted.append((self.headers["X-Idempotency-Key"], document))
                 status, headers, content = script(self.command, self.path, dict(self.headers), document)
                 self.send_response_only(status)
                 for name, value in {"Content-Length": str(len(content)), "Connection": "close", **headers}.items():
@@ -52,7 +52,7 @@ class Fake:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> "Fake":
+    def __enter__(self) -> "ScriptedServer":
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 

@@ -1,4 +1,4 @@
-"""A time that several processes share: what somebody sleeps passes at once, for all of them."""
+"""A clock that several processes share; a sleep moves it forward at once instead of waiting."""
 
 import mmap
 import os
@@ -19,7 +19,7 @@ _START = datetime(2026, 1, 2, 12, tzinfo=UTC)
 class SharedTime:
     """The real time plus all that was slept, in memory that other processes can be handed by its file descriptor.
 
-    A frozen one stands still but for what is slept, so that a test goes the same way each time.
+    A frozen one moves only when somebody sleeps, so that a test does the same each time.
     """
 
     def __init__(self, descriptor: int | None = None, *, frozen: bool = False) -> None:
@@ -36,20 +36,20 @@ class SharedTime:
         return float(seconds)
 
     def seconds(self) -> float:
-        """Return the time as a stopwatch shows it."""
+        """Return seconds from some fixed moment."""
         return self.slept() + (0.0 if self.frozen else time.monotonic())
 
     def now(self) -> datetime:
-        """Return the time as a calendar shows it."""
+        """Return the current date and time (UTC)."""
         return (_START if self.frozen else datetime.now(UTC)) + timedelta(seconds=self.slept())
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the time forward."""
         with self._lock:
             self._slept[:] = struct.pack("d", self.slept() + seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let time pass unless the event has come."""
+        """Move the time forward unless the event is set, and tell whether it is."""
         if not event.is_set():
             self.sleep(seconds)
         return event.is_set()
@@ -69,7 +69,7 @@ class EmulatorOnSharedTime(Emulator):
         self.time = shared
 
     def pause(self, seconds: float) -> None:
-        """Wait; what is left of the time once there is a hurry passes at once."""
+        """Wait; once pauses are cut short, the rest of the time passes at once."""
         until = time.monotonic() + seconds
         super().pause(seconds)
         self.time.sleep(max(0.0, until - time.monotonic()))

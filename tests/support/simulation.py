@@ -1,4 +1,4 @@
-"""Somebody who issues orders with the real program, at a bank whose books are open, while time and faults are ours."""
+"""What the state machine works with: the real program, an emulated account that can be read, and their common time."""
 
 import json
 import os
@@ -29,7 +29,7 @@ TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
 
 @dataclass(frozen=True)
-class Weather:
+class Conditions:
     """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end.
 
     `killed_at` and `interrupted_at` (by Ctrl-C) are points of its code, `room` how much the ledger's files may still
@@ -45,11 +45,11 @@ class Weather:
     room: int | None = None
 
 
-FAIR = Weather()
+NORMAL = Conditions()
 
 
 class Gift(NamedTuple):
-    """What somebody is to get; two equal ones can be told apart by nobody."""
+    """A gift as the state machine compares it."""
 
     address: str
     value: str
@@ -57,18 +57,18 @@ class Gift(NamedTuple):
     description: str | None
 
 
-class Bank(EmulatorOnSharedTime):
-    """An emulated account on our clock, whose faults and funds can be set from run to run, and whose books are open."""
+class EmulatedAccount(EmulatorOnSharedTime):
+    """An emulator whose faults and funds can be set from run to run, and whose stored orders can be read."""
 
     def __init__(self, path: Path, time: SharedTime) -> None:
         super().__init__(path, time, processing_seconds=PROCESSING)
         self._read: dict[bytes, dict[str, Any]] = {}  # an order never changes, and reading it takes its time
 
-    def meet(self, weather: Weather) -> None:
+    def meet(self, conditions: Conditions) -> None:
         """Behave like this from now on."""
-        self._faults = Faults(weather.faults)
+        self._faults = Faults(conditions.faults)
         assert self._store is not None
-        self._store.set_balance("USD", Decimal(1_000_000 if weather.funds else 0))
+        self._store.set_balance("USD", Decimal(1_000_000 if conditions.funds else 0))
 
     def paid(self) -> dict[str, dict[str, Any]]:
         """Return the orders that were paid for, each by the key that it is stamped with."""
@@ -103,17 +103,17 @@ def gifts_of(order: dict[str, Any]) -> list[Gift]:
     ]
 
 
-told: Counter[str] = Counter()  # what the runs of this process came to, for a report
+counts: Counter[str] = Counter()  # of runs, by exit code and by what they met, for a report
 
 
-class Desk:
-    """Somebody who issues orders: each call is a run of the program."""
+class Simulation:
+    """One home, one ledger and one emulated account. Each call is a run of the program."""
 
     def __init__(self, directory: Path) -> None:
         self.time = SharedTime(frozen=True)
         self.skew = timedelta(0)  # what the program's calendar is wrong by
-        self.bank = Bank(directory / "account.db", self.time)
-        self.bank.start()
+        self.account = EmulatedAccount(directory / "account.db", self.time)
+        self.account.start()
         self._home = directory / "home"
         self._home.mkdir()
         self._path = self._home / "ledger.db"
@@ -121,44 +121,46 @@ class Desk:
         self.shown: list[str] = []
 
     def close(self) -> None:
-        """Close shop."""
+        """Close the ledger and the emulator."""
         self.ledger.close()
-        self.bank.close()
+        self.account.close()
 
     def now(self) -> datetime:
         """Return the time that the program believes."""
         return self.time.now() + self.skew
 
-    def begin(self, *arguments: str, weather: Weather = FAIR, stdin: str = "", paused_at: str | None = None) -> Running:
+    def begin(
+        self, *arguments: str, conditions: Conditions = NORMAL, stdin: str = "", paused_at: str | None = None
+    ) -> Running:
         """Start the program."""
-        self.bank.meet(weather)
-        return self._begin(arguments, weather, stdin, paused_at)
+        self.account.meet(conditions)
+        return self._begin(arguments, conditions, stdin, paused_at)
 
-    def run(self, *arguments: str, weather: Weather = FAIR, stdin: str = "") -> Ran:
+    def run(self, *arguments: str, conditions: Conditions = NORMAL, stdin: str = "") -> Ran:
         """Run the program to its end, or to where it is killed."""
-        return self.end(self.begin(*arguments, weather=weather, stdin=stdin))
+        return self.end(self.begin(*arguments, conditions=conditions, stdin=stdin))
 
     def run_meanwhile(self, *arguments: str, stdin: str = "") -> Ran:
-        """Run the program to its end while another run is under way, in the weather that there is."""
-        told["second processes"] += 1
-        return self.end(self._begin(arguments, FAIR, stdin, None))
+        """Run the program to its end while another run is under way, without faults of its own."""
+        counts["second processes"] += 1
+        return self.end(self._begin(arguments, NORMAL, stdin, None))
 
     def end(self, running: Running) -> Ran:
         """Wait for the end of a run."""
         ran = running.end()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
-        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
+        counts.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
         self.shown += [ran.out, ran.err]
         return ran
 
-    def _begin(self, arguments: tuple[str, ...], weather: Weather, stdin: str, paused_at: str | None) -> Running:
+    def _begin(self, arguments: tuple[str, ...], conditions: Conditions, stdin: str, paused_at: str | None) -> Running:
         env = {
             "HOME": str(self._home),
             "PATH": os.environ["PATH"],
             "RUNA_ENV": "playground",
-            "RUNA_BASE_URL": self.bank.url if weather.reachable else NOWHERE,
-            "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if weather.key_works else REVOKED}",
+            "RUNA_BASE_URL": self.account.url if conditions.reachable else NOWHERE,
+            "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if conditions.key_works else REVOKED}",
             "RUNA_LEDGER": str(self._path),
             "RUNA_TIMEOUT": TIMEOUT,
         }
@@ -170,10 +172,10 @@ class Desk:
                 frozen=True,
                 skew=self.skew.total_seconds(),
                 jitter=0.5,
-                killed_at=weather.killed_at,
-                interrupted_at=weather.interrupted_at,
+                killed_at=conditions.killed_at,
+                interrupted_at=conditions.interrupted_at,
                 paused_at=paused_at,
-                largest_file=None if weather.room is None else self._largest() + weather.room,
+                largest_file=None if conditions.room is None else self._largest() + conditions.room,
             ),
             self.time,
             stdin=stdin,
