@@ -19,7 +19,7 @@ from runa_cli.config.values import JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.issuing.issuer import Issuer
-from runa_cli.issuing.rate_limit import RateLimit
+from runa_cli.issuing.rate_limit import WINDOW, RateLimit
 from runa_cli.issuing.terms import Progress, Terms
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.output.console import Console
@@ -112,7 +112,6 @@ class Session:
     def issuer(self, *, wait: bool = True, progress: Progress | None = None) -> Issuer:
         """Return the issuer of this session; `wait` is whether it waits for accepted orders to settle."""
         settings, local = self.settings, self.environment == "local"
-        rate = settings.rate_limit
         return Issuer(
             ledger=self.ledger,
             client=self.client,
@@ -122,9 +121,17 @@ class Session:
             account=settings.account,
             ask=self.ask,
             concurrency=settings.concurrency.value,
-            rate_limit=RateLimit(0 if local and rate.origin == sources.ORIGIN_DEFAULT else rate.value, self.clock),
+            rate_limit=self._rate_limit(),
             clock=self.clock,
         )
+
+    def _rate_limit(self) -> RateLimit:
+        """Return the limit on orders a minute; by default the emulator has none."""
+        limit = self.settings.rate_limit
+        if not limit.value or (self.environment == "local" and limit.origin == sources.ORIGIN_DEFAULT):
+            return RateLimit(clock=self.clock)
+        ledger, environment, clock = self.ledger, self.environment, self.clock
+        return RateLimit(lambda: ledger.take_turn(environment, limit.value, WINDOW, clock.now()), clock)
 
     def progress(self) -> Progress:
         """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""

@@ -153,11 +153,11 @@ class OrderFlow:
         sent_before = order.state is State.SENT
         # An order that may have been sent keeps its turn even when the run is stopping: only an answer tells what
         # became of it.
-        if not self.rate_limit.acquire(cancel=NEVER if sent_before else self.stopping):
-            return FlowResult(order)
-        if not attempts.count:
-            attempts.started = self.clock.seconds()  # waiting for the rate limit does not count as Runa's time
         try:
+            if not self.rate_limit.acquire(cancel=NEVER if sent_before else self.stopping):
+                return FlowResult(order)
+            if not attempts.count:
+                attempts.started = self.clock.seconds()  # waiting for the rate limit does not count as Runa's time
             order = self.ledger.mark_sent(
                 order, self.account, check=partial(self._check_first_sending, order), now=self.clock.now()
             )

@@ -1,28 +1,37 @@
-"""The limit on how many orders all threads together send in a minute."""
+"""The limit on how many orders are sent in a minute, counted over all processes that share the ledger."""
 
 import threading
-from collections import deque
+from collections.abc import Callable
 
 from runa_cli.core.clock import REAL, Clock
 
 WINDOW = 60.0  # seconds
 
+TakeTurn = Callable[[], float]
+
+
+def _no_limit() -> float:
+    return 0.0
+
 
 class RateLimit:
-    """Lets at most `per_minute` orders start in any 60 seconds (0: no limit), and none while the limit is paused.
+    """Lets orders start as `take_turn` allows, and none while the limit is paused.
 
-    Orders are not spaced evenly: they start at once until the limit is reached, then wait for the window to move on.
+    `take_turn` counts an order and returns 0, or returns the seconds to wait and counts nothing. Orders are not spaced
+    evenly: they start at once until the limit is reached, then wait for the window to move on.
     """
 
-    def __init__(self, per_minute: int = 0, clock: Clock = REAL) -> None:
-        self._per_minute = per_minute
+    def __init__(self, take_turn: TakeTurn = _no_limit, clock: Clock = REAL) -> None:
+        self._take_turn = take_turn
         self._clock = clock
         self._lock = threading.Lock()
-        self._starts: deque[float] = deque(maxlen=per_minute or None)
         self._paused_until = float("-inf")
 
     def acquire(self, cancel: threading.Event) -> bool:
-        """Wait until an order may start, and count it. Returns False, and counts nothing, if `cancel` is set first."""
+        """Wait until an order may start, and count it. Returns False, and counts nothing, if `cancel` is set first.
+
+        Raises LedgerUnusable.
+        """
         while (seconds := self._try_acquire()) > 0:
             if self._clock.wait(cancel, seconds):
                 return False
@@ -36,10 +45,5 @@ class RateLimit:
     def _try_acquire(self) -> float:
         """Return the seconds to wait; where there are none, the order is counted."""
         with self._lock:
-            now = self._clock.seconds()
-            wait = self._paused_until - now
-            if self._per_minute and len(self._starts) == self._per_minute:
-                wait = max(wait, self._starts[0] + WINDOW - now)
-            if wait <= 0 and self._per_minute:
-                self._starts.append(now)
-            return wait
+            pause = self._paused_until - self._clock.seconds()
+            return pause if pause > 0 else self._take_turn()

@@ -4,7 +4,7 @@ No transaction is open while a request is under way. The API key is never record
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,6 +194,31 @@ class Ledger(LedgerQueries):
                 order.id,
             )
         return self.order(order.id)
+
+    def take_turn(self, environment: str, limit: int, window: float, now: datetime) -> float:
+        """Count an order that is about to be sent, unless `limit` were counted within the last `window` seconds.
+
+        Returns the seconds to wait; 0 where the order was counted. All processes that share the ledger count together.
+        """
+        start, end = now - timedelta(seconds=window), now + timedelta(seconds=window)
+        with self._engine.transaction() as transaction:
+            # Times in the future are those of a clock that was set back since.
+            transaction.execute(
+                "DELETE FROM sending WHERE environment = ? AND (sent_at <= ? OR sent_at > ?)",
+                environment,
+                to_timestamp(start),
+                to_timestamp(end),
+            )
+            rows = self._engine.select(
+                "SELECT sent_at FROM sending WHERE environment = ? ORDER BY sent_at DESC LIMIT ?", environment, limit
+            )
+            if len(rows) == limit:
+                oldest = datetime.fromisoformat(rows[-1]["sent_at"])
+                return max(0.001, (oldest + timedelta(seconds=window) - now).total_seconds())
+            transaction.insert(
+                "INSERT INTO sending (environment, sent_at) VALUES (?, ?)", environment, to_timestamp(now)
+            )
+        return 0.0
 
     def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
         """Record that Runa has not processed the order, and why: nothing was issued."""

@@ -128,6 +128,11 @@ MIGRATIONS = (
     """,
         _identify_gifts,
     ),
+    # When orders were sent within the last minute, for the rate limit of all processes.
+    Migration("""
+    CREATE TABLE sending (id INTEGER PRIMARY KEY, environment TEXT NOT NULL, sent_at TEXT NOT NULL);
+    CREATE INDEX sending_by_time ON sending (environment, sent_at);
+    """),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})
