@@ -82,8 +82,9 @@ class Session:
 
     @property
     def ledger(self) -> Ledger:
-        """The open ledger. Raises LedgerUnusable."""
+        """The open ledger. Raises LedgerUnusable, and ConfigurationError where a setting cannot be read."""
         if self._ledger is None:
+            configuration.check_readable(self.settings)  # the ledger that is meant may be another one
             self._ledger = self._stack.enter_context(Ledger(self.settings.ledger.value))
         return self._ledger
 
