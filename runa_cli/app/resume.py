@@ -47,6 +47,7 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
 def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
     """Resume a batch, and hold the claim on it until its result is shown."""
     with issuer.claimed(batch):
+        issuer.check_cap(batch, session.settings.max_total.value)
         issuer.confirm_key(batch, session.settings.account, yes=yes)
         issuer.confirm_sending(batch, [State.PREPARED], session.settings.account, yes=yes)
         yield issuer.send(batch)

@@ -141,15 +141,22 @@ class Guard:
         )
 
 
-def check_total(sums: Mapping[str, Decimal], request: CreateRequest) -> None:
-    """Check the total against the cap and the total that was confirmed. Raises GuardRefused."""
+def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str | None = None) -> None:
+    """Check the total of a batch against the cap. Raises GuardRefused."""
     # A cap has no currency to convert into, so it holds for the sum over all currencies.
-    if request.max_total is not None and sum(sums.values()) > request.max_total:
+    if max_total is not None and sum(sums.values()) > max_total:
         raise GuardRefused(
-            f"The total of {format_money(sums)} is above the cap of {request.max_total:,.2f}. Nothing was sent.",
-            "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
+            f"The total of {format_money(sums)} is above the cap of {max_total:,.2f}. Nothing was sent.",
+            f"Raise {'RUNA_MAX_TOTAL' if batch else '--max-total (or RUNA_MAX_TOTAL)'} if it is meant; it holds for all"
+            " currencies together.",
+            Context(batch=batch),
             code="above_max_total",
         )
+
+
+def check_total(sums: Mapping[str, Decimal], request: CreateRequest) -> None:
+    """Check the total against the cap and the total that was confirmed. Raises GuardRefused."""
+    check_cap(sums, request.max_total)
     if request.confirm_total is not None and list(sums.values()) != [request.confirm_total]:
         raise GuardRefused(
             f"The total is {format_money(sums)}, but {request.confirm_total:,.2f} was confirmed. Nothing was sent.",

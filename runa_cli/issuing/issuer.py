@@ -17,7 +17,7 @@ from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
-from runa_cli.issuing.guard import Guard, check_total, leave_out_issued
+from runa_cli.issuing.guard import Guard, check_cap, check_total, leave_out_issued
 from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
 from runa_cli.issuing.order_flow import OrderFlow
 from runa_cli.issuing.outcome import BatchRun
@@ -120,6 +120,12 @@ class Issuer:
     def _confirm_live(self, sums: Mapping[str, Decimal], items: int, request: CreateRequest) -> None:
         if request.live and not request.confirmed:
             self._ask_before_sending(sums, items, request.account)
+
+    def check_cap(self, batch: Batch, max_total: Decimal | None) -> None:
+        """Check the whole total of a batch against the cap, if any of it may still be sent. Raises GuardRefused."""
+        tally = self.ledger.tally(batch)
+        if tally.any(State.PREPARED, State.SENT):
+            check_cap(tally.sums(), max_total, batch.name)
 
     def confirm_sending(self, batch: Batch, states: Sequence[State], account: str, *, yes: bool) -> None:
         """Make sure that what an earlier run left unsent may be sent in live. Raises GuardRefused."""
