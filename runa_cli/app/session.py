@@ -76,6 +76,8 @@ class Session:
     def checked(self) -> Settings:
         """Return the settings if a request can be made with them. Raises ConfigurationError."""
         configuration.check(self.settings)
+        if url := configuration.request_url(self.settings):
+            configuration.check_network(url)
         for warning in configuration.warnings(self.settings):
             self.console.warn(warning)
         return self.settings

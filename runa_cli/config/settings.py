@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from runa_cli.config.api_key import ApiKey, read_api_key
 from runa_cli.config.dotenv_file import read_dotenv
 from runa_cli.config.names import name_problems
+from runa_cli.config.network import network_problems
 from runa_cli.config.paths import data_directory
 from runa_cli.config.sources import ORIGIN_DEFAULT, Setting, Sources
 from runa_cli.config.values import (
@@ -124,6 +125,12 @@ def check_readable(settings: Settings) -> None:
         raise _unusable(settings.problems)
 
 
+def check_network(url: str) -> None:
+    """Check the proxy and CA variables of the environment for requests to a base URL. Raises ConfigurationError."""
+    if problems := list(network_problems(url)):
+        raise ConfigurationError(" ".join(problems), "Correct or unset it, then run the same command again.")
+
+
 def _unusable(problems: Sequence[str]) -> ConfigurationError:
     return ConfigurationError(" ".join(problems), hint="`runa config` shows every setting and where it came from.")
 
@@ -131,7 +138,7 @@ def _unusable(problems: Sequence[str]) -> ConfigurationError:
 def _url_problems(settings: Settings) -> list[str]:
     """Without /v2, Runa answers every request as if the key were wrong. Another host may serve it at another path."""
     url, origin = settings.base_url.value or "", settings.base_url.origin
-    if not is_runa(urlsplit(url).hostname) or urlsplit(url).path == "/v2":
+    if not is_runa(urlsplit(url).hostname) or urlsplit(url).path.endswith("/v2"):
         return []
     return [f"RUNA_BASE_URL ({origin}) must end with /v2, as in {BASE_URLS['live']}."]
 

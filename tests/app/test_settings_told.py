@@ -1,9 +1,13 @@
 """What the program says about settings that cannot be used: which, where it was set, and never a key."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from tests.conftest import Emulate
 from tests.support.program import GIFT, Program, posts
+from tests.support.scripted_server import Answer, Fake, as_json
 
 FLAT = ("order", "create", "--face-value", "10", "--email", "fred@example.com")
 
@@ -83,3 +87,124 @@ def test_a_flag_is_still_told_as_a_flag_above_a_setting(program: Program) -> Non
     (program.home / ".env").write_text("RUNA_CURRENCY=USD\nRUNA_PRODUCTS=AMZ-US\n")
     ran = program(*FLAT, "--product", "AMZ_US!", "--currency", "usd", "--env", "local", "--json")
     assert {"--product", "--currency"} >= {detail["flag"] for detail in ran.error["details"]}
+
+
+# --- the network's own variables ---------------------------------------------------------------------------------
+
+PLAYGROUND = {"RUNA_API_KEY": "xxk.s", "RUNA_TIMEOUT": "30"}
+SPELLINGS = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "Https_Proxy"]
+MALFORMED = [
+    "http://svc:Hunter2@127.0.0.1:99999",
+    "http://svc:Hunter2/x9@127.0.0.1:8080",
+    "http://svc:Hunter2#x9@127.0.0.1:8080",
+    "http://svc:Hunter2?x9@127.0.0.1:8080",
+    "http://svc:12/Hunter2@127.0.0.1:8080",
+    "svc:Hunter2@127.0.0.1:port",
+    "http://svc:Hunter2@",
+    "http://svc:Hunter2@[::1",
+    "http:/svc:Hunter2@127.0.0.1:8080",
+    "http://svc:Hunter2 @127.0.0.1:8080",
+    "ftp://svc:Hunter2@127.0.0.1:8080",
+    "http://svc:Hunter2\u20ac@127.0.0.1:8080",
+]
+
+
+@pytest.mark.parametrize(
+    ("variable", "address"),
+    [*((spelling, MALFORMED[0]) for spelling in SPELLINGS), *(("HTTPS_PROXY", address) for address in MALFORMED[1:])],
+)
+def test_the_address_of_a_proxy_that_is_none_is_reported_at_once_without_being_shown(
+    program: Program, variable: str, address: str
+) -> None:
+    for command in (("ping", "-v"), ("config", "--json"), (*GIFT, "--dry-run", "--json")):
+        ran = program(*command, **PLAYGROUND, **{variable: address})
+        assert 4 == ran.code, ran
+        assert f"{variable} (environment)" in ran.err
+        assert [] == [word for word in ("Hunter2", "svc", "urllib3", "requests") if word in ran.out + ran.err]
+    assert not program.ledger.exists()
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("output", [("--json",), ("-v",)])
+def test_the_password_of_a_proxy_that_cannot_be_reached_is_not_shown(
+    program: Program, variable: str, output: tuple[str, ...]
+) -> None:
+    settings = {**PLAYGROUND, "RUNA_TIMEOUT": "1", variable: "http://svc:Hunter2@127.0.0.1:1"}
+    for command in (("ping",), GIFT):
+        ran = program(*command, *output, **settings)
+        assert 7 == ran.code
+        assert "the proxy could not be used: connection refused" in ran.err
+        assert "Hunter2" not in ran.out + ran.err
+    assert ["prepared"] == program.states()
+
+
+def test_a_proxy_that_refuses_the_password_is_named_without_it(program: Program) -> None:
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_error(407, "Hunter2 is wrong")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    address = f"http://svc:Hunter2@127.0.0.1:{server.server_port}"
+    ran = program("ping", "-v", **{**PLAYGROUND, "RUNA_TIMEOUT": "1", "HTTPS_PROXY": address})
+    server.shutdown()
+    server.server_close()
+    expected = "the proxy refused the connection (HTTP 407: it needs another user name or password)"
+    assert (7, True, False) == (ran.code, expected in ran.err, "Hunter2" in ran.err)
+
+
+def test_a_proxy_of_another_kind_is_refused_where_it_would_be_used(program: Program) -> None:
+    ran = program("ping", **PLAYGROUND, ALL_PROXY="socks4://svc:Hunter2@127.0.0.1:1")
+    assert (4, True, False) == (ran.code, "ALL_PROXY (environment)" in ran.err, "Hunter2" in ran.err)
+    settings = {**PLAYGROUND, "RUNA_TIMEOUT": "1", "HTTPS_PROXY": "http://127.0.0.1:1"}
+    assert 7 == program("ping", **settings, ALL_PROXY="socks4://127.0.0.1:1").code
+
+
+def test_a_proxy_that_is_not_used_stops_nobody(program: Program, emulate: Emulate) -> None:
+    assert 0 == program("ping", RUNA_ENV="local", HTTPS_PROXY="http://svc:Hunter2@127.0.0.1:99999").code
+    emulate()
+    assert 0 == program("ping", HTTPS_PROXY="http://svc:Hunter2@127.0.0.1:99999").code
+    away = {**PLAYGROUND, "RUNA_TIMEOUT": "1", "RUNA_BASE_URL": "https://gateway.invalid/v2"}
+    assert 7 == program("ping", **away, HTTPS_PROXY="http://127.0.0.1:99999", NO_PROXY="gateway.invalid").code
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_that_cannot_be_read_are_reported_at_once(program: Program, variable: str) -> None:
+    (program.home / "empty.pem").write_text("nothing\n")
+    reasons = {"nowhere.pem": "No such file or directory", "nowhere/": "No such file or directory", "empty.pem": "PEM"}
+    for path, reason in reasons.items():
+        for command in (("ping", "-v"), (*GIFT, "--json")):
+            ran = program(*command, **PLAYGROUND, **{variable: path})
+            assert 4 == ran.code, ran
+            assert f"{variable} (environment) names" in ran.err
+            assert reason in ran.err
+    assert not program.ledger.exists()
+    assert 0 == program("ping", RUNA_ENV="local", **{variable: "nowhere.pem"}).code
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.runa.io", "https://playground.runa.io/v1", "https://api.runa.io/v2/order"]
+)
+def test_a_base_url_of_runa_without_its_version_is_reported_at_once_and_not_as_a_revoked_key(
+    program: Program, url: str
+) -> None:
+    for ran in (
+        program("ping", "--json", **PLAYGROUND, RUNA_BASE_URL=url),
+        program(*GIFT, "--json", **PLAYGROUND, RUNA_BASE_URL=url),
+    ):
+        assert (4, "configuration") == (ran.code, ran.error["code"])
+        assert "RUNA_BASE_URL (environment) must end with /v2" in ran.error["message"]
+        assert "revoked" not in ran.err
+    assert not program.ledger.exists()
+
+
+def test_an_answer_that_is_not_of_the_api_is_not_called_a_revoked_key(program: Program) -> None:
+    def elsewhere(*_: object) -> Answer:
+        return as_json(404, {"type": "not_found", "message": "No such page"})
+
+    with Fake(elsewhere) as fake:
+        ran = program(*GIFT, RUNA_ENV="local", RUNA_BASE_URL=fake.url)
+        assert (4, True, False) == (ran.code, "Check RUNA_BASE_URL" in ran.err, "revoked" in ran.err)
