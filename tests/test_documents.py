@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runa_cli.config.names import NAMES
 from runa_cli.core.states import State
 from tests.support.program import Program
 from tests.test_imports import ORDER
@@ -64,6 +65,7 @@ def test_every_state_of_an_order_is_described() -> None:
 
 def test_every_setting_is_in_the_example_file_and_is_shown_by_runa_config(program: Program) -> None:
     settings = {*re.findall(r'"(RUNA_\w+)"', read("runa_cli/config/settings.py"))} | {"RUNA_API_KEY"}
+    assert {*NAMES} == settings | {"RUNA_API_KEY_FILE"}
     shown = {row["setting"] for row in program("config", "--env", "local", "--json").json}
     assert settings <= shown
     assert settings <= set(re.findall(r"^#?(RUNA_\w+)=", read(".env.example"), re.MULTILINE))

@@ -204,4 +204,6 @@ def credential_hint(error_type: str) -> str:
         return "RUNA_API_VERSION names a version that Runa does not serve; unset it to use the one this program knows."
     if error_type == "insecure_protocol":
         return "RUNA_BASE_URL must begin with https://."
+    if error_type not in CREDENTIAL_TYPES:
+        return "Check RUNA_BASE_URL, which usually ends with /v2: this may not be the answer of Runa's Payouts API."
     return "Check RUNA_API_KEY (`runa config` shows its prefix); it may be revoked, or belong to another environment."

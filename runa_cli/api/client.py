@@ -26,6 +26,7 @@ from runa_cli.api.retry import Outcome
 from runa_cli.config.values import is_loopback
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
+from runa_cli.core.masking import mask_keys
 
 log = logging.getLogger("runa")
 
@@ -58,8 +59,13 @@ class Endpoint:
             }
         return headers
 
+    @property
+    def shown_url(self) -> str:
+        """The base URL as messages show it: without what looks like an API key that was put into it."""
+        return mask_keys(self.base_url)
+
     def __repr__(self) -> str:
-        return f"Endpoint({self.base_url})"
+        return f"Endpoint({self.shown_url})"
 
 
 class Client:
@@ -135,7 +141,7 @@ class Client:
                 break
             self._clock.sleep(wait)
         raise Unreachable(
-            f"Runa gave no usable answer at {self.endpoint.base_url}: {problem}.",
+            f"Runa gave no usable answer at {self.endpoint.shown_url}: {problem}.",
             hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` shows whether it works.",
         )
 

@@ -10,7 +10,9 @@ import errno
 import http.client
 import os
 import queue
+import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,12 +24,12 @@ import requests
 import urllib3
 
 from runa_cli.api.classify import NoAnswer, NotConnected, Reply
+from runa_cli.config.network import CA_VARIABLES
 from runa_cli.core.clock import SIGNAL_CHECK_SECONDS
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 45.0  # Runa's gateway gives up after about 30 s
 MOST_BYTES = 1 << 26  # of an answer; no order is longer
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 T = TypeVar("T")
 
@@ -182,27 +184,49 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the cause of an error in a few words, without memory addresses and the library's nested messages."""
-    inner: BaseException = error
+    """Return the cause of an error in a few words of this program.
+
+    The library's own text is never shown: it may hold the address of a proxy, with its password.
+    """
+    if isinstance(error, NoAnswer):
+        return str(error)
+    inner = _innermost(error)
+    if status := re.match(r"Tunnel connection failed: ([0-9]{3})", str(inner)):
+        return f"the proxy refused the connection (HTTP {status[1]}{_PROXY_ANSWERS.get(status[1], '')})"
+    reason = _known_reason(error, inner)
+    return f"the proxy could not be used: {reason}" if isinstance(error, requests.exceptions.ProxyError) else reason
+
+
+_PROXY_ANSWERS = {"407": ": it needs another user name or password"}
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the first cause of an error, without the library's nested ones."""
     while True:
-        causes = (*inner.args, getattr(inner, "reason", None), inner.__cause__)
+        causes = (*error.args, getattr(error, "reason", None), error.__cause__)
         nested = [part for part in causes if isinstance(part, BaseException)]
         if not nested:
-            break
-        inner = nested[-1]
+            return error
+        error = nested[-1]
+
+
+def _known_reason(error: BaseException, inner: BaseException) -> str:
     if isinstance(inner, urllib3.exceptions.NameResolutionError | socket.gaierror):
         return "its name could not be resolved"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "the connection timed out"
-    if isinstance(error, NoAnswer):
-        return str(error)
     if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(inner, TimeoutError):
         return "the answer timed out"
     if isinstance(inner, urllib3.exceptions.IncompleteRead) or "IncompleteRead" in type(inner).__name__:
         return "the answer was cut off"
     if isinstance(inner, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
+    if isinstance(inner, http.client.HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate could not be verified ({inner.verify_message.rstrip('.')})"
+    if isinstance(inner, ssl.SSLError):
+        return "the TLS connection failed"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror[0].lower() + inner.strerror[1:]
-    text = str(inner)
-    return text.rpartition(">: ")[2].rpartition("): ")[2].removeprefix("Failed to ").rstrip(".") or type(inner).__name__
+    return "the connection failed"

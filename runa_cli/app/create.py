@@ -58,7 +58,13 @@ def _preflight(session: Session, request: CreateRequest, plan: Plan) -> Callable
     wanted = plan.order_count > 1 if request.preflight is None else request.preflight
     if not wanted:
         return None
-    return Preflight(session.client, session.console.say, session.environment, session.settings.timeout.value).check
+    return Preflight(
+        session.client,
+        session.console.say,
+        session.environment,
+        session.settings.timeout.value,
+        request.order_input.settings,
+    ).check
 
 
 def _check_one_order(request: CreateRequest, plan: Plan) -> None:

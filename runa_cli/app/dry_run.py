@@ -129,7 +129,7 @@ def _document(session: Session, planned: PlannedRequest) -> dict[str, Any]:
     mode: Literal["sync", "async"] = "sync" if planned.mode == "sync" else "async"
     return {
         "method": "POST",
-        "url": f"{url}/order",
+        "url": f"{endpoint.shown_url}/order",
         "headers": hidden.headers(idempotency_key=planned.idempotency_key, mode=mode),
         "body": exact_json.loads(planned.body),
     }

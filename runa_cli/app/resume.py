@@ -39,14 +39,15 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
             Context(batch=name),
             code="other_environment",
         )
-    with _resumed(session.issuer(), batch, yes=yes) as run:
+    with _resumed(session, session.issuer(), batch, yes=yes) as run:
         show_outcome.show(session, run)
 
 
 @contextmanager
-def _resumed(issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
+def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
     """Resume a batch, and hold the claim on it until its result is shown."""
     with issuer.claimed(batch):
+        issuer.check_cap(batch, session.settings.max_total.value)
         issuer.confirm_key(batch, yes=yes)
         issuer.confirm_sending(batch, [State.PREPARED], yes=yes)
         yield issuer.send(batch)
@@ -85,15 +86,15 @@ def _resume_all(session: Session, *, yes: bool) -> None:
         if results and results[-1].interrupted:
             results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
         else:
-            results.append(_resume_one(issuer, batch, yes=yes))
+            results.append(_resume_one(session, issuer, batch, yes=yes))
     runs = [result.run for result in results if result.run]
     show_outcome.show_together(session, batches, runs, _combined_error(results))
 
 
-def _resume_one(issuer: Issuer, batch: Batch, *, yes: bool) -> _Result:
+def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Result:
     run = None
     try:
-        with _resumed(issuer, batch, yes=yes) as run:
+        with _resumed(session, issuer, batch, yes=yes) as run:
             error = run.error()
     except RunaError as raised:
         error = raised

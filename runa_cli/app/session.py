@@ -76,14 +76,17 @@ class Session:
     def checked(self) -> Settings:
         """Return the settings if a request can be made with them. Raises ConfigurationError."""
         configuration.check(self.settings)
+        if url := configuration.request_url(self.settings):
+            configuration.check_network(url)
         for warning in configuration.warnings(self.settings):
             self.console.warn(warning)
         return self.settings
 
     @property
     def ledger(self) -> Ledger:
-        """The open ledger. Raises LedgerUnusable."""
+        """The open ledger. Raises LedgerUnusable, and ConfigurationError where a setting cannot be read."""
         if self._ledger is None:
+            configuration.check_readable(self.settings)  # the ledger that is meant may be another one
             self._ledger = self._stack.enter_context(Ledger(self.settings.ledger.value))
         return self._ledger
 

@@ -5,6 +5,7 @@ from runa_cli.config import settings as configuration
 from runa_cli.config import sources
 from runa_cli.config.settings import Settings
 from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.masking import mask_keys
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, list_parts
@@ -25,6 +26,7 @@ _VARIABLES = {
     "concurrency": "RUNA_CONCURRENCY",
     "max_total": "RUNA_MAX_TOTAL",
     "ledger": "RUNA_LEDGER",
+    "look_back": "RUNA_LOOK_BACK",
     "output": "RUNA_OUTPUT",
     "no_color": "NO_COLOR",
 }
@@ -59,6 +61,6 @@ def _rows(settings: Settings) -> list[tuple[str, str | None, str]]:
             value = " ".join(value)
         if isinstance(value, float):
             value = f"{value:g}"
-        shown = None if value is None or value == "" else str(value)
+        shown = None if value is None or value == "" else mask_keys(str(value))
         rows.append((variable, shown, origin if value is not None or origin != sources.ORIGIN_DEFAULT else "not set"))
     return rows

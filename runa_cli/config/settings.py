@@ -2,23 +2,28 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from runa_cli.config.api_key import ApiKey, read_api_key
+from runa_cli.config.dotenv_file import read_dotenv
+from runa_cli.config.names import name_problems
+from runa_cli.config.network import network_problems
 from runa_cli.config.paths import data_directory
-from runa_cli.config.sources import ORIGIN_DEFAULT, Setting, Sources, read_dotenv
+from runa_cli.config.sources import ORIGIN_DEFAULT, Setting, Sources
 from runa_cli.config.values import (
     API_VERSION,
     BASE_URLS,
     FORMATS,
+    LOOK_BACK_DAYS,
     MODES,
     ORDERS_PER_MINUTE,
     Environment,
     is_loopback,
+    is_runa,
     matching,
     one_of,
     optional,
@@ -30,6 +35,7 @@ from runa_cli.config.values import (
     whole_number,
 )
 from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.masking import mask_keys
 from runa_cli.core.money import parse_amount
 
 
@@ -37,7 +43,8 @@ from runa_cli.core.money import parse_amount
 class Settings:
     """Every setting of one run. Times are in seconds, the rate limit in orders per minute, 0 for no limit.
 
-    `max_total` is in the currency of the face values. `problems` says which settings cannot be used.
+    `look_back` is in days. `max_total` is in the currency of the face values. `problems` says which settings cannot be
+    used.
     """
 
     environment: Setting[Environment | None]
@@ -53,6 +60,7 @@ class Settings:
     concurrency: Setting[int]
     max_total: Setting[Decimal | None]
     ledger: Setting[Path]
+    look_back: Setting[int]
     output: Setting[str]
     no_color: Setting[bool]
     problems: tuple[str, ...] = ()
@@ -78,7 +86,8 @@ def load(
     """
     environ = os.environ if environ is None else environ
     path = env_file or (directory or Path()) / ".env"
-    source = Sources(flags or {}, environ, read_dotenv(path, named=env_file is not None), str(env_file or ".env"))
+    dotenv = read_dotenv(path, named=env_file is not None)
+    source = Sources(flags or {}, environ, dotenv, [*dotenv.problems, *name_problems(environ, dotenv)])
     api_key = read_api_key(source)
     return Settings(
         environment=_environment(source, api_key),
@@ -94,6 +103,7 @@ def load(
         concurrency=source.read("RUNA_CONCURRENCY", 4, whole_number(1, 64)),
         max_total=source.read("RUNA_MAX_TOTAL", None, optional(parse_amount)),
         ledger=_ledger(source),
+        look_back=source.read("RUNA_LOOK_BACK", LOOK_BACK_DAYS, whole_number(0, 365)),
         output=source.read("RUNA_OUTPUT", "table", one_of(FORMATS)),
         no_color=Setting(bool(environ.get("NO_COLOR")), "environment" if environ.get("NO_COLOR") else ORIGIN_DEFAULT),
         problems=tuple(source.problems),
@@ -102,11 +112,35 @@ def load(
 
 def check(settings: Settings) -> None:
     """Check that these settings allow a request. Raises ConfigurationError naming every problem."""
-    problems = list(settings.problems)
-    if not problems and settings.environment.value != "local":
-        problems += _key_problems(settings)
-    if problems:
-        raise ConfigurationError(" ".join(problems), hint="`runa config` shows every setting and where it came from.")
+    check_readable(settings)
+    if settings.environment.value == "local":
+        return
+    if problems := [*_key_problems(settings), *_url_problems(settings)]:
+        raise _unusable(problems)
+
+
+def check_readable(settings: Settings) -> None:
+    """Check that every setting could be read: none is what it seems otherwise. Raises ConfigurationError."""
+    if settings.problems:
+        raise _unusable(settings.problems)
+
+
+def check_network(url: str) -> None:
+    """Check the proxy and CA variables of the environment for requests to a base URL. Raises ConfigurationError."""
+    if problems := list(network_problems(url)):
+        raise ConfigurationError(" ".join(problems), "Correct or unset it, then run the same command again.")
+
+
+def _unusable(problems: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(" ".join(problems), hint="`runa config` shows every setting and where it came from.")
+
+
+def _url_problems(settings: Settings) -> list[str]:
+    """Without /v2, Runa answers every request as if the key were wrong. Another host may serve it at another path."""
+    url, origin = settings.base_url.value or "", settings.base_url.origin
+    if not is_runa(urlsplit(url).hostname) or urlsplit(url).path.endswith("/v2"):
+        return []
+    return [f"RUNA_BASE_URL ({origin}) must end with /v2, as in {BASE_URLS['live']}."]
 
 
 def _key_problems(settings: Settings) -> list[str]:
@@ -156,10 +190,10 @@ def _base_url(source: Sources) -> Setting[str | None]:
     if found.value is None or found.origin == "environment":
         return found
     host = urlsplit(found.value).hostname or ""
-    if is_loopback(host) or host == "runa.io" or host.endswith(".runa.io"):
+    if is_loopback(host) or is_runa(host):
         return found
     source.problems.append(
-        f"RUNA_BASE_URL ({found.origin}) names {host}: a file may name only *.runa.io or this machine,"
+        f"RUNA_BASE_URL ({found.origin}) names {mask_keys(host)}: a file may name only *.runa.io or this machine,"
         " so that it cannot send the key to another host; if the host is right, set the variable in the environment."
     )
     return Setting(None, ORIGIN_DEFAULT)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Generic
 
-import dotenv
-
+from runa_cli.config.dotenv_file import DotenvFile
+from runa_cli.config.plain_text import stray_part
 from runa_cli.config.values import T
-from runa_cli.core.errors import ConfigurationError, UsageMistake
+from runa_cli.core.errors import UsageMistake
+from runa_cli.core.masking import has_key
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Setting(Generic[T]):
 
 
 ORIGIN_DEFAULT = "default"
+_BLANKS_ALLOWED = {"RUNA_PRODUCTS": "\t"}  # between the codes
+_LONG_SECRET = 12  # characters; a shorter one may be a word that occurs elsewhere
 
 
 @dataclass
@@ -28,8 +30,7 @@ class Sources:
 
     flags: Mapping[str, object]
     environ: Mapping[str, str]
-    dotenv: Mapping[str, str]
-    dotenv_name: str
+    dotenv: DotenvFile
     problems: list[str] = field(default_factory=list)
 
     def raw(self, name: str) -> Setting[object] | None:
@@ -39,8 +40,8 @@ class Sources:
             return Setting(flag, "flag")
         if self.environ.get(name):
             return Setting(self.environ[name], "environment")
-        if self.dotenv.get(name):
-            return Setting(self.dotenv[name], self.dotenv_name)
+        if self.dotenv.values.get(name):
+            return Setting(self.dotenv.values[name], self.dotenv.name)
         return None
 
     def read(self, name: str, default: T, convert: Callable[[str], T]) -> Setting[T]:
@@ -53,31 +54,30 @@ class Sources:
         if found is None:
             return Setting(default, ORIGIN_DEFAULT)
         try:
-            return Setting(convert(str(found.value)), found.origin)
+            self._check_no_key(str(found.value))
+            value = convert(str(found.value))
         except ValueError as error:
             if found.origin == "flag":
                 flag = "--" + name.removeprefix("RUNA_").lower().replace("_", "-")
                 raise UsageMistake(f"{flag} {error}.") from error
             self.problems.append(f"{name} ({found.origin}) {error}.")
             return Setting(default, ORIGIN_DEFAULT)
+        if found.origin != "flag" and not self.is_plain(name, str(found.value), found.origin):
+            return Setting(default, ORIGIN_DEFAULT)
+        return Setting(value, found.origin)
 
+    def is_plain(self, name: str, text: str, origin: str) -> bool:
+        """Tell whether nothing stray is in the text of a setting; what is there is added to the problems."""
+        stray = stray_part(text, _BLANKS_ALLOWED.get(name, ""))
+        if stray is None:
+            return True
+        place = self.dotenv.origin(name) if origin == self.dotenv.name else origin
+        self.problems.append(f"{name} ({place}) has a stray {stray} in its value: remove it.")
+        return False
 
-def read_dotenv(path: Path, *, named: bool) -> dict[str, str]:
-    """Read a `.env` file. Without the file there is nothing to read, unless the user named it.
-
-    Raises ConfigurationError for a file that cannot be read.
-    """
-    if not named and not path.is_file():
-        return {}
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            return {
-                name: value for name, value in dotenv.dotenv_values(stream=stream, interpolate=False).items() if value
-            }
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {read_failure(error)}.") from error
-
-
-def read_failure(error: Exception) -> str:
-    """Return the reason why a file could not be read."""
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    def _check_no_key(self, text: str) -> None:
+        """Check that a setting is no API key. Raises ValueError, without the text."""
+        keys = (self.environ.get("RUNA_API_KEY"), self.dotenv.values.get("RUNA_API_KEY"))
+        secrets = [key.partition(".")[2].strip() for key in keys if key]
+        if has_key(text) or any(len(secret) >= _LONG_SECRET and secret in text for secret in secrets):
+            raise ValueError("holds what looks like an API key: the key belongs in RUNA_API_KEY")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from runa_cli.core.masking import mask_keys, shown
+
 Environment = Literal["live", "playground", "local"]
 ENVIRONMENTS: tuple[Environment, ...] = ("live", "playground", "local")
 BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground.runa.io/v2"}
@@ -16,6 +18,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "links")  # written by runa_cli/outp
 JSON_FORMATS = frozenset({"json", "jsonl"})  # errors go out as JSON too
 MODES = ("auto", "sync", "async")
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
+LOOK_BACK_DAYS = 45  # how far back the orders at Runa are looked through for those of a batch
 
 _URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?")
 
@@ -32,12 +35,18 @@ def is_loopback(host: str | None) -> bool:
         return host.lower() == "localhost"
 
 
+def is_runa(host: str | None) -> bool:
+    """Return whether a host name is one of Runa's own."""
+    name = (host or "").lower()
+    return name == "runa.io" or name.endswith(".runa.io")
+
+
 def read_environment(text: str) -> Environment:
     """Convert the name of an environment."""
     for name in ENVIRONMENTS:
         if text == name:
             return name
-    raise ValueError(f"must be one of {', '.join(ENVIRONMENTS)}, found {text[:40]!r}")
+    raise ValueError(f"must be one of {', '.join(ENVIRONMENTS)}, found {shown(text)}")
 
 
 def read_base_url(text: str) -> str:
@@ -54,7 +63,8 @@ def read_base_url(text: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
-            f"must use https: plain http to {parts.hostname} would show the key to everyone on the network"
+            f"must use https: plain http to {mask_keys(parts.hostname or '')} would show the key to everyone on the"
+            " network"
         )
     return url.rstrip("/")
 
@@ -64,7 +74,7 @@ def read_path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"names the home directory of a user who has none: {text[:40]!r}") from error
+        raise ValueError(f"names the home directory of a user who has none: {shown(text)}") from error
 
 
 def optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:
@@ -77,7 +87,7 @@ def one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
     def convert(text: str) -> str:
         if text not in names:
-            raise ValueError(f"must be one of {', '.join(names)}, found {text[:40]!r}")
+            raise ValueError(f"must be one of {', '.join(names)}, found {shown(text)}")
         return text
 
     return convert
@@ -88,7 +98,7 @@ def matching(pattern: str, description: str) -> Callable[[str], str]:
 
     def convert(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {description}, found {text[:40]!r}")
+            raise ValueError(f"must be {description}, found {shown(text)}")
         return text
 
     return convert
@@ -99,9 +109,9 @@ def read_seconds(text: str) -> float:
     try:
         seconds = float(Decimal(text))
     except InvalidOperation as error:
-        raise ValueError(f"must be a number of seconds, found {text[:40]!r}") from error
+        raise ValueError(f"must be a number of seconds, found {shown(text)}") from error
     if not 0 < seconds <= 86_400:
-        raise ValueError(f"must be more than 0 and at most 86400 seconds, found {text[:40]!r}")
+        raise ValueError(f"must be more than 0 and at most 86400 seconds, found {shown(text)}")
     return seconds
 
 
@@ -110,7 +120,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}, found {text[:40]!r}")
+            raise ValueError(f"must be a whole number from {least} to {most}, found {shown(text)}")
         return int(text)
 
     return convert

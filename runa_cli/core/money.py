@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from runa_cli.core.exact_json import Number
+from runa_cli.core.masking import shown
 
 
 def parse_amount(text: str) -> Decimal:
     """Read an amount in plain digits with a decimal point. Raises ValueError."""
     if not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,10})?", text):
-        raise ValueError(f"must be an amount such as 10 or 12.50, found {text[:40]!r}")
+        raise ValueError(f"must be an amount such as 10 or 12.50, found {shown(text)}")
     return Decimal(text)
 
 

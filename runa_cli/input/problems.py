@@ -1,5 +1,6 @@
 """Every problem of an input, with its place: the first fifty are listed, the rest is counted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -10,9 +11,10 @@ MOST_LISTED = 50
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the input: a flag, or a file with its line, row and column, or a path in its JSON."""
+    """Where in the input: a flag or the setting in its place, or a file with its line, row and column, or its path."""
 
     flag: str | None = None
+    setting: str | None = None  # with its origin, as in `RUNA_CURRENCY (.env)`
     file: str | None = None
     line: int | None = None
     row: int | None = None
@@ -20,8 +22,8 @@ class Place:
     path: str | None = None
 
     def __str__(self) -> str:
-        if self.flag:
-            return self.flag
+        if self.flag or self.setting:
+            return self.flag or self.setting or ""
         where = [self.file] if self.file else []
         if self.line is not None:
             where.append(f"line {self.line}" + (f" (row {self.row})" if self.row is not None else ""))
@@ -40,13 +42,16 @@ class Place:
 
 @dataclass
 class Problems:
-    """Collects problems; the same one is counted once."""
+    """Collects problems; the same one is counted once. `settings` names the settings in place of flags."""
 
+    settings: Mapping[str, str] = field(default_factory=dict)
     listed: dict[tuple[Place, str], None] = field(default_factory=dict)
     count: int = 0
 
     def add(self, place: Place, sentence: str) -> None:
         """Add a problem; the sentence completes the place, as in `row 2, column email: is no address`."""
+        if setting := self.settings.get(place.flag or ""):
+            place = Place(setting=setting)
         if (place, sentence) in self.listed:
             return
         self.count += 1

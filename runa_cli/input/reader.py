@@ -26,7 +26,7 @@ _SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "
 
 def from_flags(order_input: OrderInput, currency_of: CurrencyOf = code_currency) -> Plan:
     """Return the plan of one order from flags alone. Raises InputError."""
-    problems = Problems()
+    problems = Problems(order_input.settings)
     plan = Plan(source="flags", shape="object", most_items=MOST_ITEMS)
     builder = PlanBuilder(order_input, problems, plan, currency_of)
     emails: tuple[str | None, ...] = order_input.emails or (None,)
@@ -47,7 +47,7 @@ def from_flags(order_input: OrderInput, currency_of: CurrencyOf = code_currency)
 
 def from_file(order_input: OrderInput, stdin: BinaryIO | None = None, currency_of: CurrencyOf = code_currency) -> Plan:
     """Return the plan of the input's file; `stdin` is read where the file is `-`. Raises InputError."""
-    problems, path = Problems(), order_input.file or "-"
+    problems, path = Problems(order_input.settings), order_input.file or "-"
     if path == "-":
         if stdin is None:
             problems.stop(Place(flag="--file"), "standard input is closed")

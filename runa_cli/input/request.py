@@ -1,11 +1,13 @@
 """What one command was asked for, as one frozen value that every later step reads."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
 from runa_cli.config.settings import Settings
+from runa_cli.config.sources import ORIGIN_DEFAULT
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,22 @@ class OrderInput:
     file_format: str | None = None
     mode: str = "auto"
     stamp: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict, compare=False)  # by flag, which setting replaced it
 
     def with_settings(self, settings: Settings) -> Self:
         """Return the same input with what the environment and `.env` add to the flags."""
+        taken = [
+            ("--template-id", "RUNA_TEMPLATE_ID", settings.template_id.origin),
+            ("--currency", "RUNA_CURRENCY", settings.currency.origin),
+            ("--mode", "RUNA_MODE", settings.mode.origin),
+        ]
+        if not self.products and not self.product_template:
+            taken.append(("--product", "RUNA_PRODUCTS", settings.products.origin))
         return replace(
             self,
+            settings={
+                flag: f"{name} ({origin})" for flag, name, origin in taken if origin not in {"flag", ORIGIN_DEFAULT}
+            },
             products=self.products or (() if self.product_template else settings.products.value),
             template_id=settings.template_id.value,
             currency=settings.currency.value,

@@ -278,13 +278,15 @@ class _Overlap:
         return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == concerned), None)
 
 
-def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None) -> None:
+def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str | None = None) -> None:
     """Check the total of a batch against the cap. Raises GuardRefused."""
     # A cap has no currency to convert into, so it holds for the sum over all currencies.
     if max_total is not None and sum(sums.values()) > max_total:
         raise GuardRefused(
             f"The total of {format_money(sums)} is above the cap of {max_total:,.2f}. Nothing was sent.",
-            "Raise --max-total (or RUNA_MAX_TOTAL) if it is meant; it holds for all currencies together.",
+            f"Raise {'RUNA_MAX_TOTAL' if batch else '--max-total (or RUNA_MAX_TOTAL)'} if it is meant; it holds for all"
+            " currencies together.",
+            Context(batch=batch),
             code="above_max_total",
         )
 

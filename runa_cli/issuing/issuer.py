@@ -141,6 +141,12 @@ class Issuer:
         if request.live and not request.confirmed:
             self._ask_before_sending(sums, items)
 
+    def check_cap(self, batch: Batch, max_total: Decimal | None) -> None:
+        """Check the whole total of a batch against the cap, if any of it may still be sent. Raises GuardRefused."""
+        tally = self.ledger.tally(batch)
+        if tally.any(State.PREPARED, State.SENT):
+            check_cap(tally.sums(), max_total, batch.name)
+
     def confirm_sending(self, batch: Batch, states: Sequence[State], *, yes: bool) -> None:
         """Make sure that what an earlier run left unsent may be sent in live. Raises GuardRefused."""
         tally = self.ledger.tally(batch)

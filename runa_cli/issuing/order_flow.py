@@ -229,7 +229,7 @@ class OrderFlow:
             order,
             attempts=attempts.count,
             reason=attempts.last_answer,
-            url=self.client.endpoint.base_url,
+            url=self.client.endpoint.shown_url,
             seconds=self.clock.seconds() - attempts.started,
         )
 

@@ -1,6 +1,6 @@
 """Checks a plan against Runa's catalogue and balance before anything is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +18,20 @@ from runa_cli.input.problems import Place, Problems
 class Preflight:
     """Finds what Runa would reject. What cannot be fetched is reported and not checked; that is no error."""
 
-    def __init__(self, client: Client, say: Callable[[str], None], environment: str, seconds: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        say: Callable[[str], None],
+        environment: str,
+        seconds: float,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare the checks; `seconds` limits each request, `settings` names the settings in place of flags."""
         self._client = client
         self._say = say
         self._environment = environment
         self._seconds = seconds
+        self._settings = settings or {}
 
     def check(self, plan: Plan) -> None:
         """Raise InputError for products that cannot be ordered like this, GuardRefused for too low a balance."""
@@ -50,7 +59,7 @@ class Preflight:
         return products
 
     def _check_products(self, plan: Plan, known_products: dict[str, catalogue.Product | None]) -> None:
-        problems = Problems()
+        problems = Problems(self._settings)
         for order in plan.orders():
             for gift in order.gifts:
                 item = exact_json.loads(gift.item)

@@ -118,3 +118,42 @@ def test_a_broken_output_says_that_all_is_issued(program: Program, emulate: Emul
     error = json.loads(err.splitlines()[-1])["error"]
     assert (9, "output_failed", "issued") == (running.returncode, error["code"], error["money"])
     assert 0 == program(*gift("first"), "--batch", "first").code
+
+
+def test_the_cap_holds_on_resume_batch_by_batch_and_for_the_whole_batch(
+    program: Program, emulate: Emulate, nowhere: dict[str, str]
+) -> None:
+    emulator = emulate()
+    (program.home / "in.csv").write_text("face_value,email,product\n400,ann@example.com,AMZ-US\n")
+    assert 7 == program("order", "create", "--file", "in.csv", "--batch", "big", **nowhere).code
+    record(program, "small", nowhere)
+    capped = {"RUNA_MAX_TOTAL": "399.99"}
+    ran = program("batch", "resume", "big", "--json", **capped)
+    assert (6, "above_max_total", "big") == (ran.code, ran.error["code"], ran.error["batch"])
+    assert ("not_issued", 0) == (ran.error["money"], posts(emulator))
+    ran = program(*ALL, "--json", **capped)
+    assert (8, "partial") == (ran.code, ran.error["money"])
+    assert "Batch big: The total of 400.00 USD is above the cap of 399.99." in ran.error["message"]
+    assert ["prepared", "completed"] == program.states()
+    (program.home / ".env").write_text("RUNA_MAX_TOTAL=399.99\n")
+    assert 6 == program(*ALL).code
+    assert ["prepared", "completed"] == program.states()
+    assert 0 == program("batch", "resume", "big", RUNA_MAX_TOTAL="400").code
+
+
+def test_the_cap_counts_what_a_batch_has_issued_before(program: Program, emulate: Emulate) -> None:
+    emulate("transient-5xx@2-60")
+    rows = "".join(f"200,p{number}@example.com,AMZ-US\n" for number in range(2))
+    (program.home / "in.csv").write_text(f"face_value,email,product\n{rows}")
+    create = ("order", "create", "--file", "in.csv", "--batch", "two", "--mode", "sync", "--concurrency", "1")
+    assert 8 == program(*create, "--timeout", "1").code
+    ran = program("batch", "resume", "two", "--json", RUNA_MAX_TOTAL="300")
+    assert (6, "above_max_total") == (ran.code, ran.error["code"])
+
+
+def test_a_batch_above_the_cap_of_which_nothing_is_left_to_send_is_settled(program: Program, emulate: Emulate) -> None:
+    emulate(processing_seconds=5)
+    program(*gift("slow"), "--mode", "async", "--no-wait", "--batch", "slow")
+    assert ["accepted"] == program.states()
+    assert 0 == program("batch", "resume", "slow", RUNA_MAX_TOTAL="1").code
+    assert ["completed"] == program.states()

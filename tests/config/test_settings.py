@@ -62,9 +62,9 @@ def test_a_flag_goes_before_the_environment_before_the_file_before_the_default()
 
 def test_the_defaults_are_those_that_are_documented() -> None:
     loaded = load()
-    assert ("2024-02-05", "auto", 120.0, 300, 4, "table", False) == (
+    assert ("2024-02-05", "auto", 120.0, 300, 4, 45, "table", False) == (
         loaded.api_version.value, loaded.mode.value, loaded.timeout.value, loaded.rate_limit.value,
-        loaded.concurrency.value, loaded.output.value, loaded.no_color.value,
+        loaded.concurrency.value, loaded.look_back.value, loaded.output.value, loaded.no_color.value,
     )  # fmt: skip
     assert [None] * 4 == [
         setting.value for setting in (loaded.currency, loaded.template_id, loaded.max_total, loaded.base_url)
@@ -87,6 +87,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         ("RUNA_CONCURRENCY", "64", "concurrency", 64),
         ("RUNA_MAX_TOTAL", "1000.50", "max_total", Decimal("1000.50")),
         ("RUNA_LEDGER", "~/books/runa.db", "ledger", None),
+        ("RUNA_LOOK_BACK", "0", "look_back", 0),
         ("RUNA_OUTPUT", "jsonl", "output", "jsonl"),
     ],
 )
@@ -156,6 +157,7 @@ def test_a_named_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: b
         ("RUNA_RATE_LIMIT", "-1", "must be a whole number from 0 to 100000, found '-1'."),
         ("RUNA_CONCURRENCY", "0", "must be a whole number from 1 to 64, found '0'."),
         ("RUNA_CONCURRENCY", "4.0", "must be a whole number from 1 to 64, found '4.0'."),
+        ("RUNA_LOOK_BACK", "366", "must be a whole number from 0 to 365, found '366'."),
         ("RUNA_MAX_TOTAL", "1,000", "must be an amount such as 10 or 12.50, found '1,000'."),
         ("RUNA_MAX_TOTAL", "1e9", "must be an amount such as 10 or 12.50, found '1e9'."),
         ("RUNA_API_VERSION", "2024 02", "must be a version, found '2024 02'."),

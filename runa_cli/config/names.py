@@ -1,0 +1,65 @@
+"""The names of the settings. A name that was meant to be one is an error, because its value would be ignored."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from runa_cli.config.dotenv_file import DotenvFile
+from runa_cli.core.typos import one_typo
+
+NAMES = (
+    "RUNA_API_KEY",
+    "RUNA_API_KEY_FILE",
+    "RUNA_ENV",
+    "RUNA_BASE_URL",
+    "RUNA_API_VERSION",
+    "RUNA_CURRENCY",
+    "RUNA_PRODUCTS",
+    "RUNA_TEMPLATE_ID",
+    "RUNA_MODE",
+    "RUNA_TIMEOUT",
+    "RUNA_RATE_LIMIT",
+    "RUNA_CONCURRENCY",
+    "RUNA_MAX_TOTAL",
+    "RUNA_LEDGER",
+    "RUNA_LOOK_BACK",
+    "RUNA_OUTPUT",
+)
+# Reserved for later. To ignore them would be worse than to refuse them: RUNA_POLICY, for one, sets limits.
+UNSUPPORTED = ("RUNA_API_KEY_COMMAND", "RUNA_PROFILE", "RUNA_POLICY")
+_SAFETY = ("RUNA_MAX_TOTAL",)  # compared even with names that begin otherwise, such as RNUA_MAX_TOTAL
+
+
+def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[str]:
+    """Yield a sentence for each name in the environment or `.env` that is no setting but was meant to be one.
+
+    A name of the environment that resembles none may belong to another program.
+    """
+    for name, value in environ.items():
+        if value and name not in NAMES and (problem := _problem(name)):
+            yield f"{name} (environment){problem}"
+    for name, value in dotenv.values.items():
+        if name in NAMES or (name in UNSUPPORTED and not value):
+            continue
+        if problem := _problem(name) or (_is_prefixed(name) and " is not a setting of runa.") or None:
+            yield f"{name} ({dotenv.origin(name)}){problem}"
+
+
+def _problem(name: str) -> str | None:
+    """Return what is wrong with a name that is no setting, as the rest of a sentence; None for one unlike any."""
+    known = (*NAMES, *UNSUPPORTED) if _is_prefixed(name) else _SAFETY
+    meant = next((one for one in known if _plain(one) == _plain(name)), None)
+    meant = meant or next((one for one in known if one_typo(_plain(name), _plain(one))), None)
+    if meant is None:
+        return None
+    if meant in UNSUPPORTED:
+        return " is not supported by this version." if name == meant else f": {meant} is not supported by this version."
+    return f": did you mean {meant}?"
+
+
+def _is_prefixed(name: str) -> bool:
+    return name.upper().startswith("RUNA")
+
+
+def _plain(name: str) -> str:
+    """Return a name without what is easily mistaken: case, underscores, hyphens, invisible characters."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
