@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runa_cli.emulator.server import Emulator
+from runa_cli.ledger.schema import MIGRATIONS
 from tests.conftest import Emulate
 from tests.support.csv_files import rows_of
 from tests.support.program import Program, links_at, orders_at, posts
@@ -370,18 +371,18 @@ def test_a_ledger_of_the_version_before_is_brought_along(program: Program, emula
 
 
 def take_back(ledger: Path) -> None:
-    """Make a ledger one of the first version, whose gifts have no identity yet."""
-    connection = sqlite3.connect(ledger)
-    for statement in (
-        "DROP INDEX gift_by_same_gift",
-        "DROP INDEX batch_by_name_key",
-        "ALTER TABLE gift DROP COLUMN same_gift",
-        "ALTER TABLE gift DROP COLUMN reference_key",
-        "ALTER TABLE purchase DROP COLUMN account",
-        "ALTER TABLE batch DROP COLUMN name_key",
-        "UPDATE batch SET fingerprint = 'of another kind'",
-        "PRAGMA user_version = 1",
-    ):
-        connection.execute(statement)
+    """Make a ledger one of the first version, which has the same rows in fewer columns."""
+    older = ledger.with_name("older.db")
+    connection = sqlite3.connect(older)
+    connection.executescript(MIGRATIONS[0].script)
+    connection.execute("ATTACH ? AS newer", (str(ledger),))
+    for table in ("batch", "purchase", "gift"):
+        columns = ", ".join(name for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})"))
+        connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+    connection.execute("UPDATE batch SET fingerprint = 'of another kind'")
+    connection.execute("PRAGMA main.user_version = 1")
     connection.commit()
     connection.close()
+    for suffix in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + suffix).unlink(missing_ok=True)
+    older.replace(ledger)
