@@ -1,0 +1,120 @@
+"""What the same gift is: values that mean the same are normalised here, once, and compared nowhere else.
+
+The same gift has the same recipient, the same face value as a number, the same currency and the same set of products
+(or the same product template). The redemption template, the description, metadata, the order of product codes and the
+spelling of amounts make no difference. The recipient is the address of an EMAIL gift, the reference and the address of
+a RECIPIENT gift, and the label of a payout link. Two gifts with different references are two gifts.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from runa_cli.core import exact_json
+
+_INVISIBLE = {"Cf", "Cc"}  # zero-width characters and controls
+
+
+@dataclass(frozen=True)
+class GiftIdentity:
+    """Compares gifts: `gift` is equal for the same gift; `reference` is empty where there is none."""
+
+    gift: str
+    reference: str
+
+    def may_be(self, other: "GiftIdentity") -> bool:
+        """Tell whether two gifts are the same; one without a reference may be the same as one with any."""
+        told_apart = self.reference and other.reference and self.reference != other.reference
+        return self.gift == other.gift and not told_apart
+
+
+def identify(item: Mapping[str, Any], currency: str, reference: str | None, carried: Sequence[str]) -> GiftIdentity:
+    """Return the identity of an item as the API takes it; `currency` is that of its face value."""
+    method = item["distribution_method"]
+    address = normalized_address(method.get("email_address") or "")
+    recipient: list[object] = [method["type"]]
+    match method["type"]:
+        case "EMAIL":
+            recipient.append(address)
+        case "RECIPIENT":
+            recipient += [normalized_text(method.get("recipient_reference") or ""), address]
+        case _:
+            recipient.append(label(reference, carried))
+    value = f"{Decimal(str(item['face_value'])).normalize():f}"
+    parts = [recipient, value, currency, products_key(item["products"])]
+    return GiftIdentity(_digest(parts), reference_key(reference))
+
+
+def label(reference: str | None, carried: Sequence[str]) -> list[str]:
+    """Return what a payout link is told apart by: its reference, or where there is none all carried cells together."""
+    if reference:
+        return ["reference", normalized_text(reference)]
+    return ["carried", *sorted(filter(None, map(normalized_text, carried)))]
+
+
+def reference_key(reference: str | None) -> str:
+    """Return a digest of a reference, which stays when the reference itself is pruned; empty where there is none."""
+    text = normalized_text(reference or "")
+    return _digest(text) if text else ""
+
+
+def products_key(products: Mapping[str, Any]) -> list[str]:
+    """Return the set of products, in one order, or the product template."""
+    if products.get("type") == "TEMPLATE":
+        return ["template", str(products.get("template_id"))]
+    codes = products.get("values") or [products.get("value")]
+    return ["products", *sorted({str(code) for code in codes})]
+
+
+def normalized_address(address: str) -> str:
+    """Return an address without regard to blanks around it, case, composed letters and the spelling of its domain."""
+    local, at, domain = normalized_text(normalized_text(address).casefold()).rpartition("@")
+    return f"{local}{at}{_ascii_domain(domain)}"
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    import idna  # only where a domain has other letters
+
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain
+
+
+def normalized_text(text: str) -> str:
+    """Return text in composed form (NFC), without invisible characters, blanks folded and trimmed."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    visible = (char for char in unicodedata.normalize("NFC", text) if char.isspace() or not _is_invisible(char))
+    return " ".join("".join(visible).split())
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE
+
+
+def name_key(name: str) -> str:
+    """Return what the names of batches are found by: without regard to case as well."""
+    return normalized_text(name).casefold()
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two names of batches are the same, apart from blanks, invisible characters and composed letters."""
+    return normalized_text(one) == normalized_text(other)
+
+
+def fingerprint(identities: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of (gift, reference) identities that come sorted: the same gifts have the same one."""
+    whole = hashlib.sha256()
+    for gift, reference in identities:
+        whole.update(f"{gift} {reference}\n".encode())
+    return whole.hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(exact_json.dumps(value).encode()).hexdigest()[:32]
