@@ -1,70 +1,165 @@
-"""The echo check: finds out which item of an answer belongs to which item of the order that was sent."""
+"""The echo check: finds out which item of an answer belongs to which item of the order that was sent.
+
+Items have no reference of ours and Runa does not promise their order, so a link can be bound to a row only by what the
+item says: recipient, value, products, redemption template and spend rules. What Runa leaves out of its echo does not
+distinguish. Exact matches are bound first, then those that mean the same in another spelling. Where an item could
+belong to several rows that differ, it is bound to none of them.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
 
 from runa_cli.api.responses import Order, OrderItem, Products, Unreadable, parse
+from runa_cli.core.identity import normalized_address
 
 
 def match_items(sent: Sequence[Mapping[str, Any]], answered: Order, *, with_links: bool = True) -> list[int] | None:
     """Return for each item sent the index of the answer's item that echoes it, or None when the two do not match.
 
-    Items have no reference of ours and Runa does not promise their order, so a link can be bound to a row only by
-    recipient, value and products. Exact matches are bound first, then matches that differ only in the letter case of
-    the address, then those whose products Runa calls UNKNOWN, if only one choice of products is possible. With
-    `with_links`, every item of the answer must have a link; the items of a FAILED order need none.
+    With `with_links`, every item of the answer must have a link; the items of a FAILED order need none.
     """
     items = answered.items or []
-    if len(items) != len(sent) or (with_links and any(not item.payout or not item.payout.url for item in items)):
+    if len(items) != len(sent) or (with_links and not has_links(answered)):
         return None
+    bound = [index for index in bind_items(sent, answered) if index is not None]
+    return bound if len(bound) == len(sent) else None
+
+
+def has_links(answered: Order) -> bool:
+    """Tell whether the answer has items, and each of them a link."""
+    return bool(answered.items) and all(item.payout and item.payout.url for item in answered.items or ())
+
+
+def bind_items(sent: Sequence[Mapping[str, Any]], answered: Order) -> list[int | None]:
+    """Return for each item sent the index of the answer's item that certainly echoes it, None where there is none."""
     try:
-        wanted = [parse(OrderItem, item) for item in sent]
+        asked = [parse(OrderItem, item) for item in sent]
     except Unreadable:
-        return None
+        return [None] * len(sent)
+    groups: defaultdict[Hashable, _Group] = defaultdict(_Group)
+    for index, item in enumerate(asked):
+        groups[_recipient_and_value(item)].rows.setdefault(_details(item), []).append(index)
+    for index, item in enumerate(answered.items or ()):
+        if group := groups.get(_recipient_and_value(item)):
+            group.items.setdefault(_details(item), []).append(index)
     bound: dict[int, int] = {}
-    for key_of in (_exact, _without_case, _without_products):
-        _bind(wanted, items, bound, key_of)
-    return [bound[index] for index in range(len(wanted))] if len(bound) == len(wanted) else None
+    for group in groups.values():
+        for stage in _Stage:
+            group.bind(stage, asked, answered.items or (), bound)
+    return [bound.get(index) for index in range(len(sent))]
 
 
-def _bind(
-    wanted: list[OrderItem], items: list[OrderItem], bound: dict[int, int], key_of: Callable[[OrderItem], object]
+class _Stage(IntEnum):
+    """How closely an answered item resembles the one sent; later ones only count where earlier ones bind nothing."""
+
+    SAME = 0
+    OTHER_SPELLING = 1  # the same codes as another type of products, or a template that was not asked for
+    PART = 2  # some of the products that were asked for, or the products of a template without its id
+    UNKNOWN_PRODUCTS = 3
+
+
+class _Details(NamedTuple):
+    """What tells apart the items of one recipient and value."""
+
+    products_type: str
+    codes: frozenset[str]
+    template: str | None  # of the products
+    spend_rules: str | None
+    redemption_template: str | None
+
+
+@dataclass
+class _Group:
+    """The rows and the answered items of one recipient and value, by their details; each list holds those left."""
+
+    rows: dict[_Details, list[int]] = field(default_factory=dict)
+    items: dict[_Details, list[int]] = field(default_factory=dict)
+
+    def bind(
+        self, stage: _Stage, asked: Sequence[OrderItem], answered: Sequence[OrderItem], to: dict[int, int]
+    ) -> None:
+        """Bind what can only belong together, until nothing more follows from that."""
+        while certain := self._certain(stage):
+            for wanted, echoes in certain.items():
+                for details in echoes:
+                    _pair(self.rows[wanted], self.items[details], asked, answered, to)
+
+    def _certain(self, stage: _Stage) -> dict[_Details, list[_Details]]:
+        """Return the kinds of rows with the kinds of items that can belong to no other row that is left."""
+        rows = [wanted for wanted, left in self.rows.items() if left]
+        certain: defaultdict[_Details, list[_Details]] = defaultdict(list)
+        for details in (details for details, left in self.items.items() if left):
+            possible = [wanted for wanted in rows if _resembles(wanted, details, stage)]
+            if len(possible) == 1:
+                certain[possible[0]].append(details)
+        return {wanted: echoes for wanted, echoes in certain.items() if len(echoes) == 1 or self._fit(wanted, echoes)}
+
+    def _fit(self, wanted: _Details, echoes: list[_Details]) -> bool:
+        """Tell whether there are enough rows: among too many items that differ, the right one is not known."""
+        return sum(len(self.items[details]) for details in echoes) <= len(self.rows[wanted])
+
+
+def _pair(
+    rows: list[int], items: list[int], asked: Sequence[OrderItem], answered: Sequence[OrderItem], to: dict[int, int]
 ) -> None:
-    """Bind the items that are not bound yet to free items of the answer with the same key."""
-    taken = set(bound.values())
-    free: defaultdict[object, list[int]] = defaultdict(list)
-    for index in reversed(range(len(items))):
-        if index not in taken and (key_of is not _without_products or items[index].products.type == "UNKNOWN"):
-            free[key_of(items[index])].append(index)
-    unbound = [index for index in range(len(wanted)) if index not in bound]
-    choices: defaultdict[object, set[object]] = defaultdict(set)
-    for index in unbound:
-        choices[key_of(wanted[index])].add(_choice(wanted[index].products))
-    for index in unbound:
-        key = key_of(wanted[index])
-        is_ambiguous = key_of is _without_products and len(choices[key]) > 1
-        if not is_ambiguous and (candidates := free.get(key)):
-            bound[index] = candidates.pop()
+    """Bind rows to items that echo them equally well, as many as there are; those with the same spelling first."""
+    for same_spelling in (True, False):
+        for item in list(items):
+            spelled = answered[item].distribution_method.email_address
+            fitting = (
+                row for row in rows if not same_spelling or asked[row].distribution_method.email_address == spelled
+            )
+            if (row := next(fitting, None)) is not None:
+                to[row] = item
+                rows.remove(row)
+                items.remove(item)
 
 
-def _exact(item: OrderItem) -> object:
+def _recipient_and_value(item: OrderItem) -> Hashable:
     method = item.distribution_method
-    return (method.type, method.email_address, method.recipient_reference, item.face_value, _choice(item.products))
+    return method.type, normalized_address(method.email_address or ""), method.recipient_reference, item.face_value
 
 
-def _without_case(item: OrderItem) -> object:
-    method = item.distribution_method
-    address = (method.email_address or "").casefold()
-    return (method.type, address, method.recipient_reference, item.face_value, _choice(item.products))
+def _details(item: OrderItem) -> _Details:
+    products = item.products
+    rules = products.usage_config.get("spend_rules_template_id") if products.usage_config else None
+    return _Details(
+        products_type=products.type,
+        codes=_codes(products),
+        template=products.template_id,
+        spend_rules=rules if isinstance(rules, str) else None,
+        redemption_template=item.distribution_method.template_id,
+    )
 
 
-def _without_products(item: OrderItem) -> object:
-    method = item.distribution_method
-    return (method.type, (method.email_address or "").casefold(), method.recipient_reference, item.face_value)
+def _codes(products: Products) -> frozenset[str]:
+    return frozenset([*(products.values or ()), *([products.value] if products.value else [])])
 
 
-def _choice(products: Products) -> object:
-    if products.type == "TEMPLATE":
-        return (products.type, products.template_id)
-    return (products.type, products.value, frozenset(products.values or ()))
+def _resembles(wanted: _Details, echoed: _Details, stage: _Stage) -> bool:
+    products = _products_stage(wanted, echoed)
+    if products is None or products > stage:
+        return False
+    return all(
+        theirs in {None, ours} or (ours is None and stage >= _Stage.OTHER_SPELLING)
+        for ours, theirs in (
+            (wanted.spend_rules, echoed.spend_rules),
+            (wanted.redemption_template, echoed.redemption_template),
+        )
+    )
+
+
+def _products_stage(wanted: _Details, echoed: _Details) -> _Stage | None:
+    """Return the stage at which products count as those asked for; None where they are others."""
+    if echoed.products_type == "UNKNOWN" or not (echoed.codes or echoed.template):
+        return _Stage.UNKNOWN_PRODUCTS
+    if echoed.template or wanted.template:
+        if echoed.template is None:
+            return _Stage.PART
+        return _Stage.SAME if echoed.template == wanted.template else None
+    if echoed.codes == wanted.codes:
+        return _Stage.SAME if echoed.products_type == wanted.products_type else _Stage.OTHER_SPELLING
+    return _Stage.PART if echoed.codes < wanted.codes else None

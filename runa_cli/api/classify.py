@@ -12,10 +12,6 @@ from runa_cli.ledger.records import Exchange
 
 LONGEST_WAIT = 1e9  # seconds; longer than any time limit
 
-# Runa gives these answers before it looks at the idempotency key: they say nothing about an order sent earlier.
-CREDENTIAL_TYPES = frozenset(
-    {"unauthorized", "invalid_api_key", "forbidden", "invalid_version", "version_removed", "insecure_protocol"}
-)
 # Runa gives these answers to the order itself, and repeats them for its idempotency key
 # (developer.runa.io: reference/2024-02-05/errors).
 FINAL_TYPES = frozenset(
@@ -33,7 +29,15 @@ FINAL_TYPES = frozenset(
         "ordering_restricted",
     }
 )
-_BEFORE_ORDER_STATUSES = frozenset({401, 404, 405, 407, 426})
+_FINAL_STATUSES = frozenset({400, 403, 422})
+# Runa gives these answers before it looks at the idempotency key: they say nothing about an order sent earlier.
+_VERSION_TYPES = frozenset({"invalid_version", "version_removed", "insecure_protocol"})
+_GATEWAY_TYPES = {
+    401: frozenset({"unauthorized", "invalid_api_key"}),
+    403: frozenset({"forbidden", "AccessDeniedException"}),
+    404: frozenset({"not_found"}),
+}
+CREDENTIAL_TYPES = frozenset({"unauthorized", "invalid_api_key", "forbidden"}) | _VERSION_TYPES
 _TRANSIENT_STATUSES = frozenset({408, 409, 425})
 
 
@@ -50,6 +54,11 @@ class Reply:
     def request_id(self) -> str | None:
         """The id by which Runa's support can find the request."""
         return self.headers.get("X-Amzn-Requestid") or self.headers.get("X-Request-Id")
+
+    @property
+    def is_from_gateway(self) -> bool:
+        """Whether it has a header of the gateway in front of Runa, and so was not made up on the way to it."""
+        return "X-Amzn-Requestid" in self.headers or "X-Amzn-Errortype" in self.headers
 
     @property
     def date(self) -> datetime | None:
@@ -78,16 +87,15 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal with a `type`.
+    """A refusal that is Runa's own.
 
-    `is_final`: Runa refused the order itself, so nothing was issued under its key, neither now nor earlier.
     `before_order`: the request was refused before Runa looked at the order, because of its API key, version or URL.
-    A refusal that is neither may come from a proxy or gateway, and proves nothing about an order sent earlier.
+    That proves nothing about an order sent earlier. Any other refusal is of the order itself: nothing was issued under
+    its key, neither now nor earlier.
     """
 
     error: responses.ErrorBody
     reply: Reply
-    is_final: bool
     before_order: bool
 
 
@@ -122,15 +130,30 @@ def classify_order_answer(reply: Reply) -> Answered | Refused | Uncertain:
     if 200 <= reply.status < 300:
         try:
             return Answered(responses.read_order(reply.body), reply)
-        except responses.Unreadable as error:
-            return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({error})", reply)
+        except responses.Unreadable as unreadable:
+            return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({unreadable})", reply)
     if reply.status >= 500:
         return Uncertain(Outcome.SERVER_ERROR, description, reply, retry_after(reply))
-    if error is None or not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
+    if not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
         return Uncertain(Outcome.UNCLEAR, description, reply)
-    before_order = error.type in CREDENTIAL_TYPES or error.type == "not_found" or reply.status in _BEFORE_ORDER_STATUSES
-    is_final = error.type in FINAL_TYPES and not before_order
-    return Refused(error, reply, is_final=is_final, before_order=before_order)
+    return _refused(reply, error)
+
+
+def _refused(reply: Reply, error: responses.ErrorBody | None) -> Refused | Uncertain:
+    """Return what a 4xx proves: only Runa's own refusal proves anything.
+
+    Whatever is between this machine and Runa may pass an order on and still answer with a 4xx, which may be JSON with a
+    `type` too. Runa's own refusals have a type that Runa documents; the general ones (credentials, path) also carry the
+    header of its gateway, because other programs use the same words.
+    """
+    if error is not None:
+        if error.type in FINAL_TYPES and reply.status in _FINAL_STATUSES:
+            return Refused(error, reply, before_order=False)
+        from_gateway = reply.is_from_gateway and error.type in _GATEWAY_TYPES.get(reply.status, ())
+        if from_gateway or error.type in _VERSION_TYPES:
+            return Refused(error, reply, before_order=True)
+    reason = f"{describe_reply(reply)}, which is not a refusal that Runa documents"
+    return Uncertain(Outcome.FOREIGN_REFUSAL, reason, reply)
 
 
 def _accepted(reply: Reply) -> Answered | Uncertain:

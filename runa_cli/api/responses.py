@@ -59,6 +59,16 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _maybe_text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _text_or_texts(value: object) -> list[str] | None:
+    if isinstance(value, str):
+        return [value]
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else None
+
+
 def _texts(value: object) -> list[str]:
     return [str(entry) for entry in value] if isinstance(value, list) else []
 
@@ -84,6 +94,8 @@ SomeMoney = Annotated[Decimal | None, BeforeValidator(maybe_decimal)]
 SomeText = Annotated[str, BeforeValidator(_text)]
 SomeTexts = Annotated[list[str], BeforeValidator(_texts)]
 SomeObject = Annotated[dict[str, Any] | None, BeforeValidator(_object)]
+MaybeText = Annotated[str | None, BeforeValidator(_maybe_text)]
+CodeList = Annotated[list[str] | None, BeforeValidator(_text_or_texts)]
 
 
 class Tolerant(BaseModel):
@@ -101,18 +113,20 @@ class Payout(Tolerant):
 class Distribution(Tolerant):
     """How the payout link is delivered."""
 
-    type: str
-    email_address: str | None = None
-    recipient_reference: str | None = None
+    type: SomeText = ""
+    email_address: MaybeText = None
+    recipient_reference: MaybeText = None
+    template_id: MaybeText = None
 
 
 class Products(Tolerant):
     """The products of an item. Their type is UNKNOWN where Runa cannot say which they are."""
 
-    type: str
-    value: str | None = None
-    values: list[str] | None = None
-    template_id: str | None = None
+    type: SomeText = ""
+    value: MaybeText = None
+    values: CodeList = None
+    template_id: MaybeText = None
+    usage_config: SomeObject = None
 
 
 class OrderItem(Tolerant):

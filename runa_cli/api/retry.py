@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     IN_PROGRESS = "in_progress"  # Runa is still processing an earlier request with this key
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"  # a 5xx; Runa may have stored it, and then repeats it for 30 days
+    FOREIGN_REFUSAL = "foreign_refusal"  # a 4xx that may come from a proxy, which may have passed the order on
     UNCLEAR = "unclear"  # no answer, an incomplete or unreadable one, or another order
 
 
@@ -33,6 +34,8 @@ class Pace:
 REMOTE = Pace()
 LOCAL = Pace(first=0.1, longest=2.0, in_progress=0.2, rate_limited=5.0, poll_first=0.1, poll_longest=0.25)
 
+# An answer with one of these outcomes may repeat for ever: a stored 5xx, or a proxy that refuses what Runa answers.
+REPEATING = frozenset({Outcome.SERVER_ERROR, Outcome.FOREIGN_REFUSAL})
 SAME_SERVER_ERRORS = 5  # after so many in a row, about 15 s, Runa has most likely stored the answer and repeats it
 
 
@@ -70,9 +73,10 @@ def decide(
     """Decide what to do next with an order that is not settled.
 
     `attempt` is the number of attempts so far. `elapsed` and `timeout` are seconds since the first attempt of this run.
-    `jitter` is a random number in 0..1. `same_errors` is how often in a row the same 5xx was received.
+    `jitter` is a random number in 0..1. `same_errors` is how often in a row the same answer of a kind that
+    may repeat for ever was received.
     """
-    if outcome is Outcome.SERVER_ERROR and same_errors >= SAME_SERVER_ERRORS:
+    if outcome in REPEATING and same_errors >= SAME_SERVER_ERRORS:
         return LookUp()
     seconds = _wait(outcome, attempt, jitter, pace, retry_after)
     return Wait(seconds) if elapsed + seconds < timeout else GiveUp()

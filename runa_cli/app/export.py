@@ -14,6 +14,8 @@ def export(session: Session, name: str) -> None:
         session.console.warn(
             f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded."
         )
+    for order in batch_formats.unmatched_orders(session.ledger, batch):
+        session.console.warn(f"Order {order.order_id}: {order.error_text}, shown at the end as rows of their own.")
     tally = session.ledger.tally(batch)
     session.output.context = Context(batch=name)
     session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED

@@ -40,7 +40,10 @@ class Script:
 
     outcome: str = "COMPLETED"  # or FAILED
     bare: bool = False  # A failed order has only an id and a status.
+    late: bool = False  # A failed order is only shown so in this answer: later ones show it as completed.
     shuffled: bool = False  # The items are in another order than in the request.
+    respelled: bool = False  # The items say the same in another spelling.
+    unmatched: bool = False  # The last item is for somebody who is not in the request.
     foreign: bool = False  # The answer shows another customer's order.
     makes_order: bool = True
     stores_500: bool = False  # The answer is a 500, repeated for the key.
@@ -87,7 +90,7 @@ class Account:
             case "GET", "order":
                 return self._list_orders(request)
             case "GET", "order", order_id:
-                return self._read_order(order_id, request.now)
+                return self._read_order(order_id, request.now, script)
         return listings.answer(request, request.path.removeprefix(_BASE))
 
     def _balance(self, request: Request) -> Answer:
@@ -99,11 +102,13 @@ class Account:
             raise RefusedError(error("bad_request", reason="currency is not three capital letters"))
         return json_answer(200, _balance(currency, self._store.balance(currency)))
 
-    def _read_order(self, order_id: str, now: datetime) -> Answer:
+    def _read_order(self, order_id: str, now: datetime, script: Script) -> Answer:
         order = self._store.order(order_id)
         if order is None:
             raise RefusedError(error("not_found"))
         body = order.full if now >= order.ready_at else encode(_processing(order.order_id))
+        if script.outcome == "FAILED":
+            body = encode(orders.failed(json.loads(order.full), bare=script.bare))
         return Answer(200, body, {"Content-Type": "application/json"})
 
     def _list_orders(self, request: Request) -> Answer:
@@ -169,15 +174,21 @@ class Account:
         if not script.makes_order:
             return error("internal_server_error")
         made = orders.complete(priced, now, self._processing, self._links)
-        if script.outcome == "FAILED":
+        if script.outcome == "FAILED" and not script.late:
             made = orders.failed(made, bare=script.bare)
         else:
             # Not documented: a failed order costs nothing here.
             self._store.set_balance(priced.order.currency, balance - priced.total)
         if script.shuffled:
             made = {**made, "items": made["items"][::-1]}
+        if script.respelled:
+            made = {**made, "items": [orders.respelled(item) for item in made["items"]]}
+        if script.unmatched:
+            made = {**made, "items": [*made["items"][:-1], orders.for_somebody_else(made["items"][-1])]}
         ready_at = now if sync else now + self._processing
         shown = self._add(made, ready_at)
+        if script.late:
+            shown = orders.failed(made, bare=script.bare)
         if script.foreign:
             shown = self._add(orders.foreign(made, now, self._links), ready_at, listed=False)
         if sync:

@@ -64,8 +64,8 @@ def validation_error(details: list[dict[str, Any]]) -> Answer:
 
 def gateway_error(kind: str) -> Answer:
     """Return a 401 or 403 as the gateway gives it, before the application sees the request."""
-    errortype = {"unauthorized": "UnauthorizedException", "forbidden": "ForbiddenException"}[kind]
-    return error(kind).with_headers(X_Amzn_Errortype=errortype)
+    errortype = {"unauthorized": "UnauthorizedException", "forbidden": "AccessDeniedException"}[kind]
+    return error(kind).with_headers(X_Amzn_Errortype=errortype, X_Amzn_Requestid=str(uuid4()))
 
 
 def rate_exceeded() -> Answer:

@@ -63,8 +63,11 @@ ORDER_FAULTS: dict[str, Behaviour] = {
     "dribble": Behaviour(deliver=delivery.dribbled, seconds=0.02),
     "foreign-order": Behaviour(script=Script(foreign=True)),
     "shuffled": Behaviour(script=Script(shuffled=True)),
+    "respelled": Behaviour(script=Script(respelled=True)),
+    "unmatched": Behaviour(script=Script(unmatched=True)),
     "failed": Behaviour(script=Script(outcome="FAILED")),
     "failed-bare": Behaviour(script=Script(outcome="FAILED", bare=True)),
+    "failed-at-first": Behaviour(script=Script(outcome="FAILED", late=True)),
     "redirect": _refused(_redirect),
 }
 READ_FAULTS: dict[str, Behaviour] = {
@@ -72,6 +75,7 @@ READ_FAULTS: dict[str, Behaviour] = {
     "get-429": _refused(lambda _: rate_exceeded()),
     "get-lost": Behaviour(asks_account=False, deliver=delivery.lost),
     "get-404": _refused(_application_error("not_found")),
+    "get-failed": Behaviour(script=Script(outcome="FAILED")),
 }
 _TIMED = frozenset({"slow", "dribble"})
 _SPEC = re.compile(

@@ -1,5 +1,6 @@
 """Makes an order from a valid request: product rules, prices, currency exchange, ids and links."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -182,6 +183,35 @@ def failed(order: dict[str, Any], *, bare: bool) -> dict[str, Any]:
         return {"id": order["id"], "status": "FAILED"}
     cancelled = [{**item, "payout": {**item["payout"], "status": "CANCELLED"}} for item in order["items"]]
     return {**order, "status": "FAILED", "items": cancelled}
+
+
+def respelled(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item that says the same otherwise: its address, its amounts, and only the products that can be bought.
+
+    Not documented: whether Runa normalises an address. Products that the value cannot buy are dropped
+    (developer.runa.io: features/merchant-selection-templates).
+    """
+    method, products = dict(item["distribution_method"]), dict(item["products"])
+    if address := method.get("email_address"):
+        local, _, domain = address.rpartition("@")
+        method["email_address"] = f"{unicodedata.normalize('NFC', local)}@{_ascii(domain)}".lower()
+    if products["type"] == "MULTIPLE":
+        known, value = catalogue.orderable(), Decimal(item["face_value"])
+        products["values"] = [code for code in products["values"] if Decimal(known[code].minimum_value) <= value]
+    amounts = {name: float(item[name]) for name in ("face_value", "price")}
+    return {**item, **amounts, "distribution_method": method, "products": products}
+
+
+def _ascii(domain: str) -> str:
+    try:
+        return domain.encode("idna").decode()
+    except UnicodeError:
+        return domain
+
+
+def for_somebody_else(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item as if it had been made for another recipient."""
+    return {**item, "distribution_method": {"type": "EMAIL", "email_address": "somebody.else@example.com"}}
 
 
 def foreign(order: dict[str, Any], now: datetime, links: str) -> dict[str, Any]:

@@ -1,28 +1,23 @@
 """Records what an answer from Runa proves about one order.
 
-An answer is recorded only if it is about this order: its stamp, its id and its items must match. Anything else proves
-nothing, and the outcome of the order stays unknown.
+An answer is recorded only if it is about this order: its id and stamp must not be another order's, and either its items
+match or its stamp is this order's. Anything else proves nothing, and the outcome of the order stays unknown.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
 
 from runa_cli.api import binding, responses
 from runa_cli.api.classify import Answered, Refused, Uncertain
 from runa_cli.api.retry import Outcome
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.issuing import failures
+from runa_cli.issuing.origin import was_issued_elsewhere
 from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.terms import Say
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING, Batch, Exchange, Order
-
-# How far two readings of the time may differ before they count as different: between two machines, where Runa's Date
-# header has whole seconds, and on one machine.
-CLOCK_TOLERANCE = timedelta(seconds=3)
-SAME_CLOCK_TOLERANCE = timedelta(seconds=0.2)
+from runa_cli.ledger.results import UNMATCHED
 
 
 @dataclass(frozen=True)
@@ -35,36 +30,35 @@ class AnswerRecorder:
     same_clock: bool
     clock: Clock = REAL
 
-    def record(self, order: Order, answer: Answered) -> Order | Uncertain:
-        """Record an answer that shows an order; Uncertain where it shows another order than this one."""
+    def record(self, order: Order, answer: Answered, *, sent_for: float | None = None) -> Order | Uncertain:
+        """Record an answer that shows an order; Uncertain where it shows another order than this one.
+
+        `sent_for`: the seconds since this run sent the order for the first time ever; None where an earlier one may
+        have sent it.
+        """
         answered, reply = answer.order, answer.reply
         if not self._has_matching_ids(order, answered):
             return Uncertain(Outcome.UNCLEAR, f"the answer is about another order ({answered.id})", reply)
         if answered.status == "PROCESSING":
             return self.ledger.mark_accepted(order, answered.id, reply.body, reply.exchange)
-        failed = answered.status == "FAILED"
-        matches = binding.match_items(order.items, answered, with_links=not failed)
-        if matches is None and not (failed and not answered.items):
-            return Uncertain(Outcome.UNCLEAR, f"the answer's items are not those of the order ({answered.id})", reply)
-        if failed:
-            return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.clock.now())
-        items: Sequence[Any] = responses.read_object(reply.body)["items"]
-        completed = self.ledger.mark_completed(
-            order,
-            answered.id,
-            reply.body,
-            [items[index] for index in matches or ()],
-            exchange=reply.exchange,
-            now=self.clock.now(),
-        )
-        self._report_replay(order, answer)
+        bound = binding.bind_items(order.items, answered)
+        is_ours = _is_stamped(order, answered) or (None not in bound and len(bound) == len(answered.items or ()))
+        if answered.status == "FAILED":
+            if is_ours or not answered.items:
+                return self.ledger.mark_failed(order, answered.id, reply.body, reply.exchange, self.clock.now())
+            return _other_items(answer)
+        if not is_ours:
+            return _other_items(answer)
+        if not binding.has_links(answered):
+            return Uncertain(Outcome.UNCLEAR, f"the answer's items have no links yet ({answered.id})", reply)
+        completed = self._record_links(order, answer, bound)
+        self._report_origin(order, answer, sent_for)
         return completed
 
     def is_about(self, order: Order, answered: responses.Order) -> bool:
         """Tell whether an answer shows this order, even if its links are still missing."""
-        return (
-            self._has_matching_ids(order, answered)
-            and binding.match_items(order.items, answered, with_links=False) is not None
+        return self._has_matching_ids(order, answered) and (
+            _is_stamped(order, answered) or binding.match_items(order.items, answered, with_links=False) is not None
         )
 
     def record_refusal(self, order: Order, refused: Refused, *, sent_before: bool) -> FlowResult:
@@ -85,7 +79,7 @@ class AnswerRecorder:
         return FlowResult(order, failures.access_refused(self.batch, order, refused))
 
     def record_uncertain(self, order: Order, answer: Uncertain, *, same_errors: int, sent_before: bool) -> Order:
-        """Record an answer that leaves the outcome open. `same_errors`: how often in a row this 5xx was received."""
+        """Record an answer that leaves the outcome open. `same_errors`: how often in a row this one was received."""
         if answer.outcome is Outcome.NOT_CONNECTED and not sent_before:
             return self.ledger.mark_unsent(order, Exchange(error_text=answer.reason))
         exchange = answer.reply.exchange if answer.reply else NOTHING
@@ -98,16 +92,41 @@ class AnswerRecorder:
     def _has_matching_ids(self, order: Order, answered: responses.Order) -> bool:
         return answered.stamp in {None, order.idempotency_key} and not self.ledger.is_anothers(order, answered.id)
 
-    def _report_replay(self, order: Order, answer: Answered) -> None:
-        """Report an order that was created before this ledger first sent its key: another machine issued it."""
-        created, first_sent = answer.order.created, order.first_sent_at
-        if created is None or first_sent is None:
-            return
-        served, received = answer.reply.date, answer.reply.received
-        skew = served - received if served and abs(served - received) > CLOCK_TOLERANCE else timedelta(0)
-        tolerance = SAME_CLOCK_TOLERANCE if self.same_clock else CLOCK_TOLERANCE
-        if created < first_sent + skew - tolerance:
-            self.say(
-                f"Order {answer.order.id} was issued elsewhere on {created:%Y-%m-%d %H:%M:%S} UTC, before"
-                " this ledger first sent it. It is recorded here now; nothing was paid again."
+    def _record_links(self, order: Order, answer: Answered, bound: Sequence[int | None]) -> Order:
+        """Record the reply, and with each gift its own item of it. Items that match no gift stay in the reply."""
+        reply = answer.reply
+        items = responses.read_object(reply.body)["items"]
+        exchange, unmatched = reply.exchange, set(range(len(items))) - set(bound)
+        if unmatched or None in bound:
+            text = (
+                f"Runa's answer has no matching item for {bound.count(None)} of its {len(bound)} row(s), and"
+                f" {len(unmatched)} item(s) that match no row"
             )
+            exchange = replace(exchange, error_type=UNMATCHED, error_text=text)
+        return self.ledger.mark_completed(
+            order,
+            answer.order.id,
+            reply.body,
+            [None if index is None else items[index] for index in bound],
+            exchange=exchange,
+            now=self.clock.now(),
+        )
+
+    def _report_origin(self, order: Order, answer: Answered, sent_for: float | None) -> None:
+        created = answer.order.created
+        if created is not None and was_issued_elsewhere(
+            created, order, answer.reply, sent_for=sent_for, same_clock=self.same_clock
+        ):
+            self.say(
+                f"Order {answer.order.id} was issued elsewhere on {created:%Y-%m-%d %H:%M:%S} UTC, before it was"
+                " recorded in this ledger. Its links are recorded here now."
+            )
+
+
+def _is_stamped(order: Order, answered: responses.Order) -> bool:
+    return answered.stamp == order.idempotency_key
+
+
+def _other_items(answer: Answered) -> Uncertain:
+    reason = f"the answer's items are not those of the order ({answer.order.id})"
+    return Uncertain(Outcome.UNCLEAR, reason, answer.reply)

@@ -14,10 +14,12 @@ from runa_cli.core.errors import (
     OrderFailed,
     OrderRefused,
     OutcomeUnknown,
+    PartlyDone,
     RunaError,
 )
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Batch, Order
+from runa_cli.ledger.results import UNMATCHED
 
 
 def context(batch: Batch, order: Order) -> Context:
@@ -29,7 +31,7 @@ def context(batch: Batch, order: Order) -> Context:
 
 
 def recorded_failure(order: Order, about: Context) -> RunaError | None:
-    """Return the error of an order that is settled but not completed; None for any other order."""
+    """Return the error of an order that is settled but not done; None for any other order."""
     if order.state is State.FAILED:
         return OrderFailed(
             f"Runa reports order {order.order_id} as FAILED, without a reason.",
@@ -43,6 +45,15 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
             about,
             code="abandoned",
             money=Money.UNKNOWN,
+        )
+    if order.state is State.COMPLETED and order.error_type == UNMATCHED:
+        return PartlyDone(
+            f"Order {order.order_id} is issued, but {order.error_text}. Such items are shown at the end of the results,"
+            " as rows of their own.",
+            "Ask ordersupport@runa.io, with this order id, for whom Runa made them. Nothing is sent again.",
+            about,
+            code=UNMATCHED,
+            money=Money.ISSUED,
         )
     if order.state is not State.REJECTED:
         return None

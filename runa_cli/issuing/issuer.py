@@ -212,7 +212,8 @@ class Issuer:
         tally = self.ledger.tally(batch)
         self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
-        for order in self.ledger.orders(batch, SETTLED):
+        # An order that FAILED is fetched once more: Runa may have completed it since.
+        for order in self.ledger.orders(batch, SETTLED - {State.FAILED}):
             run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
         pool = WorkerPool(self.concurrency, self.say)
@@ -238,7 +239,7 @@ class Issuer:
             if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason
 
-        unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED)]
+        unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED | {State.FAILED})]
         with _while_sending(batch):
             try:
                 pool.run(unfinished, settle)

@@ -16,46 +16,69 @@ from runa_cli.api.client import Client
 from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
+from runa_cli.core.identity import normalized_text
 from runa_cli.ledger.records import Order
 
-# How long before its first sending by this ledger an order may have been created. A made-up batch name exists in this
-# ledger only, so the difference is at most that of two clocks. A name given by a person may have been issued from
-# elsewhere, at any time for which Runa remembers the key.
-CLOCK_MARGIN = timedelta(days=1)
-KEY_MEMORY = timedelta(days=30)
+# Candidates that were created later than this before the order's recorded time are read first: clocks rarely differ by
+# more. The others follow, for the recorded time may be wrong.
+LIKELY_MARGIN = timedelta(days=1)
+# Orders that are older than this before the recorded time are not searched for if the list turns out to be sorted: the
+# 30 days for which Runa remembers a key used elsewhere, and as much for a wrong clock.
+SEARCHED_MARGIN = timedelta(days=60)
+# So many entries have to be in descending order before the list counts as sorted: Runa documents no order for it.
+SORTED_ENTRIES = 100
 
 
 class Lookup:
-    """Searches for at most `seconds`. `named`: a person named the batch, so it may have been issued from elsewhere."""
+    """Searches for at most `seconds`."""
 
-    def __init__(self, client: Client, seconds: float, *, named: bool, clock: Clock = REAL) -> None:
+    def __init__(self, client: Client, seconds: float, *, clock: Clock = REAL) -> None:
         self._client = client
         self._clock = clock
         self._deadline = clock.seconds() + seconds
-        self._margin = KEY_MEMORY if named else CLOCK_MARGIN
 
     def find(self, order: Order) -> Answered | None:
         """Return Runa's order that carries this order's stamp; None where there is none.
 
-        Raises Unreachable, CredentialRefused or RequestRefused when the list cannot be fetched.
+        Raises Unreachable, CredentialRefused or RequestRefused when not every order that may be it could be read.
         """
+        processing = None
         for candidate in self._candidates(order):
             answer = self._client.read_order(candidate, seconds=self._seconds_left())
             if answer.order.stamp == order.idempotency_key:
                 return answer
+            if answer.order.status == "PROCESSING" and answer.order.stamp is None:
+                processing = candidate
+        if processing is not None:
+            raise Unreachable(
+                f"Order {processing} is still processing, and until it settles Runa shows no stamp of it."
+            )
         return None
 
     def _candidates(self, order: Order) -> Iterator[str]:
-        """Yield the ids of the orders that could match, page by page, those with the same total first."""
+        """Yield the ids of the orders that could match, the likely ones page by page, then the others."""
         document = order.document
         currency, description = document["payment_method"]["currency"], document.get("description")
-        since = self._earliest_creation(order.first_sent_at or order.prepared_at)
-        total = Decimal(order.total)
+        recorded = min(filter(None, (order.prepared_at, order.first_sent_at)))
+        total, others = Decimal(order.total), list[dict[str, Any]]()
+        for page in self._pages(recorded):
+            matching = [entry for entry in page if _could_match(entry, currency, description)]
+            likely = [entry for entry in matching if not _is_older(entry, recorded - LIKELY_MARGIN)]
+            others += [entry for entry in matching if entry not in likely]
+            yield from _ids(likely, total)
+        yield from _ids(others, total)
+
+    def _pages(self, recorded: datetime) -> Iterator[list[dict[str, Any]]]:
+        """Yield the pages of the list, up to one in a sorted list that is certainly too old as a whole."""
+        # A recorded time that lies in the future is from a wrong clock, and says nothing about when to stop.
+        since = recorded - SEARCHED_MARGIN if recorded <= self._clock.now() else None
+        seen: list[datetime] = []
         for page in self._client.pages("/order", "items", {"limit": LIST_PAGE}, seconds=self._seconds_left()):
             self._seconds_left()
-            matching = [entry for entry in page.members if _could_match(entry, currency, description, since)]
-            yield from (str(entry["id"]) for entry in sorted(matching, key=lambda entry: not _has_total(entry, total)))
-            if _all_older(page.members, since):
+            yield page.members
+            times = [time for entry in page.members if (time := responses.parse_time(entry.get("created_at")))]
+            seen += times
+            if since and times and max(times) < since and _is_descending(seen):
                 return
 
     def _seconds_left(self) -> float:
@@ -64,22 +87,25 @@ class Lookup:
             raise Unreachable("The time limit was reached before all orders were searched.", code="lookup_too_long")
         return left
 
-    def _earliest_creation(self, sent: datetime) -> datetime:
-        """Return the earliest time at which the order can have been created.
 
-        Where the recorded time lies in the future, the clock was wrong, so all that Runa remembers is searched.
-        """
-        now = self._clock.now()
-        return now - KEY_MEMORY if sent > now else sent - self._margin
-
-
-def _could_match(entry: dict[str, Any], currency: str, description: str | None, since: datetime) -> bool:
-    created = responses.parse_time(entry.get("created_at"))
-    if not isinstance(entry.get("id"), str) or (created is not None and created < since):
+def _could_match(entry: dict[str, Any], currency: str, description: str | None) -> bool:
+    if not isinstance(entry.get("id"), str):
         return False
     if entry.get("status") == "PROCESSING":  # the list shows nothing more of an order that is still processing
         return True
-    return entry.get("currency") == currency and entry.get("description") == description
+    listed = entry.get("description")
+    same_description = normalized_text(str(listed or "")) == normalized_text(description or "")
+    return entry.get("currency") == currency and same_description
+
+
+def _is_older(entry: dict[str, Any], time: datetime) -> bool:
+    created = responses.parse_time(entry.get("created_at"))
+    return created is not None and created < time
+
+
+def _ids(entries: list[dict[str, Any]], total: Decimal) -> Iterator[str]:
+    """Yield the ids, those of the same total first."""
+    yield from (str(entry["id"]) for entry in sorted(entries, key=lambda entry: not _has_total(entry, total)))
 
 
 def _has_total(entry: dict[str, Any], total: Decimal) -> bool:
@@ -90,10 +116,5 @@ def _has_total(entry: dict[str, Any], total: Decimal) -> bool:
         return False
 
 
-def _all_older(page: list[dict[str, Any]], since: datetime) -> bool:
-    """Tell whether all later pages are too old: this page is, and it is in descending order.
-
-    Runa documents no order for its list, so it is not taken for granted.
-    """
-    times = [moment for entry in page if (moment := responses.parse_time(entry.get("created_at")))]
-    return bool(times) and times[0] >= times[-1] and max(times) < since
+def _is_descending(times: list[datetime]) -> bool:
+    return len(times) >= SORTED_ENTRIES and times == sorted(times, reverse=True) and times[0] > times[-1]

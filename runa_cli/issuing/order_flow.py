@@ -9,30 +9,24 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
 from runa_cli.api.classify import Answered, Refused, Uncertain, describe_error
 from runa_cli.api.client import Client
-from runa_cli.api.retry import SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
+from runa_cli.api.retry import REPEATING, SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import GuardRefused, LedgerUnusable, RunaError
 from runa_cli.core.states import State
 from runa_cli.issuing import failures
 from runa_cli.issuing.answer_recorder import AnswerRecorder
+from runa_cli.issuing.key_age import may_be_forgotten
 from runa_cli.issuing.lookup import Lookup
 from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Progress, Say, Terms
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order
-
-# Runa forgets a key after 30 days and would then issue again (developer.runa.io: best-practices/idempotency). One day
-# less, because clocks disagree.
-KEY_LIFETIME = timedelta(days=29)
-# A recorded time that lies further in the future than this was written by a wrong clock: the key's age is unknown.
-MAX_CLOCK_ERROR = timedelta(days=1)
 
 NEVER = threading.Event()
 
@@ -41,21 +35,25 @@ log = logging.getLogger("runa")
 
 @dataclass
 class _Attempts:
-    """The attempts of one run at one order. Times are in seconds of the clock."""
+    """The attempts of one run at one order. Times are in seconds of the clock.
+
+    `sent_at`: when this run sent the order for the first time ever; None where an earlier run may have sent it.
+    """
 
     started: float
-    last_server_error: str | None
+    last_error: str | None
     same_errors: int
     count: int = 0
     last_answer: str = ""
+    sent_at: float | None = None
 
     def add(self, answer: Uncertain) -> None:
         self.last_answer = answer.reason
-        if answer.outcome is not Outcome.SERVER_ERROR:
-            self.same_errors, self.last_server_error = 0, None
+        if answer.outcome not in REPEATING:
+            self.same_errors, self.last_error = 0, None
             return
-        self.same_errors = self.same_errors + 1 if answer.reason == self.last_server_error else 1
-        self.last_server_error = answer.reason
+        self.same_errors = self.same_errors + 1 if answer.reason == self.last_error else 1
+        self.last_error = answer.reason
 
 
 @dataclass
@@ -97,36 +95,51 @@ class OrderFlow:
 
     def _advance(self, order: Order) -> FlowResult:
         attempts = _Attempts(self.clock.seconds(), order.error_text, order.same_errors)
+        if order.state is State.FAILED:
+            return self._ask_again(order, attempts)
         if order.state is State.ACCEPTED:
             polled = self._poll(order, attempts, at_once=True)
             if isinstance(polled, FlowResult):
                 return polled
             order = self.ledger.mark_doubted(order)
         if order.state in {State.PREPARED, State.SENT}:
-            return self._look_up_before_sending(order) or self._send(order, attempts)
+            return self._look_up_if_repeated(order) or self._send(order, attempts)
         return self._recorder.result(order)
 
-    def _look_up_before_sending(self, order: Order) -> FlowResult | None:
-        """Look an order up at Runa where sending it might pay twice or would be useless. None: it may be sent."""
-        match order.state:
-            case State.SENT if self._is_key_expired(order.first_sent_at):
-                return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order")
-            case State.SENT if order.same_errors >= SAME_SERVER_ERRORS:
-                # An earlier run concluded that Runa repeats a stored error. It may have been an outage after all, so
-                # an order that is not found is sent once more under the same key, which is safe either way.
-                result = self._look_up(order, order.error_text or "")
-                return result if result.order.state is not State.SENT else None
-            case State.PREPARED if self.batch.named and self._is_key_expired(order.prepared_at):
-                # This ledger never sent it, but the batch may have been issued from elsewhere so long ago that Runa
-                # no longer recognises the key and would issue a duplicate.
-                return self._adopt_if_found(order, "it was recorded 29 days ago, and may have been issued elsewhere")
-            case _:
-                return None
+    def _ask_again(self, order: Order, attempts: _Attempts) -> FlowResult:
+        """Fetch an order that Runa reported as FAILED: it may have settled otherwise since."""
+        if not order.order_id or not order.body:  # pruned
+            return self._recorder.result(order)
+        answer = self.client.fetch_order(order.order_id, seconds=self._seconds_left(attempts))
+        if not isinstance(answer, Answered) or answer.order.id != order.order_id or answer.order.status == "FAILED":
+            return self._recorder.result(order)
+        recorded = self._recorder.record(order, answer)
+        if isinstance(recorded, Uncertain):
+            return self._recorder.result(order)
+        self.say(f"Runa reported order {order.order_id} as FAILED before, and now as {answer.order.status}.")
+        return self._settled(recorded)
 
-    def _is_key_expired(self, since: datetime | None) -> bool:
-        """Tell whether Runa may have forgotten a key that was used at that time."""
-        age = self.clock.now() - since if since is not None else timedelta(0)
-        return not -MAX_CLOCK_ERROR < age < KEY_LIFETIME
+    def _look_up_if_repeated(self, order: Order) -> FlowResult | None:
+        """Look an order up at Runa if an earlier run received the same error again and again.
+
+        That run concluded that Runa repeats a stored error. It may have been an outage after all, so an order that is
+        not found is sent once more under the same key (None), which is safe either way.
+        """
+        if order.state is not State.SENT or order.same_errors < SAME_SERVER_ERRORS:
+            return None
+        result = self._look_up(order, order.error_text or "")
+        return result if result.order.state is not State.SENT else None
+
+    def _look_up_if_old(self, order: Order, attempts: _Attempts) -> FlowResult | None:
+        """Look an order up at Runa if sending it might pay twice. None: it may be sent."""
+        if not may_be_forgotten(order, self.clock.now()):
+            return None
+        if order.state is State.PREPARED and order.first_sent_at is None:
+            # This ledger never sent it, but it may have been issued from elsewhere so long ago that Runa no longer
+            # recognises the key and would issue a duplicate.
+            reason = "it was recorded 29 days ago or its age is unknown, and it may have been issued elsewhere"
+            return self._adopt_if_found(order, reason)
+        return self._look_up(order, "its key is 29 days old, and Runa would take it for a new order", attempts)
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -144,20 +157,26 @@ class OrderFlow:
                     self.progress.waiting(order, answer.reason, seconds)
                     self.clock.sleep(seconds)
                 case LookUp():
-                    return self._look_up(order, f"Runa repeats the same error ({answer.reason})")
+                    return self._look_up(order, f"the same answer is repeated ({answer.reason})", attempts)
                 case GiveUp():
                     return FlowResult(order, self._timed_out(order, attempts))
 
     def _attempt(self, order: Order, attempts: _Attempts) -> FlowResult | tuple[Order, Uncertain]:
         """Send the order's bytes once. Returns the order and the answer where that leaves the outcome open."""
         sent_before = order.state is State.SENT
-        # An order that may have been sent keeps its turn even when the run is stopping: only an answer tells what
-        # became of it.
+        was_old = may_be_forgotten(order, self.clock.now())
+        if result := self._look_up_if_old(order, attempts):
+            return result
         try:
+            # An order that may have been sent keeps its turn even when the run is stopping: only an answer tells what
+            # became of it.
             if not self.rate_limit.acquire(cancel=NEVER if sent_before else self.stopping):
                 return FlowResult(order)
+            if not was_old and (result := self._look_up_if_old(order, attempts)):  # the machine may have slept
+                return result
             if not attempts.count:
                 attempts.started = self.clock.seconds()  # waiting for the rate limit does not count as Runa's time
+            sending_at = self.clock.seconds()
             order = self.ledger.mark_sent(
                 order, self.account, check=partial(self._check_first_sending, order), now=self.clock.now()
             )
@@ -168,6 +187,8 @@ class OrderFlow:
             unknown = failures.reply_not_recorded(self.batch, order, error)
             return FlowResult(order, unknown if sent_before else error)
         attempts.count += 1
+        if order.first_sent_at is not None and not sent_before and attempts.sent_at is None:
+            attempts.sent_at = sending_at
         log.info("order %d: attempt %d", order.position, attempts.count)
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._seconds_left(attempts))
@@ -193,14 +214,10 @@ class OrderFlow:
         match answer:
             case Uncertain():
                 return order, answer
-            case Refused() if sent_before and not (answer.is_final or answer.before_order):
-                # A refusal that may not come from Runa itself says nothing about the earlier attempt.
-                reason = f"a refusal of unknown origin ({answer.error.type})"
-                return order, Uncertain(Outcome.UNCLEAR, reason, answer.reply)
             case Refused():
                 return self._recorder.record_refusal(order, answer, sent_before=sent_before)
             case Answered():
-                recorded = self._recorder.record(order, answer)
+                recorded = self._recorder.record(order, answer, sent_for=self._sent_for(attempts))
         if isinstance(recorded, Uncertain):
             return order, recorded
         if recorded.state is not State.ACCEPTED:
@@ -219,6 +236,9 @@ class OrderFlow:
             retry_after=answer.retry_after,
             same_errors=attempts.same_errors,
         )
+
+    def _sent_for(self, attempts: _Attempts) -> float | None:
+        return None if attempts.sent_at is None else self.clock.seconds() - attempts.sent_at
 
     def _seconds_left(self, attempts: _Attempts) -> float:
         return max(0.1, self.terms.timeout - (self.clock.seconds() - attempts.started))
@@ -252,9 +272,9 @@ class OrderFlow:
                 self.clock.sleep(seconds)
             poll += 1
             answer = self.client.fetch_order(order.order_id or "", seconds=self._seconds_left(attempts))
-            if isinstance(answer, Refused) and answer.reply.status in {401, 403}:
+            if isinstance(answer, Refused) and answer.reply.status in {401, 403} and answer.before_order:
                 return FlowResult(order, failures.access_refused_later(self.batch, order, answer))
-            polled = self._record_poll(order, answer)
+            polled = self._record_poll(order, answer, attempts)
             match polled:
                 case Uncertain():
                     return polled
@@ -265,7 +285,9 @@ class OrderFlow:
             if not self.terms.wait:
                 return FlowResult(order)
 
-    def _record_poll(self, order: Order, answer: Answered | Refused | Uncertain) -> Order | str | Uncertain:
+    def _record_poll(
+        self, order: Order, answer: Answered | Refused | Uncertain, attempts: _Attempts
+    ) -> Order | str | Uncertain:
         """Record the answer to a poll. Returns a reason where it shows nothing, Uncertain where it is another order."""
         match answer:
             case Refused():
@@ -275,7 +297,7 @@ class OrderFlow:
             case Answered() if answer.order.id != order.order_id:
                 return f"Runa answered with another order ({answer.order.id})"
             case Answered():
-                recorded = self._recorder.record(order, answer)
+                recorded = self._recorder.record(order, answer, sent_for=self._sent_for(attempts))
         # An answer about this order whose links are still missing is no reason to doubt the accepted id.
         if isinstance(recorded, Uncertain) and self._recorder.is_about(order, answer.order):
             return recorded.reason
@@ -286,30 +308,34 @@ class OrderFlow:
 
     # --- looking up ----------------------------------------------------------------------------------------------
 
-    def _look_up(self, order: Order, reason: str) -> FlowResult:
+    def _look_up(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowResult:
         """Search Runa for an order whose outcome its answers leave open, and adopt it if it is there."""
         not_found = failures.outcome_not_found(self.batch, order, reason, "No order at Runa has its stamp.")
-        return self._adopt_if_found(order, reason) or FlowResult(order, not_found)
+        return self._adopt_if_found(order, reason, attempts) or FlowResult(order, not_found)
 
-    def _adopt_if_found(self, order: Order, reason: str) -> FlowResult | None:
+    def _adopt_if_found(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowResult | None:
         """Search Runa for an order and adopt it; None where no order at Runa has its stamp."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
-        lookup = Lookup(self.client, self.terms.timeout, named=self.batch.named, clock=self.clock)
         try:
-            answer = lookup.find(order)
+            answer = Lookup(self.client, self.terms.timeout, clock=self.clock).find(order)
         except RunaError as error:
             found = f"It could not be looked up: {error.message}"
             return FlowResult(order, failures.outcome_not_found(self.batch, order, reason, found))
         if answer is None:
             return None
-        recorded = self._recorder.record(order, answer)
+        sent_for = self._sent_for(attempts) if attempts else None
+        recorded = self._recorder.record(order, answer, sent_for=sent_for)
         if isinstance(recorded, Uncertain):
             found = f"An order at Runa has its stamp, but {recorded.reason}."
             return FlowResult(order, failures.outcome_not_found(self.batch, order, reason, found))
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is recorded here now.")
-        if recorded.state is not State.ACCEPTED:
-            return self._recorder.result(recorded)
-        polled = self._poll(recorded, _Attempts(self.clock.seconds(), None, 0), at_once=True)
+        return self._settled(recorded)
+
+    def _settled(self, order: Order) -> FlowResult:
+        """Return the result of an order that Runa showed; one that is still processing is polled first."""
+        if order.state is not State.ACCEPTED:
+            return self._recorder.result(order)
+        polled = self._poll(order, _Attempts(self.clock.seconds(), None, 0), at_once=True)
         if isinstance(polled, FlowResult):
             return polled
-        return FlowResult(recorded, self._still_processing(recorded, polled.reason))
+        return FlowResult(order, self._still_processing(order, polled.reason))

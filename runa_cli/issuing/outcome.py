@@ -79,12 +79,18 @@ class BatchRun:
         return Money.PARTIAL if self.tally.any(*NOT_COMPLETED) else Money.ISSUED
 
     def _partly_done(self) -> RunaError:
+        if not self.tally.any(*NOT_COMPLETED):  # every order is issued, but some answers do not match their rows
+            first = self.failures[0][1]
+            message = f"Batch {self.batch.name} is issued, but not every row has a link.\n{self._failure_lines()}"
+            return PartlyDone(
+                message, first.hint, self._context(), self._details(), code=first.code, money=Money.ISSUED
+            )
         return PartlyDone(
             f"Batch {self.batch.name} is partly done: {self._counts()}.\n{self._failure_lines()}",
             "Run the same command again to finish it; what is issued stays issued."
             if self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
             else "Failed and abandoned orders are not issued again automatically: ask Runa about them first.",
-            Context(batch=self.batch.name),
+            self._context(),
             self._details(),
             money=Money.PARTIAL,
         )
@@ -97,11 +103,15 @@ class BatchRun:
         return error_type(
             f"Batch {self.batch.name}: {self._counts()}.\n{self._failure_lines()}",
             first.hint if same_cause else "Run the same command again.",
-            Context(batch=self.batch.name),
+            self._context(),
             self._details(),
             code=first.code if same_cause else "",
             money=Money.UNKNOWN if unknown else first.money,
         )
+
+    def _context(self) -> Context:
+        """Return the ids of the error: the request of the first failure, by which Runa's support finds the others."""
+        return Context(batch=self.batch.name, request_id=self.failures[0][1].context.request_id)
 
     def _counts(self) -> str:
         return ", ".join(f"{count} {state}" for state in State if (count := self.tally.orders[state]))
@@ -123,6 +133,7 @@ class BatchRun:
                 "message": error.message,
                 "idempotency_key": order.idempotency_key,
                 "order_id": order.order_id,
+                "request_id": error.context.request_id,
             }
             for order, error in self.failures
         ]

@@ -243,12 +243,15 @@ class Ledger(LedgerQueries):
         order: Order,
         order_id: str,
         reply: bytes,
-        issued: Sequence[Mapping[str, Any]],
+        issued: Sequence[Mapping[str, Any] | None],
         *,
         exchange: Exchange,
         now: datetime,
     ) -> Order:
-        """Record the reply, and with each gift its own item of the reply. `issued` is in the order of the gifts."""
+        """Record the reply, and with each gift its own item of the reply, None where it has none.
+
+        `issued` is in the order of the gifts.
+        """
         return self._settle(order, State.COMPLETED, order_id, reply, issued, exchange=exchange, now=now)
 
     def mark_failed(self, order: Order, order_id: str, reply: bytes, exchange: Exchange, now: datetime) -> Order:
@@ -269,7 +272,7 @@ class Ledger(LedgerQueries):
         state: State,
         order_id: str | None,
         reply: bytes,
-        issued: Sequence[Mapping[str, Any]],
+        issued: Sequence[Mapping[str, Any] | None],
         *,
         exchange: Exchange,
         now: datetime,
@@ -288,7 +291,11 @@ class Ledger(LedgerQueries):
             )
             transaction.execute_many(
                 "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
-                ((exact_json.dumps(dict(item)), order.id, slot) for slot, item in enumerate(issued)),
+                (
+                    (exact_json.dumps(dict(item)), order.id, slot)
+                    for slot, item in enumerate(issued)
+                    if item is not None
+                ),
             )
         return self.order(order.id)
 

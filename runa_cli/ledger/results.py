@@ -1,12 +1,13 @@
 """The rows of a result, one for each gift, made from the ledger or from an order as Runa returns it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
-from runa_cli.ledger.records import Result
+from runa_cli.ledger.records import Order, Result
 
 COLUMNS = (
     "row",
@@ -51,7 +52,11 @@ class ResultRow:
         return [*values, *self.carried]
 
 
+UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
+
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
+_NO_ITEM = "Runa's answer has no item that matches this row"
+_NO_ROW = "no row matches this item of Runa's answer"
 
 
 def row_from_ledger(result: Result) -> ResultRow:
@@ -64,8 +69,41 @@ def row_from_ledger(result: Result) -> ResultRow:
         status=_text(_payout(answered).get("status")) or str(result.state),
         order_id=result.order_id or "",
         currency=result.currency,
-        error="" if answered else result.error_text or _REASONS.get(result.state, ""),
+        error="" if answered else _reason(result),
         carried=result.carried,
+    )
+
+
+def _reason(result: Result) -> str:
+    if result.state is State.COMPLETED:
+        return _NO_ITEM if result.item else ""  # a pruned gift has neither
+    return result.error_text or _REASONS.get(result.state, "")
+
+
+def unmatched_rows(order: Order, gifts: Iterable[Result]) -> list[ResultRow]:
+    """Return a row for each item of an order's answer that was bound to none of its gifts. They have row number 0."""
+    if order.error_type != UNMATCHED or not order.reply:
+        return []
+    document = _object(exact_json.loads(order.reply))
+    bound = Counter(exact_json.dumps(gift.issued) for gift in gifts if gift.issued)
+    unmatched = []
+    for item in document.get("items") or []:
+        text = exact_json.dumps(item)
+        if bound[text]:
+            bound[text] -= 1
+        else:
+            unmatched.append(_unmatched_row(_object(item), order))
+    return unmatched
+
+
+def _unmatched_row(item: Mapping[str, Any], order: Order) -> ResultRow:
+    return _row(
+        item,
+        row=0,
+        status=_text(_payout(item).get("status")) or str(order.state),
+        order_id=order.order_id or "",
+        currency=order.currency,
+        error=_NO_ROW,
     )
 
 

@@ -47,7 +47,8 @@ def _batch_table(ledger: Ledger, batch: Batch, width: int | None) -> Iterator[Pa
     for number, order in enumerate(ledger.orders(batch, _STATES_SHOWN)):
         if number:
             yield Part("")
-        rows = [results.row_from_ledger(result) for result in ledger.order_results(order)]
+        gifts = ledger.order_results(order)
+        rows = [*map(results.row_from_ledger, gifts), *results.unmatched_rows(order, gifts)]
         yield from order_parts(order_summary(order, batch), rows, width)
 
 
@@ -58,13 +59,25 @@ def show_order_line(output: Output, order: Order) -> None:
 
 
 def links(ledger: Ledger, batch: Batch) -> Iterator[str]:
-    """Yield the batch's payout links in the order of its gifts."""
+    """Yield the batch's payout links in the order of its gifts, those that match no gift last."""
     return (row.payout_url for row in result_rows(ledger, batch) if row.payout_url)
 
 
 def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
-    """Yield one result row for each gift of the batch."""
-    return map(results.row_from_ledger, ledger.results(batch))
+    """Yield one result row for each gift of the batch, then one for each answered item that matches none of them."""
+    yield from map(results.row_from_ledger, ledger.results(batch))
+    yield from unmatched_rows(ledger, batch)
+
+
+def unmatched_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
+    """Yield a result row for each item of Runa's answers that matches no gift of the batch."""
+    for order in unmatched_orders(ledger, batch):
+        yield from results.unmatched_rows(order, ledger.order_results(order))
+
+
+def unmatched_orders(ledger: Ledger, batch: Batch) -> Iterator[Order]:
+    """Yield the orders of which Runa's answer does not match all rows."""
+    return (order for order in ledger.orders(batch, [State.COMPLETED]) if order.error_type == results.UNMATCHED)
 
 
 def _answered_orders(ledger: Ledger, batches: Iterable[Batch]) -> Iterator[Order]:

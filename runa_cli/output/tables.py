@@ -126,7 +126,7 @@ def _gift_cells(gift: ResultRow) -> list[Text]:
     if gift.error:
         status.append(f" {printable(gift.error)}", style=BAD)
     cells = [
-        Text(str(gift.row)),
+        Text(str(gift.row or "-")),  # 0: an item of Runa's answer that matches no row
         Text(printable(gift.recipient or gift.reference or "payout link")),
         Text(printable(f"{gift.face_value} {gift.currency}".strip())),
         Text(printable(", ".join(gift.products))),

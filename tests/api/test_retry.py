@@ -16,6 +16,7 @@ def decided(outcome: Outcome, **known: Any) -> Decision:
     [
         (Outcome.NOT_CONNECTED, [1, 2, 4, 8, 15, 15]),
         (Outcome.SERVER_ERROR, [1, 2, 4, 8, 15, 15]),
+        (Outcome.FOREIGN_REFUSAL, [1, 2, 4, 8, 15, 15]),
         (Outcome.UNCLEAR, [1, 2, 4, 8, 15, 15]),
         (Outcome.IN_PROGRESS, [2, 3, 4.5, 6.75, 10.125, 15, 15]),
         (Outcome.RATE_LIMITED, [5, 10, 20, 40, 60, 60]),
@@ -40,6 +41,8 @@ def test_waits_grow_up_to_a_limit(outcome: Outcome, waits: list[float]) -> None:
         (Outcome.SERVER_ERROR, {"same_errors": 4}, Wait(1.0)),
         (Outcome.SERVER_ERROR, {"same_errors": 5}, LookUp()),
         (Outcome.SERVER_ERROR, {"same_errors": 9, "elapsed": 120.0, "timeout": 120.0}, LookUp()),
+        (Outcome.FOREIGN_REFUSAL, {"same_errors": 4}, Wait(1.0)),
+        (Outcome.FOREIGN_REFUSAL, {"same_errors": 5}, LookUp()),
         (Outcome.UNCLEAR, {"same_errors": 9}, Wait(1.0)),
         # The time is over as soon as the next attempt would not start within it.
         (Outcome.UNCLEAR, {"elapsed": 118.9, "timeout": 120.0}, Wait(1.0)),

@@ -94,6 +94,39 @@ def test_a_named_batch_meets_runas_duplicate_check_after_the_ledger_was_lost(
     assert 1 == len(orders_at(emulator))
 
 
+@pytest.mark.parametrize("hours", [-20, -1, 1, 20])
+@pytest.mark.parametrize("command", [GIFT, TWO], ids=["sync", "async"])
+def test_a_new_order_is_not_called_issued_elsewhere_whatever_the_clock_says(
+    program: Program, emulate: Emulate, hours: int, command: tuple[str, ...]
+) -> None:
+    emulate()
+    ran = program.fork(*command, "--batch", "bonus", skew=hours * 3600)
+    assert 0 == ran.code
+    assert "elsewhere" not in ran.err
+
+
+@pytest.mark.parametrize("hours", [-20, 20])
+def test_an_order_whose_clock_was_set_meanwhile_is_not_called_issued_elsewhere(
+    program: Program, emulate: Emulate, hours: int
+) -> None:
+    emulator = emulate()
+    program.fork(*GIFT, "--batch", "bonus", killed_at="return:Client.create_order", skew=hours * 3600)
+    ran = program(*GIFT, "--batch", "bonus")
+    assert (0, 1) == (ran.code, len(orders_at(emulator))), ran.err
+    assert "elsewhere" not in ran.err
+
+
+def test_an_order_that_was_paid_again_is_not_called_unpaid(program: Program, emulate: Emulate) -> None:
+    """Runa has forgotten the key, and this ledger does not know of the first order."""
+    emulator = emulate("clock+31@2")
+    assert 0 == program(*GIFT, "--batch", "bonus").code
+    program.ledger.rename(program.ledger.with_name("lost.db"))
+    again = program(*GIFT, "--batch", "bonus")
+    assert (0, 2) == (again.code, len(orders_at(emulator)))
+    assert "elsewhere" not in again.err
+    assert "paid again" not in again.err
+
+
 def test_a_named_batch_recorded_long_ago_is_looked_up_before_it_is_sent_for_the_first_time(
     program: Program, emulate: Emulate
 ) -> None:

@@ -38,7 +38,7 @@ GOOD, BAD = ("AMZ-US", "10"), ("800PET-US", "26")  # the second product exists f
 ORDER_FAULTS = (
     "lost-before", "lost-after", "cut-length", "cut-close", "unreadable", "102", "in-progress", "429",
     "429-retry-after", "stored-5xx", "stored-5xx-made", "transient-5xx", "503-html", "foreign-order", "shuffled",
-    "failed", "failed-bare", "redirect",
+    "respelled", "failed", "failed-bare", "redirect",
 )  # fmt: skip
 READ_FAULTS = ("get-500", "get-429", "get-lost", "get-404")
 # Between any two of these the program may be killed, or another one may come.

@@ -224,6 +224,41 @@ def test_an_order_can_fail_without_a_body(faulty: Faulty) -> None:
         assert [bare] == client.orders()
 
 
+def test_an_order_can_be_shown_as_failed_first_and_as_completed_later(faulty: Faulty) -> None:
+    with faulty("failed-at-first") as (_, client):
+        failed = client.post(order()).json
+        assert "FAILED" == failed["status"]
+        later = client.call("GET", f"/order/{failed['id']}").json
+        assert ("COMPLETED", failed["id"]) == (later["status"], client.orders()[0]["id"])
+
+
+def test_a_completed_order_can_be_shown_as_failed_once(faulty: Faulty) -> None:
+    with faulty("get-failed") as (_, client):
+        target = f"/order/{client.post(order(), mode='async').json['id']}"
+        assert ["FAILED", "COMPLETED"] == [client.call("GET", target).json["status"] for _ in range(2)]
+
+
+def test_an_order_can_be_echoed_in_another_spelling(faulty: Faulty) -> None:
+    method = {"type": "EMAIL", "email_address": "Mu\u0308ller@B\u00fccher.example"}
+    products = {"type": "MULTIPLE", "values": ["AMZ-US", "1800FL-US", "AMC-US"]}
+    with faulty("respelled") as (_, client):
+        wanted = {**item(7), "distribution_method": method, "products": products}
+        (made,) = client.post(order(wanted)).json["items"]
+        assert "m\u00fcller@xn--bcher-kva.example" == made["distribution_method"]["email_address"]
+        assert ["AMZ-US", "AMC-US"] == made["products"]["values"]
+        assert 7.0 == made["face_value"]
+        assert isinstance(made["price"], float)
+
+
+def test_the_last_item_can_be_for_somebody_who_is_not_in_the_request(faulty: Faulty) -> None:
+    with faulty("unmatched") as (_, client):
+        order_id = client.post(order(item(10), item(20)), mode="async").json["id"]
+        made = client.call("GET", f"/order/{order_id}").json
+        assert ["10.00", "20.00"] == [one["face_value"] for one in made["items"]]
+        addresses = [one["distribution_method"].get("email_address") for one in made["items"]]
+        assert "somebody.else@example.com" == addresses[1] != addresses[0]
+
+
 def test_a_redirect_leads_to_another_name_of_this_host(faulty: Faulty) -> None:
     with faulty("redirect") as (_, client):
         reply = client.post(order())
