@@ -4,27 +4,30 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runa_cli.core import exact_json
 from runa_cli.core.states import State
 from runa_cli.emulator.faults import Faults
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
+from runa_cli.ledger.rows import from_timestamp
 from tests.support.fork_server import Running, Start, fork_server
 from tests.support.ran import Ran
 from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
+from tests.support.typed import Meaning, recipient, wire_meaning
 
 ACCOUNT, SECRET, REVOKED = "xxtests", "secret~part", "revoked"
 NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
 PROCESSING = 3.0
 ALWAYS = ("--json", "--verbose")
+_LEDGER_FILES = ("ledger.db", "ledger.db-wal")
 TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
 
@@ -48,13 +51,27 @@ class Weather:
 FAIR = Weather()
 
 
-class Gift(NamedTuple):
-    """What somebody is to get; two equal ones can be told apart by nobody."""
+class Held(NamedTuple):
+    """A gift as the ledger holds it, or held it before it was pruned; of two of a kind the newer has the higher id.
 
-    address: str
-    value: str
-    product: str
-    description: str | None
+    `hidden` is one that an edit of the file took out of the results. `unsent` means that Runa cannot know it.
+    """
+
+    id: int
+    key: str
+    batch_id: int
+    named: bool
+    from_file: bool
+    hidden: bool
+    unsent: bool
+    state: State
+    settled_at: datetime | None
+    meaning: Meaning
+    reference: str
+
+    def is_same_as(self, meaning: Meaning, reference: str) -> bool:
+        """Tell whether it is the same gift; beside an address, no reference may be any."""
+        return self.meaning == meaning and (not self.reference or not reference or self.reference == reference)
 
 
 class Bank(EmulatorOnSharedTime):
@@ -79,6 +96,12 @@ class Bank(EmulatorOnSharedTime):
         assert len(orders) == len(paid), "one key paid for two orders"
         return paid
 
+    def made(self) -> set[str]:
+        """Return the keys of all orders that were or may yet be paid for."""
+        assert self._store is not None
+        documents = [self._document(order.full) for order in self._store.orders(100_000)]
+        return {order["metadata"]["runa_cli_key"] for order in documents if order["status"] != "FAILED"}
+
     def _document(self, body: bytes) -> dict[str, Any]:
         if body not in self._read:
             self._read[body] = json.loads(body)
@@ -88,19 +111,6 @@ class Bank(EmulatorOnSharedTime):
     def posts(self) -> int:
         """How often an order was posted."""
         return sum(method == "POST" for method, _, _ in self.requests)
-
-
-def gifts_of(order: dict[str, Any]) -> list[Gift]:
-    """Return the gifts of one of Runa's orders."""
-    return [
-        Gift(
-            item["distribution_method"]["email_address"],
-            f"{Decimal(str(item['face_value'])):.0f}",
-            item["products"]["value"],
-            order["description"],
-        )
-        for item in order["items"]
-    ]
 
 
 told: Counter[str] = Counter()  # what the runs of this process came to, for a report
@@ -119,6 +129,8 @@ class Desk:
         self._path = self._home / "ledger.db"
         self.ledger = Ledger(self._path)  # for looking; a run has its own
         self.shown: list[str] = []
+        self._remembered: dict[tuple[str, int], tuple[Meaning, str]] = {}
+        self._machines = 0
 
     def close(self) -> None:
         """Close shop."""
@@ -138,6 +150,11 @@ class Desk:
         """Run the program to its end, or to where it is killed."""
         return self.end(self.begin(*arguments, weather=weather, stdin=stdin))
 
+    def export(self, name: str) -> Ran:
+        """Let the results of a batch be written as CSV."""
+        self.bank.meet(FAIR)
+        return self.end(self._begin(("batch", "export", name), FAIR, "", None, output=("--output", "csv")))
+
     def run_meanwhile(self, *arguments: str, stdin: str = "") -> Ran:
         """Run the program to its end while another run is under way, in the weather that there is."""
         told["second processes"] += 1
@@ -152,7 +169,14 @@ class Desk:
         self.shown += [ran.out, ran.err]
         return ran
 
-    def _begin(self, arguments: tuple[str, ...], weather: Weather, stdin: str, paused_at: str | None) -> Running:
+    def _begin(
+        self,
+        arguments: tuple[str, ...],
+        weather: Weather,
+        stdin: str,
+        paused_at: str | None,
+        output: tuple[str, ...] = ALWAYS,
+    ) -> Running:
         env = {
             "HOME": str(self._home),
             "PATH": os.environ["PATH"],
@@ -164,7 +188,7 @@ class Desk:
         }
         return fork_server().begin(
             Start(
-                arguments=(*arguments, *ALWAYS),
+                arguments=(*arguments, *output),
                 env=env,
                 directory=str(self._home),
                 frozen=True,
@@ -197,31 +221,78 @@ class Desk:
         return [
             dict(row)
             for row in self.ledger._engine.select(
-                "SELECT idempotency_key, state, order_id, position, batch_id FROM purchase"
+                "SELECT idempotency_key, state, order_id, position, generation, batch_id FROM purchase"
                 " WHERE ? IS NULL OR batch_id = ?",
                 batch_id,
                 batch_id,
             )
         ]
 
-    def recorded(self, batch_id: int, *states: State, shown: bool = True) -> Counter[Gift]:
-        """Count the gifts of a batch in some states: those of its results, or those that an edit took out of them."""
+    def held(self) -> list[Held]:
+        """Return all gifts that the ledger holds, but for those that Runa rejected and an edit took out."""
         rows = self.ledger._engine.select(
-            "SELECT gift.item, purchase.body, purchase.state FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-            f" WHERE batch_id = ? AND gift.row {'>' if shown else '<'} 0",
-            batch_id,
+            "SELECT gift.id, slot, row, reference, carried, item, idempotency_key, state, first_sent_at, settled_at,"
+            " batch_id, named, source FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " JOIN batch ON batch.id = purchase.batch_id"
         )
-        return Counter(_gift(row["item"], row["body"]) for row in rows if State(row["state"]) in states)
+        return [
+            Held(
+                *(row["id"], row["idempotency_key"], row["batch_id"], bool(row["named"]), row["source"] == "file"),
+                row["row"] < 0,
+                row["state"] == State.PREPARED and row["first_sent_at"] is None,
+                State(row["state"]),
+                from_timestamp(row["settled_at"]),
+                *self._meant(row),
+            )
+            for row in rows
+        ]
+
+    def _meant(self, row: Any) -> tuple[Meaning, str]:
+        """Return what is meant by a recorded gift and its reference, remembered from before it was pruned."""
+        place = (row["idempotency_key"], row["slot"])
+        if row["item"] != "{}":
+            wire, reference = wire_meaning(json.loads(row["item"])), row["reference"] or ""
+            whom = recipient(wire.recipient, reference, json.loads(row["carried"]))
+            self._remembered[place] = wire._replace(recipient=whom), reference if wire.recipient else ""
+        return self._remembered[place]
+
+    # --- other ledgers -------------------------------------------------------------------------------------------
+
+    def copy_of_the_ledger(self) -> dict[str, bytes]:
+        """Return the ledger's files, as somebody copies them while nothing runs."""
+        self.ledger.close()  # whoever closes a file gives up the locks that SQLite holds on it
+        copy = {name: (self._home / name).read_bytes() for name in _LEDGER_FILES if (self._home / name).exists()}
+        self.ledger = Ledger(self._path)
+        return copy
+
+    def restore(self, copy: dict[str, bytes]) -> None:
+        """Put other files in the ledger's place."""
+        self.ledger.close()
+        for name in (*_LEDGER_FILES, "ledger.db-shm"):
+            (self._home / name).unlink(missing_ok=True)
+        for name, content in copy.items():
+            (self._home / name).write_bytes(content)
+        self.ledger = Ledger(self._path)
+
+    @contextmanager
+    def on_another_machine(self) -> Iterator[None]:
+        """Run the program with the same account and another ledger, new and empty."""
+        home, path, ledger = self._home, self._path, self.ledger
+        self._machines += 1
+        self._home = home.with_name(f"machine-{self._machines}")
+        self._home.mkdir()
+        self._path = self._home / "ledger.db"
+        self.ledger = Ledger(self._path)
+        try:
+            yield
+        finally:
+            self.ledger.close()
+            self._home, self._path, self.ledger = home, path, ledger
 
     # --- what lies about -----------------------------------------------------------------------------------------
 
     def everything_written(self) -> Iterator[bytes]:
         """Yield all that the program ever showed or left on the disk."""
         yield from (text.encode() for text in self.shown)
-        yield from (path.read_bytes() for path in self._home.rglob("*") if path.is_file())
-
-
-def _gift(item: str, body: bytes) -> Gift:
-    document: Any = exact_json.loads(item)
-    order: Any = exact_json.loads(body)
-    return gifts_of({"items": [document], "description": order.get("description")})[0]
+        homes = [self._home, *self._home.parent.glob("machine-*")]
+        yield from (path.read_bytes() for home in homes for path in home.rglob("*") if path.is_file())
