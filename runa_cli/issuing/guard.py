@@ -26,6 +26,7 @@ MOST_NAMED = 5  # rows in a message; its details hold more
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, the same order from flags is more likely a slip than meant
 # Within it, the same command shows an order that was settled but never shown, instead of refusing it as a duplicate.
 NOT_SHOWN_YET = timedelta(days=1)
+_NOT_REJECTED = frozenset(State) - {State.REJECTED}  # something was issued, or may be yet
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Guard:
         named = self._by_name(request.environment, request.batch) if request.batch else None
         if order is None and named is None:
             other = None if request.again or request.batch else self._by_content(plan, request, known)
-            if other is not None:
-                raise self._duplicate(other, self.ledger.tally(other))
+            if other is not None and (tally := self.ledger.tally(other)).any(*_NOT_REJECTED):
+                raise self._duplicate(other, tally)
             return None
         batch = None if order is None else self.ledger.batch_by_id(order.batch_id)
         if batch is None or batch.fingerprint != plan.fingerprint() or (named is not None and named.id != batch.id):
@@ -78,7 +79,7 @@ class Guard:
         """Return the batch of the same content that this run resumes, or None. Raises GuardRefused."""
         for batch in known:
             tally = self.ledger.tally(batch)
-            if not tally.any(*(frozenset(State) - {State.REJECTED})) and next(self.ledger.orders(batch)).own_key:
+            if not tally.any(*_NOT_REJECTED) and next(self.ledger.orders(batch)).own_key:
                 continue  # Runa keeps answering the rejection to its own key, and nothing else of the batch is left
             if self._is_unfinished(plan, batch, tally, again=request.again):
                 return batch

@@ -1,35 +1,38 @@
-"""What the state machine works with: the real program, an emulated account that can be read, and their common time."""
+"""Somebody who issues orders with the real program, at a bank whose books are open, while time and faults are ours."""
 
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runa_cli.core import exact_json
 from runa_cli.core.states import State
 from runa_cli.emulator.faults import Faults
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
+from runa_cli.ledger.rows import from_timestamp
 from tests.support.fork_server import Running, Start, fork_server
 from tests.support.ran import Ran
 from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
+from tests.support.typed import Meaning, recipient, wire_meaning
 
 ACCOUNT, SECRET, REVOKED = "xxtests", "secret~part", "revoked"
 NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
 PROCESSING = 3.0
 ALWAYS = ("--json", "--verbose")
+_LEDGER_FILES = ("ledger.db", "ledger.db-wal")
 TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Weather:
     """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end.
 
     `killed_at` and `interrupted_at` (by Ctrl-C) are points of its code, `room` how much the ledger's files may still
@@ -45,30 +48,44 @@ class Conditions:
     room: int | None = None
 
 
-NORMAL = Conditions()
+FAIR = Weather()
 
 
-class Gift(NamedTuple):
-    """A gift as the state machine compares it."""
+class Held(NamedTuple):
+    """A gift as the ledger holds it, or held it before it was pruned; of two of a kind the newer has the higher id.
 
-    address: str
-    value: str
-    product: str
-    description: str | None
+    `hidden` is one that an edit of the file took out of the results. `unsent` means that Runa cannot know it.
+    """
+
+    id: int
+    key: str
+    batch_id: int
+    named: bool
+    from_file: bool
+    hidden: bool
+    unsent: bool
+    state: State
+    settled_at: datetime | None
+    meaning: Meaning
+    reference: str
+
+    def is_same_as(self, meaning: Meaning, reference: str) -> bool:
+        """Tell whether it is the same gift; beside an address, no reference may be any."""
+        return self.meaning == meaning and (not self.reference or not reference or self.reference == reference)
 
 
-class EmulatedAccount(EmulatorOnSharedTime):
-    """An emulator whose faults and funds can be set from run to run, and whose stored orders can be read."""
+class Bank(EmulatorOnSharedTime):
+    """An emulated account on our clock, whose faults and funds can be set from run to run, and whose books are open."""
 
     def __init__(self, path: Path, time: SharedTime) -> None:
         super().__init__(path, time, processing_seconds=PROCESSING)
         self._read: dict[bytes, dict[str, Any]] = {}  # an order never changes, and reading it takes its time
 
-    def meet(self, conditions: Conditions) -> None:
+    def meet(self, weather: Weather) -> None:
         """Behave like this from now on."""
-        self._faults = Faults(conditions.faults)
+        self._faults = Faults(weather.faults)
         assert self._store is not None
-        self._store.set_balance("USD", Decimal(1_000_000 if conditions.funds else 0))
+        self._store.set_balance("USD", Decimal(1_000_000 if weather.funds else 0))
 
     def paid(self) -> dict[str, dict[str, Any]]:
         """Return the orders that were paid for, each by the key that it is stamped with."""
@@ -78,6 +95,12 @@ class EmulatedAccount(EmulatorOnSharedTime):
         paid = {order["metadata"]["runa_cli_key"]: order for order in orders}
         assert len(orders) == len(paid), "one key paid for two orders"
         return paid
+
+    def made(self) -> set[str]:
+        """Return the keys of all orders that were or may yet be paid for."""
+        assert self._store is not None
+        documents = [self._document(order.full) for order in self._store.orders(100_000)]
+        return {order["metadata"]["runa_cli_key"] for order in documents if order["status"] != "FAILED"}
 
     def _document(self, body: bytes) -> dict[str, Any]:
         if body not in self._read:
@@ -90,92 +113,91 @@ class EmulatedAccount(EmulatorOnSharedTime):
         return sum(method == "POST" for method, _, _ in self.requests)
 
 
-def gifts_of(order: dict[str, Any]) -> list[Gift]:
-    """Return the gifts of one of Runa's orders."""
-    return [
-        Gift(
-            item["distribution_method"]["email_address"],
-            f"{Decimal(str(item['face_value'])):.0f}",
-            item["products"]["value"],
-            order["description"],
-        )
-        for item in order["items"]
-    ]
+told: Counter[str] = Counter()  # what the runs of this process came to, for a report
 
 
-counts: Counter[str] = Counter()  # of runs, by exit code and by what they met, for a report
-
-
-class Simulation:
-    """One home, one ledger and one emulated account. Each call is a run of the program."""
+class Desk:
+    """Somebody who issues orders: each call is a run of the program."""
 
     def __init__(self, directory: Path) -> None:
         self.time = SharedTime(frozen=True)
         self.skew = timedelta(0)  # what the program's calendar is wrong by
-        self.account = EmulatedAccount(directory / "account.db", self.time)
-        self.account.start()
+        self.bank = Bank(directory / "account.db", self.time)
+        self.bank.start()
         self._home = directory / "home"
         self._home.mkdir()
         self._path = self._home / "ledger.db"
         self.ledger = Ledger(self._path)  # for looking; a run has its own
         self.shown: list[str] = []
+        self._remembered: dict[tuple[str, int], tuple[Meaning, str]] = {}
+        self._machines = 0
 
     def close(self) -> None:
-        """Close the ledger and the emulator."""
+        """Close shop."""
         self.ledger.close()
-        self.account.close()
+        self.bank.close()
 
     def now(self) -> datetime:
         """Return the time that the program believes."""
         return self.time.now() + self.skew
 
-    def begin(
-        self, *arguments: str, conditions: Conditions = NORMAL, stdin: str = "", paused_at: str | None = None
-    ) -> Running:
+    def begin(self, *arguments: str, weather: Weather = FAIR, stdin: str = "", paused_at: str | None = None) -> Running:
         """Start the program."""
-        self.account.meet(conditions)
-        return self._begin(arguments, conditions, stdin, paused_at)
+        self.bank.meet(weather)
+        return self._begin(arguments, weather, stdin, paused_at)
 
-    def run(self, *arguments: str, conditions: Conditions = NORMAL, stdin: str = "") -> Ran:
+    def run(self, *arguments: str, weather: Weather = FAIR, stdin: str = "") -> Ran:
         """Run the program to its end, or to where it is killed."""
-        return self.end(self.begin(*arguments, conditions=conditions, stdin=stdin))
+        return self.end(self.begin(*arguments, weather=weather, stdin=stdin))
+
+    def export(self, name: str) -> Ran:
+        """Let the results of a batch be written as CSV."""
+        self.bank.meet(FAIR)
+        return self.end(self._begin(("batch", "export", name), FAIR, "", None, output=("--output", "csv")))
 
     def run_meanwhile(self, *arguments: str, stdin: str = "") -> Ran:
-        """Run the program to its end while another run is under way, without faults of its own."""
-        counts["second processes"] += 1
-        return self.end(self._begin(arguments, NORMAL, stdin, None))
+        """Run the program to its end while another run is under way, in the weather that there is."""
+        told["second processes"] += 1
+        return self.end(self._begin(arguments, FAIR, stdin, None))
 
     def end(self, running: Running) -> Ran:
         """Wait for the end of a run."""
         ran = running.end()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
-        counts.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
+        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
         self.shown += [ran.out, ran.err]
         return ran
 
-    def _begin(self, arguments: tuple[str, ...], conditions: Conditions, stdin: str, paused_at: str | None) -> Running:
+    def _begin(
+        self,
+        arguments: tuple[str, ...],
+        weather: Weather,
+        stdin: str,
+        paused_at: str | None,
+        output: tuple[str, ...] = ALWAYS,
+    ) -> Running:
         env = {
             "HOME": str(self._home),
             "PATH": os.environ["PATH"],
             "RUNA_ENV": "playground",
-            "RUNA_BASE_URL": self.account.url if conditions.reachable else NOWHERE,
-            "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if conditions.key_works else REVOKED}",
+            "RUNA_BASE_URL": self.bank.url if weather.reachable else NOWHERE,
+            "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if weather.key_works else REVOKED}",
             "RUNA_LEDGER": str(self._path),
             "RUNA_TIMEOUT": TIMEOUT,
         }
         return fork_server().begin(
             Start(
-                arguments=(*arguments, *ALWAYS),
+                arguments=(*arguments, *output),
                 env=env,
                 directory=str(self._home),
                 frozen=True,
                 skew=self.skew.total_seconds(),
                 jitter=0.5,
-                killed_at=conditions.killed_at,
-                interrupted_at=conditions.interrupted_at,
+                killed_at=weather.killed_at,
+                interrupted_at=weather.interrupted_at,
                 paused_at=paused_at,
-                largest_file=None if conditions.room is None else self._largest() + conditions.room,
+                largest_file=None if weather.room is None else self._largest() + weather.room,
             ),
             self.time,
             stdin=stdin,
@@ -199,31 +221,78 @@ class Simulation:
         return [
             dict(row)
             for row in self.ledger._engine.select(
-                "SELECT idempotency_key, state, order_id, position, batch_id FROM purchase"
+                "SELECT idempotency_key, state, order_id, position, generation, batch_id FROM purchase"
                 " WHERE ? IS NULL OR batch_id = ?",
                 batch_id,
                 batch_id,
             )
         ]
 
-    def recorded(self, batch_id: int, *states: State, shown: bool = True) -> Counter[Gift]:
-        """Count the gifts of a batch in some states: those of its results, or those that an edit took out of them."""
+    def held(self) -> list[Held]:
+        """Return all gifts that the ledger holds, but for those that Runa rejected and an edit took out."""
         rows = self.ledger._engine.select(
-            "SELECT gift.item, purchase.body, purchase.state FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-            f" WHERE batch_id = ? AND gift.row {'>' if shown else '<'} 0",
-            batch_id,
+            "SELECT gift.id, slot, row, reference, carried, item, idempotency_key, state, first_sent_at, settled_at,"
+            " batch_id, named, source FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " JOIN batch ON batch.id = purchase.batch_id"
         )
-        return Counter(_gift(row["item"], row["body"]) for row in rows if State(row["state"]) in states)
+        return [
+            Held(
+                *(row["id"], row["idempotency_key"], row["batch_id"], bool(row["named"]), row["source"] == "file"),
+                row["row"] < 0,
+                row["state"] == State.PREPARED and row["first_sent_at"] is None,
+                State(row["state"]),
+                from_timestamp(row["settled_at"]),
+                *self._meant(row),
+            )
+            for row in rows
+        ]
+
+    def _meant(self, row: Any) -> tuple[Meaning, str]:
+        """Return what is meant by a recorded gift and its reference, remembered from before it was pruned."""
+        place = (row["idempotency_key"], row["slot"])
+        if row["item"] != "{}":
+            wire, reference = wire_meaning(json.loads(row["item"])), row["reference"] or ""
+            whom = recipient(wire.recipient, reference, json.loads(row["carried"]))
+            self._remembered[place] = wire._replace(recipient=whom), reference if wire.recipient else ""
+        return self._remembered[place]
+
+    # --- other ledgers -------------------------------------------------------------------------------------------
+
+    def copy_of_the_ledger(self) -> dict[str, bytes]:
+        """Return the ledger's files, as somebody copies them while nothing runs."""
+        self.ledger.close()  # whoever closes a file gives up the locks that SQLite holds on it
+        copy = {name: (self._home / name).read_bytes() for name in _LEDGER_FILES if (self._home / name).exists()}
+        self.ledger = Ledger(self._path)
+        return copy
+
+    def restore(self, copy: dict[str, bytes]) -> None:
+        """Put other files in the ledger's place."""
+        self.ledger.close()
+        for name in (*_LEDGER_FILES, "ledger.db-shm"):
+            (self._home / name).unlink(missing_ok=True)
+        for name, content in copy.items():
+            (self._home / name).write_bytes(content)
+        self.ledger = Ledger(self._path)
+
+    @contextmanager
+    def on_another_machine(self) -> Iterator[None]:
+        """Run the program with the same account and another ledger, new and empty."""
+        home, path, ledger = self._home, self._path, self.ledger
+        self._machines += 1
+        self._home = home.with_name(f"machine-{self._machines}")
+        self._home.mkdir()
+        self._path = self._home / "ledger.db"
+        self.ledger = Ledger(self._path)
+        try:
+            yield
+        finally:
+            self.ledger.close()
+            self._home, self._path, self.ledger = home, path, ledger
 
     # --- what lies about -----------------------------------------------------------------------------------------
 
     def everything_written(self) -> Iterator[bytes]:
         """Yield all that the program ever showed or left on the disk."""
         yield from (text.encode() for text in self.shown)
-        yield from (path.read_bytes() for path in self._home.rglob("*") if path.is_file())
-
-
-def _gift(item: str, body: bytes) -> Gift:
-    document: Any = exact_json.loads(item)
-    order: Any = exact_json.loads(body)
-    return gifts_of({"items": [document], "description": order.get("description")})[0]
+        homes = [self._home, *self._home.parent.glob("machine-*")]
+        yield from (path.read_bytes() for home in homes for path in home.rglob("*") if path.is_file())
