@@ -105,6 +105,8 @@ def _check_create(
     file = order_input.file
     if results is not None and file not in {None, "-"} and _is_same_file(results, Path(file or "")):
         raise UsageMistake("--results names the input file, which it would replace.")
+    if batch is not None and not batch.strip():
+        raise UsageMistake("--batch must be 1 to 100 characters on one line.")
     if batch is not None and not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}", batch):
         raise UsageMistake("--batch must be 1 to 100 characters on one line.")
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", idempotency_key):

@@ -55,8 +55,11 @@ EDITED_ON_ANOTHER_MACHINE = False
 OTHER_LEDGERS = False
 GOOD, BOTH, BAD = ("AMZ-US", "10"), ("AMZ-US|AIRBNB-US", "20"), ("800PET-US", "26")  # the last exists for 25 and 50
 # Every fault that the emulator knows, new ones too, but for those that only take time.
-ORDER_FAULTS = tuple(name for name in emulator_faults.ORDER_FAULTS if name not in {"slow", "dribble"})
-READ_FAULTS = tuple(emulator_faults.READ_FAULTS)
+# Without those that only take time, and those whose answers the emulator's own books contradict (an order that was made
+# is called FAILED, an item is somebody else's or spelled otherwise): tests/app/test_echo.py and test_failed_orders.py.
+CONTRADICTING = {"respelled", "unmatched", "failed-at-first", "get-failed"}
+ORDER_FAULTS = tuple(name for name in emulator_faults.ORDER_FAULTS if name not in {"slow", "dribble"} | CONTRADICTING)
+READ_FAULTS = tuple(name for name in emulator_faults.READ_FAULTS if name not in CONTRADICTING)
 # Between any two of these the program may be killed, or another one may come.
 POINTS = (
     "Ledger.record", "Ledger.amend", "Ledger.relabel", "Ledger.renew", "Claims.take", "Ledger.mark_sent",
@@ -873,4 +876,4 @@ class IssueAtLength(Issue):
 
 
 TestIssueAtLength = pytest.mark.slow(IssueAtLength.TestCase)
-TestIssueAtLength.settings = telling(100, 15)
+TestIssueAtLength.settings = telling(100, 15, shortest=False)
