@@ -272,6 +272,18 @@ def test_a_rejected_order_whose_gifts_were_issued_since_is_not_sent_again(progra
     assert 1 == gifts_at(emulator)
 
 
+def test_a_rejected_order_does_not_stand_in_the_way_of_another_key(program: Program, emulate: Emulate) -> None:
+    """Runa repeats its refusal to the old key, and nothing was issued under it."""
+    emulator = emulate()
+    gift = (*FLAGS, "--face-value", "10", "--email", "ann@example.com")
+    assert emulator._store is not None
+    emulator._store.set_balance("USD", Decimal(0))
+    assert 5 == program(*gift).code
+    emulator._store.set_balance("USD", Decimal(1000))
+    assert 0 == program(*gift, "--idempotency-key", "invoice-2").code
+    assert 1 == gifts_at(emulator)
+
+
 @pytest.mark.parametrize("point", ["call:Ledger.record", "call:Preflight.check"])
 def test_no_question_or_preflight_comes_between_the_check_and_the_record(
     program: Program, emulate: Emulate, point: str
