@@ -58,7 +58,7 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
         return None
     if batch.pruned_at is not None:
         raise pruned(batch)
-    leave_out_issued(ledger, batch, plan, again=request.again)
+    leave_out_issued(ledger, batch, plan, again=request.reissues)
     if not is_as_recorded(ledger, batch, plan):
         guard.check_edited(plan, request, batch)
     return batch

@@ -100,3 +100,8 @@ class CreateRequest:
     def confirmed(self) -> bool:
         """Whether flags confirm that it is meant, so that nobody needs to be asked."""
         return self.yes or self.confirm_total is not None
+
+    @property
+    def reissues(self) -> bool:
+        """Whether gifts that FAILED or were abandoned are issued again; not under a key that stands for their order."""
+        return self.again and self.idempotency_key is None

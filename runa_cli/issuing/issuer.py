@@ -103,7 +103,7 @@ class Issuer:
         if batch.pruned_at is not None:
             raise pruned(batch)
         self.confirm_key(batch, yes=request.yes)
-        leave_out_issued(self.ledger, batch, plan, again=request.again)
+        leave_out_issued(self.ledger, batch, plan, again=request.reissues)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):

@@ -284,6 +284,20 @@ def test_a_rejected_order_does_not_stand_in_the_way_of_another_key(program: Prog
     assert 1 == gifts_at(emulator)
 
 
+def test_again_does_not_issue_an_abandoned_order_under_its_own_key(program: Program, emulate: Emulate) -> None:
+    """One key stands for one order: Runa would take the same key for the order that was given up."""
+    emulator = emulate("stored-5xx@1")
+    keyed = (*FLAGS, "--face-value", "10", "--email", "ann@example.com", "--idempotency-key", "invoice-2")
+    assert 7 == program(*keyed).code
+    assert 0 == program("batch", "abandon", program("batch", "list", "--json").json[0]["batch"], "--yes").code
+    sent = posts(emulator)
+    for again in ((), ("--again",)):
+        ran = program(*keyed, *again, "--json")
+        assert (7, "abandoned") == (ran.code, ran.error["code"])
+    assert 0 == program(*keyed, "--again", "--dry-run").code
+    assert sent == posts(emulator)
+
+
 @pytest.mark.parametrize("point", ["call:Ledger.record", "call:Preflight.check"])
 def test_no_question_or_preflight_comes_between_the_check_and_the_record(
     program: Program, emulate: Emulate, point: str
