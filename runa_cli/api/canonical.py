@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from runa_cli.api.order_models import Item, OrderHead
+from runa_cli.api.order_models import OrderHead
 from runa_cli.core import exact_json
 
 STAMP = "runa_cli_key"  # the metadata that holds the idempotency key, so that the order can be found at Runa
@@ -28,11 +28,6 @@ def order_body(head: OrderHead, items: Sequence[str], stamp: str | None = None) 
     if metadata:
         members.append(f'"metadata":{exact_json.dumps(metadata)}')
     return f"{{{','.join(members)}}}".encode()
-
-
-def item_json(item: Item) -> str:
-    """Return one item as the JSON that the body of its order contains."""
-    return exact_json.dumps(plain(item))
 
 
 def plain(model: BaseModel) -> dict[str, object]:

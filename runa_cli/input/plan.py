@@ -79,9 +79,8 @@ class Plan:
         self.most_items = most_items
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}
-        self._connection = sqlite3.connect(
-            "", isolation_level=None
-        )  # a temporary file without a name, deleted when closed
+        # An empty name makes SQLite use a temporary file without a name, which is deleted when it is closed.
+        self._connection = sqlite3.connect("", isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         self._connection.execute("BEGIN")
         self._last_head: OrderHead | None = None

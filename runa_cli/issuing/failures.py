@@ -41,7 +41,11 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
     if order.state is State.ABANDONED:
         return OutcomeUnknown(
             "The order was abandoned (`runa batch abandon`) while its outcome was unknown.",
-            "To issue it again, use another batch.",
+            (
+                "To issue it all the same, use another --idempotency-key, with --again."
+                if order.own_key
+                else "To issue it all the same, run the command that created it with --again."
+            ),
             about,
             code="abandoned",
             money=Money.UNKNOWN,

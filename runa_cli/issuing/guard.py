@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, GuardRefused
@@ -114,7 +115,12 @@ class Guard:
         if tally.any(State.ABANDONED):
             became, hint = "was abandoned, and may have been issued,", f"`runa batch show {name}` tells more."
         elif tally.any(State.COMPLETED):
-            became, hint = "was issued", f"`runa batch export {name}` shows its links again."
+            became = "was issued"
+            hint = (
+                "The batch was pruned: its links are no longer recorded."
+                if batch.pruned_at
+                else f"`runa batch export {name}` shows its links again."
+            )
         elif tally.any(State.FAILED):
             became = "was ordered, and Runa reported it FAILED,"
             hint = "Ask ordersupport@runa.io with the order's id before issuing it again."
@@ -136,8 +142,10 @@ class Guard:
         A name says that gifts which were issued before are meant once more. Returns a note on that, because names are
         mistyped.
         """
+        if request.again:
+            return None
         overlap = self._overlap(plan, request, None)
-        if request.again or not overlap.gifts:
+        if not overlap.gifts:
             return None
         self._check_unfinished(overlap, request)
         issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
@@ -156,8 +164,10 @@ class Guard:
 
     def check_edited(self, plan: Plan, request: CreateRequest, batch: Batch) -> None:
         """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused."""
+        if request.again:
+            return
         overlap = self._overlap(plan, request, batch)
-        if request.again or not overlap.gifts:
+        if not overlap.gifts:
             return
         self._check_unfinished(overlap, request)
         raise self._refused(
@@ -173,9 +183,9 @@ class Guard:
         Raises GuardRefused where another batch holds one of them that was recorded after it.
         """
         own = self.ledger.identities(order)
-        for found in self.ledger.same_gifts(batch.environment, list(own)) if own else ():
-            newer = max(id_ for identity, id_ in own.items() if identity.gift == found.identity.gift)
-            if found.batch_id != batch.id and found.newest_id > newer and found.state is not State.FAILED:
+        for identity, found in self.ledger.same_gifts(batch.environment, own):
+            newer = found.newest_id > own[identity]
+            if newer and found.batch_id != batch.id and found.state is not State.FAILED:
                 name = shlex.quote(batch.name)
                 raise GuardRefused(
                     f"Order {order.position} of batch {batch.name} was not sent: {describe_item(found.item)} was"
@@ -225,10 +235,9 @@ class Guard:
         """
         gifts: list[tuple[GiftIdentity, SameGift]] = []
         for identities in plan.identities_left():
-            for found in self.ledger.same_gifts(request.environment, identities):
-                if batch is not None and found.batch_id == batch.id and found.state not in GIVEN_UP:
-                    continue
-                gifts += [(identity, found) for identity in identities if identity.may_be(found.identity)]
+            for identity, found in self.ledger.same_gifts(request.environment, identities):
+                if batch is None or found.batch_id != batch.id or found.state in GIVEN_UP:
+                    gifts.append((identity, found))
         return _Overlap(plan, gifts)
 
 
@@ -251,18 +260,15 @@ class _Overlap:
         ]
         return replace(self, gifts=settled)
 
-    @property
+    @cached_property
     def rows(self) -> list[tuple[int, str]]:
         """The first rows of the plan that are concerned, each with what it is."""
-        return [
-            (row, describe_item(item, reference))
-            for row, item, reference in self.plan.rows_left({own for own, _ in self.gifts})
-        ]
+        return [(row, describe_item(item, reference)) for row, item, reference in self.plan.rows_left(self._concerned)]
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many gifts of the plan are concerned."""
-        return self.plan.count_left_of({own for own, _ in self.gifts})
+        return self.plan.count_left_of(self._concerned)
 
     @property
     def newest(self) -> str:
@@ -272,11 +278,14 @@ class _Overlap:
     @property
     def batch_with_all(self) -> str | None:
         """The newest batch that holds every one of them; None where no single batch does."""
-        concerned = {own for own, _ in self.gifts}
         held: dict[int, tuple[str, set[GiftIdentity]]] = {}
         for own, found in self.gifts:
             held.setdefault(found.batch_id, (found.batch, set()))[1].add(own)
-        return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == concerned), None)
+        return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == self._concerned), None)
+
+    @cached_property
+    def _concerned(self) -> set[GiftIdentity]:
+        return {own for own, _ in self.gifts}
 
 
 def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str | None = None) -> None:

@@ -1,13 +1,13 @@
 """The ledger's queries: everything that only reads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import State
-from runa_cli.ledger.engine import Engine, Row
+from runa_cli.ledger.engine import Engine
 from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Tally
-from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_result
+from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_recorded, read_result, read_same_gift
 
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
 _LATEST = (
@@ -137,7 +137,7 @@ class LedgerQueries:
             batch.id,
         ):
             if State(row["state"]) not in left_out:
-                yield _recorded(row)
+                yield read_recorded(row)
 
     def not_made(self, batch: Batch) -> Iterator[Recorded]:
         """Yield the gifts of a batch of which nothing was made at Runa, in the order of their orders."""
@@ -146,35 +146,33 @@ class LedgerQueries:
             f" WHERE purchase.batch_id = ? AND {NOTHING_MADE} AND superseded = 0 ORDER BY position, slot",
             batch.id,
         ):
-            yield _recorded(row)
+            yield read_recorded(row)
 
-    def same_gifts(self, environment: str, identities: Sequence[GiftIdentity]) -> list[SameGift]:
-        """Return what the ledger holds of these gifts, unless Runa rejected it: one entry a batch, state and identity.
+    def same_gifts(
+        self, environment: str, identities: Iterable[GiftIdentity]
+    ) -> Iterator[tuple[GiftIdentity, SameGift]]:
+        """Yield each of these identities with what the ledger holds of the same gift, unless Runa rejected it.
 
-        A gift without a reference is the same as one with any.
+        The ledger's side has one entry a batch, state and identity, the oldest batch first.
         """
-        references: dict[str, set[str]] = {}
+        wanted: dict[str, list[GiftIdentity]] = {}
         for identity in identities:
-            references.setdefault(identity.gift, set()).add(identity.reference)
+            wanted.setdefault(identity.gift, []).append(identity)
         rows = self._engine.select(
             "SELECT gift.same_gift, gift.reference_key, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
             " max(gift.id) AS newest_id, max(gift.item) AS item, max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
             " WHERE purchase.environment = ? AND purchase.state != 'rejected'"
-            f" AND gift.same_gift IN ({','.join('?' * len(references))})"
+            f" AND gift.same_gift IN ({','.join('?' * len(wanted))})"
             " GROUP BY gift.same_gift, gift.reference_key, purchase.state, batch.id, batch.name ORDER BY batch.id",
             environment,
-            *references,
+            *wanted,
         )
-        return [
-            SameGift(
-                GiftIdentity(row["same_gift"], row["reference_key"]),
-                *(row["batch_id"], row["name"], State(row["state"]), row["item"], row["newest_id"]),
-                from_timestamp(row["settled_at"]),
-            )
-            for row in rows
-            if _may_be(references[row["same_gift"]], row["reference_key"])
-        ]
+        for row in rows:
+            found = read_same_gift(row)
+            for identity in wanted[found.identity.gift]:
+                if identity.may_be(found.identity):
+                    yield identity, found
 
     def identities(self, order: Order) -> dict[GiftIdentity, int]:
         """Return the identities of an order's gifts, each with the id of the first gift that has it."""
@@ -196,21 +194,3 @@ class LedgerQueries:
         """Return the gifts of one order in the order they were sent."""
         rows = self._engine.select(f"{_RESULTS} WHERE purchase.id = ? ORDER BY gift.slot", order.id)
         return [read_result(row) for row in rows]
-
-
-def _recorded(row: Row) -> Recorded:
-    return Recorded(
-        id=row["id"],
-        row=row["row"],
-        same_gift=row["same_gift"] or "",
-        reference_key=row["reference_key"],
-        reference=row["reference"],
-        carried=row["carried"],
-        item=row["item"],
-        state=State(row["state"]),
-        order_id=row["order_id"],
-    )
-
-
-def _may_be(references: set[str], reference: str) -> bool:
-    return reference == "" or "" in references or reference in references

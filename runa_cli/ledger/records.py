@@ -190,7 +190,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What the ledger keeps of one answer beside its body. `same_errors` counts the same 5xx in a row."""
+    """What the ledger keeps of one answer beside its body. `same_errors` counts equal errors in a row."""
 
     http_status: int | None = None
     request_id: str | None = None

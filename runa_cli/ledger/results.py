@@ -47,7 +47,7 @@ class ResultRow:
     carried: tuple[str, ...] = ()
 
     def cells(self) -> list[str]:
-        """Return the cells of the CSV row, the carried cells last, each safe in a spreadsheet and on a terminal."""
+        """Return the cells of the CSV row, the carried cells last."""
         values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
         return [*values, *self.carried]
 

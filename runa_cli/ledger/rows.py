@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runa_cli.core import exact_json
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 from runa_cli.ledger.engine import Row
-from runa_cli.ledger.records import Batch, Order, Result
+from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift
 
 
 def to_timestamp(time: datetime) -> str:
@@ -92,4 +93,32 @@ def read_result(row: Row) -> Result:
         order_id=row["order_id"],
         currency=row["currency"],
         error_text=row["error_text"],
+    )
+
+
+def read_recorded(row: Row) -> Recorded:
+    """Return the recorded gift of a row of `gift`, joined with the order of the gift."""
+    return Recorded(
+        id=row["id"],
+        row=row["row"],
+        same_gift=row["same_gift"] or "",
+        reference_key=row["reference_key"],
+        reference=row["reference"],
+        carried=row["carried"],
+        item=row["item"],
+        state=State(row["state"]),
+        order_id=row["order_id"],
+    )
+
+
+def read_same_gift(row: Row) -> SameGift:
+    """Return what one row says of the gifts of one identity in one batch and state."""
+    return SameGift(
+        identity=GiftIdentity(row["same_gift"], row["reference_key"]),
+        batch_id=row["batch_id"],
+        batch=row["name"],
+        state=State(row["state"]),
+        item=row["item"],
+        newest_id=row["newest_id"],
+        settled_at=from_timestamp(row["settled_at"]),
     )

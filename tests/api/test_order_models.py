@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 import runa_cli
 from runa_cli.api import canonical, countries, field_rules, order_models
-from runa_cli.api.canonical import item_json, order_body
+from runa_cli.api.canonical import order_body, plain
 from runa_cli.api.order_models import Item, OrderHead
-from runa_cli.core.exact_json import Number, loads
+from runa_cli.core.exact_json import Number, dumps, loads
 from tests.support.plans import DT, PT
 
 PSR = "PSR-01HPSF51G0ZWHJ3JTNWRH0WDYZ"
@@ -57,7 +57,7 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
 
 
 def body(head_document: dict[str, Any], *documents: dict[str, Any], stamp: str | None = None) -> bytes:
-    texts = [item_json(Item.model_validate(document)) for document in documents]
+    texts = [dumps(plain(Item.model_validate(document))) for document in documents]
     return order_body(OrderHead.model_validate(head_document), texts, stamp)
 
 
