@@ -9,6 +9,7 @@ from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import InputError, UsageMistake
 from runa_cli.core.money import format_money
 from runa_cli.core.states import UNFINISHED, State
+from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.output import batch_formats, formats
@@ -74,12 +75,16 @@ def show_list(session: Session) -> None:
 
 
 def show_batch(session: Session, name: str) -> None:
-    """Show one batch, order by order; as JSON, the ledger's view of it."""
+    """Show one batch, order by order; as JSON, the ledger's view of it. Raises InputError or GuardRefused."""
     ledger, batch = session.ledger, find(session, name)
     tally = ledger.tally(batch)
 
     def orders() -> Iterator[dict[str, Any]]:
         return map(_order_object, ledger.orders(batch))
+
+    def links() -> Iterator[str]:
+        check_not_pruned(batch)
+        return batch_formats.links(ledger, batch)
 
     view = View(
         entries=orders,
@@ -87,7 +92,7 @@ def show_batch(session: Session, name: str) -> None:
         table=lambda width: _batch_parts(ledger, batch, tally, width),
         csv_header=_ORDER_FIELDS,
         csv_cells=lambda: map(_order_cells, ledger.orders(batch)),
-        links=lambda: batch_formats.links(ledger, batch),
+        links=links,
     )
     formats.show(session.output, view)
 

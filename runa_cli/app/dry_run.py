@@ -12,8 +12,14 @@ from runa_cli.core.money import format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.failures import pruned
-from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, is_as_recorded, leave_out_issued
+from runa_cli.issuing.guard import (
+    Guard,
+    check_cap,
+    check_confirmed_total,
+    check_not_pruned,
+    is_as_recorded,
+    leave_out_issued,
+)
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.ledger.records import Batch, NewOrder, Order
 from runa_cli.output import formats
@@ -56,8 +62,7 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
         if note := guard.check_new(plan, request):
             session.console.say(note)
         return None
-    if batch.pruned_at is not None:
-        raise pruned(batch)
+    check_not_pruned(batch)
     leave_out_issued(ledger, batch, plan, again=request.reissues)
     if not is_as_recorded(ledger, batch, plan):
         guard.check_edited(plan, request, batch)

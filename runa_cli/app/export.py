@@ -4,16 +4,14 @@ from runa_cli.app.batches import find
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money
 from runa_cli.core.states import UNFINISHED, State
+from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.output import batch_formats
 
 
 def export(session: Session, name: str) -> None:
-    """Write the recorded results of a batch, finished or not. Raises InputError or OutputFailed."""
+    """Write the recorded results of a batch, finished or not. Raises InputError, GuardRefused or OutputFailed."""
     batch = find(session, name)
-    if batch.pruned_at is not None:
-        session.console.warn(
-            f"Batch {name} was pruned on {batch.pruned_at:%Y-%m-%d}: its links are no longer recorded."
-        )
+    check_not_pruned(batch)
     for order in batch_formats.unmatched_orders(session.ledger, batch):
         session.console.warn(f"Order {order.order_id}: {order.error_text}, shown at the end as rows of their own.")
     tally = session.ledger.tally(batch)

@@ -18,6 +18,7 @@ from runa_cli.core.errors import (
     UsageMistake,
 )
 from runa_cli.core.states import UNFINISHED, State
+from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.ledger.records import Batch
@@ -47,6 +48,7 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
 def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Iterator[BatchRun]:
     """Resume a batch, and hold the claim on it until its result is shown."""
     with issuer.claimed(batch):
+        check_not_pruned(session.ledger.batch_by_id(batch.id))
         issuer.check_cap(batch, session.settings.max_total.value)
         issuer.confirm_key(batch, yes=yes)
         issuer.confirm_sending(batch, [State.PREPARED], yes=yes)

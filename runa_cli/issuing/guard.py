@@ -18,7 +18,7 @@ from runa_cli.core.states import GIVEN_UP, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.failures import context
+from runa_cli.issuing.failures import context, pruned
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Recorded, SameGift, Tally
@@ -311,6 +311,12 @@ def check_confirmed_total(plan: Plan, request: CreateRequest) -> None:
         "Check the input; --confirm-total must be its exact total, in one currency.",
         code="total_differs",
     )
+
+
+def check_not_pruned(batch: Batch) -> None:
+    """Check that a batch still has results to show. Raises GuardRefused."""
+    if batch.pruned_at is not None:
+        raise pruned(batch)
 
 
 def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan, *, again: bool = False) -> None:

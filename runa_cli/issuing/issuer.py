@@ -17,8 +17,15 @@ from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.failures import batch_not_readable, context, pruned, recorded_failure
-from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, is_as_recorded, leave_out_issued
+from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
+from runa_cli.issuing.guard import (
+    Guard,
+    check_cap,
+    check_confirmed_total,
+    check_not_pruned,
+    is_as_recorded,
+    leave_out_issued,
+)
 from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
 from runa_cli.issuing.order_flow import OrderFlow
 from runa_cli.issuing.outcome import BatchRun
@@ -100,8 +107,7 @@ class Issuer:
     ) -> Batch:
         """Bring a claimed batch that was recorded before to what its input is now, and new keys to the rejected."""
         batch = self.ledger.batch_by_id(batch.id)
-        if batch.pruned_at is not None:
-            raise pruned(batch)
+        check_not_pruned(batch)
         self.confirm_key(batch, yes=request.yes)
         leave_out_issued(self.ledger, batch, plan, again=request.reissues)
         check_confirmed_total(plan, request)

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -352,8 +354,15 @@ def test_prune_drops_links_and_addresses_but_not_the_knowledge_that_it_was_issue
     (link, *_) = rows_of(issue(program, path, "-o", "csv").out)
     assert 6 == program("batch", "prune", "--older-than", "0").code
     assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
-    assert "person0@example.com" not in program("batch", "export", "bonus", "-o", "csv").out
-    assert link["payout_url"] not in program("batch", "export", "bonus", "-o", "csv").out
+    for command in ("export", "-o", "csv"), ("show", "-o", "links"), ("resume", "-o", "csv"):
+        shown = program("batch", command[0], "bonus", *command[1:])
+        assert (6, "") == (shown.code, shown.out)
+        assert "was pruned on" in shown.err
+    assert "completed" in program("batch", "show", "bonus", "-o", "csv").out
+    with closing(sqlite3.connect(program.ledger)) as ledger:
+        kept = "\n".join(ledger.iterdump())
+    assert "person0@example.com" not in kept
+    assert link["payout_url"] not in kept
     again = issue(program, path, "--json")
     assert (6, "pruned") == (again.code, again.error["code"])
     assert 6 == program("order", "create", "--file", str(path)).code
