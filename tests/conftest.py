@@ -14,6 +14,8 @@ from tests.support.shared_time import EmulatorOnSharedTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts with `&`
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup; the programs that tests start would inherit it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Emulate = Callable[..., Emulator]
 
