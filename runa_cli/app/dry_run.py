@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from runa_cli.app.session import Session
@@ -12,6 +11,7 @@ from runa_cli.core.money import format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
     Guard,
     check_cap,
@@ -54,7 +54,7 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
 
 def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
     """Return the batch that a create would resume; what it has issued is left out of the plan. Raises GuardRefused."""
-    if not _is_there(session.settings.ledger.value):
+    if not session.has_ledger:
         return None
     guard, ledger = Guard(session.ledger, session.clock), session.ledger
     batch = guard.find_recorded(plan, request, ledger.batches_with(request.environment, plan.fingerprint()))
@@ -67,17 +67,6 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
     if not is_as_recorded(ledger, batch, plan):
         guard.check_edited(plan, request, batch)
     return batch
-
-
-def _is_there(path: Path) -> bool:
-    """Tell whether anything is at a path; where that cannot be told, yes, so that opening it names the reason."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _planned_requests(
@@ -100,6 +89,8 @@ def _new(order: NewOrder) -> PlannedRequest:
 
 
 def _again(order: Order, batch: Batch) -> PlannedRequest:
+    if not order.is_intact:
+        raise body_changed(batch, order)
     if order.state is State.REJECTED and not order.own_key:
         return _new(next_generation(batch, order))
     return PlannedRequest(order.idempotency_key, order.mode, order.body)

@@ -3,6 +3,7 @@
 Ledger, client and the embedded emulator are opened where they are first used.
 """
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.rate_limit import WINDOW, RateLimit
 from runa_cli.issuing.terms import Progress, Terms
+from runa_cli.ledger.high_water import MarkFile
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.output.console import Console
 from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
@@ -87,8 +89,37 @@ class Session:
         """The open ledger. Raises LedgerUnusable, and ConfigurationError where a setting cannot be read."""
         if self._ledger is None:
             configuration.check_readable(self.settings)  # the ledger that is meant may be another one
-            self._ledger = self._stack.enter_context(Ledger(self.settings.ledger.value))
+            marks = self._marks()
+            if marks is None:
+                self.console.warn(
+                    "This user has no home directory, so it will not be noticed if an older copy of the ledger takes"
+                    " its place."
+                )
+            ledger = Ledger(self.settings.ledger.value, marks=marks, warn=self.console.warn)
+            self._ledger = self._stack.enter_context(ledger)
+            if self._ledger.is_new:
+                self.console.note(f"New ledger: {self._ledger.path}")
         return self._ledger
+
+    def _marks(self) -> Path | None:
+        """Return the directory of the ledgers' high-water marks; None for a user without a home directory."""
+        try:
+            return paths.data_directory()
+        except ConfigurationError:
+            return None
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger, or was one: then opening it makes no new one. True where that cannot be told."""
+        path = self.settings.ledger.value
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            marks = self._marks()
+            return marks is not None and MarkFile(marks, Path(os.path.realpath(path))).path.exists()
+        except OSError:
+            return True  # opening it names the reason
+        return True
 
     @property
     def client(self) -> Client:

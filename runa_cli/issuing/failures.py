@@ -203,6 +203,17 @@ def batch_not_readable(batch: Batch, error: LedgerUnusable) -> OutcomeUnknown:
     )
 
 
+def body_changed(batch: Batch, order: Order) -> RunaError:
+    """Return the error for an order whose body in the ledger is not the one that was recorded. It is not sent."""
+    message = f"The ledger is damaged: order {order.position} of batch {batch.name} was changed since it was recorded."
+    hint = "Restore the ledger from a backup, with its -wal file if there is one. The order is not sent as it is."
+    if order.state is State.SENT:
+        return _unfinished(
+            batch, order, f"{message} It may have been issued when it was sent before.", hint, code="ledger_damaged"
+        )
+    return LedgerUnusable(f"{message} It was not sent.", hint, context(batch, order), code="ledger_damaged")
+
+
 def defect(batch: Batch, order: Order, error: Exception) -> RunaError:
     """Return the error for an unexpected exception while the order was worked on."""
     return RunaError(

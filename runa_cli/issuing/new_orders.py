@@ -9,6 +9,7 @@ from runa_cli.api import canonical
 from runa_cli.core.clock import Clock
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.failures import body_changed
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, NewBatch, NewOrder, Order
 
@@ -63,12 +64,17 @@ def _mode(request: CreateRequest, items: int) -> str:
 
 
 def record_next_generation(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
-    """Record and return the next generation of a rejected order: Runa repeats the rejection for the old key."""
+    """Record and return the next generation of a rejected order: Runa repeats the rejection for the old key.
+
+    Raises LedgerUnusable where the order's body was changed since it was recorded.
+    """
     return ledger.renew(order, next_generation(batch, order), now)
 
 
 def next_generation(batch: Batch, order: Order) -> NewOrder:
-    """Return the next generation of a rejected order: the same content under the next key."""
+    """Return the next generation of a rejected order: the same content under the next key. Raises LedgerUnusable."""
+    if not order.is_intact:
+        raise body_changed(batch, order)
     generation = order.generation + 1
     key = canonical.derive_key(batch.environment, batch.name, order.position, generation, order.body_sha256)
     return replace(

@@ -25,7 +25,7 @@ from runa_cli.issuing.lookup import Lookup
 from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Progress, Say, Terms
-from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.ledger import BodyChanged, Ledger
 from runa_cli.ledger.records import Batch, Order
 
 NEVER = threading.Event()
@@ -182,6 +182,8 @@ class OrderFlow:
             )
         except GuardRefused as refused:
             return FlowResult(order, refused)
+        except BodyChanged:
+            return FlowResult(order, failures.body_changed(self.batch, order))
         except LedgerUnusable as error:
             # Nothing was sent in this attempt; an earlier one may still have reached Runa.
             unknown = failures.reply_not_recorded(self.batch, order, error)

@@ -46,16 +46,34 @@ class Engine(Protocol):
         """Commit what the block writes, or roll it back where the block raises.
 
         Nobody else writes meanwhile, so what the block reads stays true until it commits. Once the block is left, what
-        it wrote survives a crash of the process and of the machine. Raises ConstraintViolated.
+        it wrote survives a crash of the process and of the machine. Each transaction counts one change of the ledger.
+        Raises ConstraintViolated.
         """
 
     def close(self) -> None:
         """Close the database, after a transaction of another thread has ended."""
 
+    def erase_deleted(self) -> bool:
+        """Make sure that no file of the database still contains what was deleted.
 
-def unusable(ledger: object, reason: str, *, kind: type[LedgerUnusable] = LedgerUnusable) -> LedgerUnusable:
-    """Return the error for a ledger that the system or the database cannot use."""
-    return kind(
-        f"The ledger {ledger} cannot be used: {reason}.",
-        hint="Nothing is sent without it. Make room or fix its permissions, or name another file in RUNA_LEDGER.",
-    )
+        Returns False where another process's reading prevents that for now.
+        """
+
+
+RESTORE = "Nothing is sent without it. Restore it from a backup, with its -wal file if there is one."
+WRONG_FILE = (
+    "Nothing is sent without it. RUNA_LEDGER must lead to the ledger that was used before: a new one does not know what"
+    " was issued."
+)
+WAIT = "Nothing is sent without it. Wait until the other process has ended, then run the same command again."
+MAKE_ROOM = "Nothing is sent without it. Make room or fix its permissions, then run the same command again."
+
+
+def unusable(
+    ledger: object, reason: str, *, hint: str = MAKE_ROOM, kind: type[LedgerUnusable] = LedgerUnusable
+) -> LedgerUnusable:
+    """Return the error for a ledger that the system or the database cannot use.
+
+    No hint may advise another ledger: a new one does not know what was issued, and would pay again.
+    """
+    return kind(f"The ledger {ledger} cannot be used: {reason}.", hint=hint)

@@ -3,39 +3,77 @@
 No transaction is open while a request is under way. The API key is never recorded.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from runa_cli.core import exact_json
+from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import name_key
 from runa_cli.core.states import State
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import ConstraintViolated, Transaction
 from runa_cli.ledger.queries import NOTHING_MADE, LedgerQueries
-from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Placed
-from runa_cli.ledger.rows import to_list, to_timestamp
+from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Placed, body_digest
+from runa_cli.ledger.rows import MARK, read_mark, to_list, to_timestamp
 from runa_cli.ledger.sqlite import SQLiteEngine
 
 Check = Callable[[], object]  # decides inside of a transaction, and raises where something must not be recorded
 
 
+class BodyChanged(LedgerUnusable):
+    """The recorded body of an order is not the one that was recorded, so it must not be sent."""
+
+    default_code = "ledger_damaged"
+
+
 class Ledger(LedgerQueries):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable."""
 
-    def __init__(self, path: Path) -> None:
-        engine = SQLiteEngine(path)
+    def __init__(self, path: Path, *, marks: Path | None = None, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Open the ledger, or make a new one.
+
+        `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
+        """
+        engine = SQLiteEngine(path, marks)
         super().__init__(engine)
         self.path = engine.path
+        self.is_new = engine.is_new
+        self._mark_file = engine.mark
+        self._warn = warn
+        self._mark_lock = threading.Lock()
         self._claims = Claims(self.path)
 
     def close(self) -> None:
         """Close the database, then release every claim: nobody else may work on a batch while this process writes."""
         try:
+            with suppress(LedgerUnusable):  # the command has reported it already
+                self._advance_mark()
             self._engine.close()
         finally:
             self._claims.close()
+
+    def _advance_mark(self) -> None:
+        """Write how far the ledger has got. A mark that cannot be written changes nothing about the money."""
+        with self._mark_lock:  # of several threads, the first one writes the mark for those that wait
+            if self._mark_file is None:
+                return
+            (row,) = self._engine.select(MARK)
+            mark = read_mark(row)
+            if not mark.orders:  # an empty ledger knows nothing that could be lost
+                return
+            try:
+                self._mark_file.advance(mark)
+            except (OSError, LedgerUnusable) as error:
+                reason = error.strerror if isinstance(error, OSError) else error
+                self._warn(
+                    f"{self._mark_file.path} could not be written ({reason}): it will not be noticed if an older copy"
+                    " of the ledger takes its place."
+                )
+                self._mark_file = None
 
     def __enter__(self) -> Self:
         return self
@@ -180,9 +218,10 @@ class Ledger(LedgerQueries):
     def mark_sent(self, order: Order, account: str, *, check: Check, now: datetime) -> Order:
         """Record that the order may reach Runa from now on, and from which account it was sent first.
 
-        Called before its first byte is sent.
+        Called before its first byte is sent; what is sent are the bytes of the order that is returned.
 
-        `check` is called in the transaction; what it raises is raised, and nothing is recorded.
+        `check` is called in the transaction; what it raises is raised, and nothing is recorded. Raises BodyChanged
+        likewise, where the body is not the one that was recorded.
         """
         with self._engine.transaction() as transaction:
             check()
@@ -193,7 +232,11 @@ class Ledger(LedgerQueries):
                 to_timestamp(now),
                 order.id,
             )
-        return self.order(order.id)
+            sent = self.order(order.id)
+            if not sent.is_intact:
+                raise BodyChanged(f"The body of order {sent.position} was changed since it was recorded.")
+        self._advance_mark()  # so that a copy of the ledger from before this order is recognised
+        return sent
 
     def take_turn(self, environment: str, limit: int, window: float, now: datetime) -> float:
         """Count an order that is about to be sent, unless `limit` were counted within the last `window` seconds.
@@ -236,7 +279,11 @@ class Ledger(LedgerQueries):
     def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
         """Record that Runa accepted the order, under which id."""
         columns, *values = _exchange_columns(exchange)
-        return self._update(order, f"state = 'accepted', order_id = ?, reply = ?, {columns}", order_id, reply, *values)
+        accepted = self._update(
+            order, f"state = 'accepted', order_id = ?, reply = ?, {columns}", order_id, reply, *values
+        )
+        self._advance_mark()
+        return accepted
 
     def mark_completed(
         self,
@@ -297,6 +344,7 @@ class Ledger(LedgerQueries):
                     if item is not None
                 ),
             )
+        self._advance_mark()
         return self.order(order.id)
 
     def _update(self, order: Order, assignments: str, *values: object) -> Order:
@@ -326,8 +374,8 @@ def _insert_orders(
 def _insert_order(transaction: Transaction, batch_id: int, environment: str, order: NewOrder, now: datetime) -> int:
     return transaction.insert(
         "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
-        " body_sha256, mode, currency, total, item_count, account, state, prepared_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
+        " body_sha256, sent_sha256, mode, currency, total, item_count, account, state, prepared_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'prepared', ?)",
         batch_id,
         environment,
         order.position,
@@ -336,6 +384,7 @@ def _insert_order(transaction: Transaction, batch_id: int, environment: str, ord
         int(order.own_key),
         order.body,
         order.body_sha256,
+        body_digest(order.body),
         order.mode,
         order.currency,
         order.total,

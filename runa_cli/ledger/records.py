@@ -1,5 +1,6 @@
 """The records of the ledger: batches, orders, gifts and results."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -109,6 +110,11 @@ class Batch(BatchFields):
     pruned_at: datetime | None
 
 
+def body_digest(body: bytes) -> str:
+    """Return the SHA-256, in hexadecimal, of the exact bytes of an order, by which a changed body is recognised."""
+    return hashlib.sha256(body).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrderFields:
     """What an order is, whether it is recorded already or not.
@@ -140,7 +146,11 @@ class NewOrder(OrderFields):
 
 @dataclass(frozen=True, kw_only=True)
 class Order(OrderFields):
-    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None."""
+    """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None.
+
+    `sent_sha256` is the digest of `body` from when it was recorded, and empty once it is pruned. (`body_sha256` is that
+    of the content, before the stamp was added.)
+    """
 
     id: int
     batch_id: int
@@ -155,6 +165,12 @@ class Order(OrderFields):
     error_text: str | None
     same_errors: int
     reply: bytes | None
+    sent_sha256: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the body is the one that was recorded."""
+        return body_digest(self.body) == self.sent_sha256
 
     @property
     def document(self) -> dict[str, Any]:

@@ -7,7 +7,12 @@ from runa_cli.core import exact_json
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 from runa_cli.ledger.engine import Row
+from runa_cli.ledger.high_water import Mark
 from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift
+
+MARK = (  # the query that `read_mark` reads
+    "SELECT id, changes, (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts FROM ledger"
+)
 
 
 def to_timestamp(time: datetime) -> str:
@@ -49,6 +54,11 @@ def read_batch(row: Row) -> Batch:
     )
 
 
+def _to_bytes(value: bytes | str) -> bytes:
+    """Return a body as bytes, also one that somebody has changed to text."""
+    return value.encode() if isinstance(value, str) else value
+
+
 def read_order(row: Row) -> Order:
     """Return the order of a row of `purchase`."""
     return Order(
@@ -58,8 +68,9 @@ def read_order(row: Row) -> Order:
         generation=row["generation"],
         idempotency_key=row["idempotency_key"],
         own_key=bool(row["own_key"]),
-        body=row["body"],
+        body=_to_bytes(row["body"]),
         body_sha256=row["body_sha256"],
+        sent_sha256=row["sent_sha256"],
         mode=row["mode"],
         currency=row["currency"],
         total=row["total"],
@@ -122,3 +133,8 @@ def read_same_gift(row: Row) -> SameGift:
         newest_id=row["newest_id"],
         settled_at=from_timestamp(row["settled_at"]),
     )
+
+
+def read_mark(row: Row) -> Mark:
+    """Return how far a ledger has got, from the row of the query `MARK`."""
+    return Mark(row["id"], row["changes"], row["orders"] or 0, row["gifts"] or 0)

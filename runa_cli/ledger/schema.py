@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
+from runa_cli.ledger.records import body_digest
 
 
 class Database(Protocol):
@@ -50,6 +51,12 @@ def _identify_gifts(database: Database) -> None:
         )
         if rows := list(identities):
             database.execute("UPDATE batch SET fingerprint = ? WHERE id = ?", (fingerprint(rows), batch_id))
+
+
+def _digest_bodies(database: Database) -> None:
+    for (order_id,) in list(database.execute("SELECT id FROM purchase WHERE length(body) > 0")):
+        for (body,) in list(database.execute("SELECT CAST(body AS BLOB) FROM purchase WHERE id = ?", (order_id,))):
+            database.execute("UPDATE purchase SET sent_sha256 = ? WHERE id = ?", (body_digest(body), order_id))
 
 
 MIGRATIONS = (
@@ -133,6 +140,16 @@ MIGRATIONS = (
     CREATE TABLE sending (id INTEGER PRIMARY KEY, environment TEXT NOT NULL, sent_at TEXT NOT NULL);
     CREATE INDEX sending_by_time ON sending (environment, sent_at);
     """),
+    # The table tells this ledger from every other one and from an older copy of itself (high_water.py). The column
+    # tells whether a body is still the one that was recorded; it is empty where the body was pruned.
+    Migration(
+        """
+    CREATE TABLE ledger (id TEXT NOT NULL, changes INTEGER NOT NULL);
+    INSERT INTO ledger (id, changes) VALUES (lower(hex(randomblob(16))), 0);
+    ALTER TABLE purchase ADD COLUMN sent_sha256 TEXT NOT NULL DEFAULT '';
+    """,
+        _digest_bodies,
+    ),
 )
 
-TABLES = frozenset({"batch", "purchase", "gift"})
+TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

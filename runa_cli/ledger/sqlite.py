@@ -1,5 +1,6 @@
 """A ledger in one SQLite file on this machine."""
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,21 +8,42 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from runa_cli.ledger import sqlite_file
-from runa_cli.ledger.engine import ConstraintViolated, Row, Transaction, unusable
+from runa_cli.ledger.engine import (
+    MAKE_ROOM,
+    RESTORE,
+    WAIT,
+    WRONG_FILE,
+    ConstraintViolated,
+    Row,
+    Transaction,
+    unusable,
+)
+from runa_cli.ledger.high_water import MarkFile
+
+_HINTS = {
+    sqlite3.SQLITE_BUSY: WAIT,
+    sqlite3.SQLITE_LOCKED: WAIT,
+    sqlite3.SQLITE_CORRUPT: RESTORE,
+    sqlite3.SQLITE_NOTADB: RESTORE,
+}
+_NO_FILE = {errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}
 
 
 class SQLiteEngine:
     """The open file: WAL mode with `synchronous=FULL`, so that a commit survives a crash of the machine.
 
-    Implements `Engine`. `path` is the file itself, with links followed.
+    Implements `Engine`. `path` is the file itself, with links followed; `is_new` tells whether it was made just now.
+    `mark` is the ledger's high-water mark; None where none is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marks: Path | None = None) -> None:
+        """Open the ledger, or make a new one. `marks` is the directory of high-water marks."""
         with _errors_name(path):
             self.path = sqlite_file.real_path(path)
+        self.mark = MarkFile(marks, self.path) if marks else None
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _errors_name(self.path):
-            self._connection = sqlite_file.open_file(self.path)
+            self._connection, self.is_new = sqlite_file.open_file(self.path, self.mark)
         self._transaction = _SQLiteTransaction(self._connection)
 
     def select(self, statement: str, *values: object) -> Sequence[Row]:
@@ -44,11 +66,20 @@ class SQLiteEngine:
             self._connection.execute("BEGIN IMMEDIATE")  # a deferred one collides only later, when it must write
             try:
                 yield self._transaction
+                self._connection.execute("UPDATE ledger SET changes = changes + 1")
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def erase_deleted(self) -> bool:
+        """Move all changes from the `-wal` file into the main file, where `secure_delete` overwrites what is deleted.
+
+        Returns False while another process reads. Raises LedgerUnusable.
+        """
+        (row,) = self.select("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not row["busy"]
 
     def close(self) -> None:
         """Close the file."""
@@ -78,6 +109,8 @@ def _errors_name(path: Path) -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         raise unusable(path, str(error), kind=ConstraintViolated) from error
     except sqlite3.Error as error:
-        raise unusable(path, str(error)) from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of an extended code
+        raise unusable(path, str(error), hint=_HINTS.get(code, MAKE_ROOM)) from error
     except OSError as error:
-        raise unusable(path, error.strerror or str(error)) from error
+        hint = WRONG_FILE if error.errno in _NO_FILE else MAKE_ROOM
+        raise unusable(path, error.strerror or str(error), hint=hint) from error

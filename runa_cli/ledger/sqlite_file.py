@@ -8,10 +8,16 @@ import errno
 import os
 import sqlite3
 import stat
+import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 from runa_cli.core.errors import LedgerUnusable
+from runa_cli.ledger.engine import RESTORE, WRONG_FILE
+from runa_cli.ledger.high_water import Mark, MarkFile
+from runa_cli.ledger.rows import MARK, read_mark
 from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
@@ -23,7 +29,7 @@ def real_path(path: Path) -> Path:
         # A new ledger in its place would not know what was issued.
         raise LedgerUnusable(
             f"The ledger {path} is a link to a file that does not exist ({path.readlink()}).",
-            hint="Restore that file. To start a new ledger, name its file itself in RUNA_LEDGER.",
+            hint="Nothing is sent without it. Restore that file.",
         )
     return Path(os.path.realpath(path))
 
@@ -32,15 +38,24 @@ def connect(path: Path) -> sqlite3.Connection:
     """Return a connection whose transactions are begun and ended explicitly, and whose rows are read by column name."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA secure_delete = ON").fetchall()  # or else deleted links stay in free space of the file
     return connection
 
 
-def open_file(path: Path) -> sqlite3.Connection:
-    """Open the file, create it where there is none, and bring its tables up to date."""
-    mode = _create_private(path)
+def open_file(path: Path, mark_file: MarkFile | None = None) -> tuple[sqlite3.Connection, bool]:
+    """Open the file, make it where there is none, and bring its tables up to date.
+
+    Returns the connection, and whether the file is new. A ledger that is behind its high-water mark is refused.
+    """
+    mark = mark_file.read() if mark_file else None  # before the ledger is read, which may be written meanwhile
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_new = not path.exists() and _create(path, mark_file, mark)
+    mode = _make_private(path, mark_file, mark)
     connection = connect(path)
     try:
         _check_as_found(connection, path, mode)
+        if mark_file and mark:
+            mark_file.check(mark, _found(connection))
         _choose_journal_mode(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -48,25 +63,69 @@ def open_file(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, is_new
 
 
-def _create_private(path: Path) -> int:
-    """Create the file for its owner only before SQLite opens it: SQLite would let the umask decide.
+def _create(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> bool:
+    """Make a new ledger. Returns False where another process was faster.
 
-    Returns the permissions that the file had.
+    It gets its name when it is complete: an empty file under that name is never this program's.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if mark_file and mark:
+        mark_file.check(mark, None)
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and not path.exists():  # SQLite would take its content for changes of the new file
+        raise LedgerUnusable(f"The ledger {path} is gone, but a part of it is there: {wal}.", hint=RESTORE)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner only
+    os.close(handle)
+    temporary = Path(name)
     try:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):  # changing the permissions of a device would change them for everybody
+        with closing(connect(temporary)) as connection:
+            connection.execute("PRAGMA journal_mode = MEMORY").fetchall()  # nobody else sees the file yet
+            connection.execute("PRAGMA synchronous = FULL")
+            _migrate(connection, path, is_new=True)
+        return _publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path) -> bool:
+    """Give a new file its name. Returns False where there is a file of that name."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if path.exists():
+            return False
+        temporary.rename(path)
+    return True
+
+
+def _make_private(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> int:
+    """Let only its owner read the file. Returns the permissions that it had."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):  # changing the permissions of a device would change them for everybody
             raise OSError(errno.EINVAL, "it is not a regular file")
-        if mode & 0o077:
+        if not found.st_size:
+            _refuse_empty(path, mark_file, mark)
+        if found.st_mode & 0o077:
             os.fchmod(handle, 0o600)
-        return stat.S_IMODE(mode)
+        return stat.S_IMODE(found.st_mode)
     finally:
         os.close(handle)
+
+
+def _refuse_empty(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> NoReturn:
+    if mark_file and mark:
+        mark_file.check(mark, None)
+    raise LedgerUnusable(
+        f"The ledger {path} is empty, which a ledger never is: its content is lost, or it never was one.",
+        hint=f"{RESTORE} Only if nothing was ever issued from here (`runa order list` shows what Runa has), delete the"
+        " empty file.",
+    )
 
 
 def _check_as_found(connection: sqlite3.Connection, path: Path, mode: int) -> None:
@@ -80,7 +139,7 @@ def _check_as_found(connection: sqlite3.Connection, path: Path, mode: int) -> No
 
 
 def _check_is_ledger(connection: sqlite3.Connection, path: Path) -> None:
-    """Check that the file is empty or a ledger whose version this program knows."""
+    """Check that the file is a ledger whose version this program knows."""
     # The tables are read before the version: tables that exist were committed together with their version.
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     version = _version(connection)
@@ -90,10 +149,20 @@ def _check_is_ledger(connection: sqlite3.Connection, path: Path) -> None:
             f" {len(MIGRATIONS)}).",
             hint="Install the newer runa here too.",
         )
-    if tables and not (version and tables >= TABLES):
-        raise LedgerUnusable(
-            f"{path} is a database of another program.", hint="Name a file of its own for the ledger in RUNA_LEDGER."
+    if not tables:
+        _refuse_empty(path, None, None)
+    if not (version and tables >= TABLES):
+        raise LedgerUnusable(f"{path} is a database of another program.", hint=WRONG_FILE)
+
+
+def _found(connection: sqlite3.Connection) -> Mark:
+    """Return how far the ledger has got, of a version that does not count its changes too."""
+    if not list(connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'ledger'")):
+        (row,) = connection.execute(
+            "SELECT (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts"
         )
+        return Mark("", 0, row["orders"] or 0, row["gifts"] or 0)
+    return read_mark(next(connection.execute(MARK)))
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -115,11 +184,12 @@ def _choose_journal_mode(connection: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
     """Run the migrations that the file does not have yet, all in one transaction with their number."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _check_is_ledger(connection, path)  # another process may have migrated it since it was checked
+        if not is_new:
+            _check_is_ledger(connection, path)  # another process may have migrated it since it was checked
         for number, migration in enumerate(MIGRATIONS[_version(connection) :], _version(connection) + 1):
             for statement in migration.script.split(";"):
                 connection.execute(statement)

@@ -52,6 +52,7 @@ class Console:
     def __init__(self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False) -> None:
         self.quiet = quiet
         self._as_json = as_json
+        self._logs = False
         self._stream = LossyStream(sys.stderr)
         self.rich = RichConsole(
             file=cast(IO[str], self._stream),
@@ -70,6 +71,11 @@ class Console:
         """Write a note, unless the console is quiet."""
         if not self.quiet:
             self._print(Text(printable_lines(sentence)))
+
+    def note(self, sentence: str) -> None:
+        """Write a note that is left out where errors are JSON and a program reads them."""
+        if not self._as_json or self.is_terminal or self._logs:
+            self.say(sentence)
 
     def warn(self, sentence: str) -> None:
         """Write a warning, even where the console is quiet."""
@@ -99,6 +105,7 @@ class Console:
 
     def log(self) -> None:
         """Show the log lines of the program from now on."""
+        self._logs = True
         handler = logging.StreamHandler(self._stream)
         handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger = logging.getLogger("runa")

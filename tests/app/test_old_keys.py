@@ -93,6 +93,7 @@ def test_an_old_order_that_was_never_sent_from_here_is_adopted_where_runa_has_it
     program.ledger.write_bytes(copy)
     for suffix in ("-wal", "-shm"):
         program.ledger.with_name(program.ledger.name + suffix).unlink(missing_ok=True)
+    program.mark.unlink()  # a person has accepted the older copy
     age(program, OLD)
     ran = program(*GIFT, "-o", "links")
     assert (0, first.out, 1) == (ran.code, ran.out, posts(emulator)), ran.err

@@ -24,6 +24,7 @@ def order(*, recorded: float, ahead: float = 0.0) -> Order:
     time = ago(recorded - ahead)
     return Order(
         id=1, batch_id=1, position=1, generation=0, idempotency_key="k", own_key=False, body=b"{}", body_sha256="",
+        sent_sha256="",
         mode="sync", currency="USD", total="10", item_count=1, account="xxtests", state=State.COMPLETED,
         prepared_at=time, first_sent_at=time, settled_at=None, order_id="O-1", http_status=None, request_id=None,
         error_type=None, error_text=None, same_errors=0, reply=None,

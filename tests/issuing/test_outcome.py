@@ -49,7 +49,8 @@ def run_of(*states: State, interrupted: bool = False) -> BatchRun:
 def order(position: int, state: State) -> Order:
     return Order(
         id=position, batch_id=1, position=position, generation=0, idempotency_key=f"key {position}", own_key=False,
-        body=b"{}", body_sha256="", mode="sync", currency="USD", total="10", item_count=1, account="xxtests",
+        body=b"{}", body_sha256="", sent_sha256="",
+        mode="sync", currency="USD", total="10", item_count=1, account="xxtests",
         state=state, prepared_at=NOW, first_sent_at=None, settled_at=None, order_id=None, http_status=None,
         request_id=None, error_type=None, error_text=None, same_errors=0, reply=None,
     )  # fmt: skip

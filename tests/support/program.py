@@ -88,6 +88,12 @@ class Program:
         """Where the ledger is."""
         return self.home / ".local/share/runa/ledger.db"
 
+    @property
+    def mark(self) -> Path:
+        """The only high-water mark there is."""
+        (mark,) = self.ledger.parent.glob("ledger-mark-*.json")
+        return mark
+
     def states(self) -> list[str]:
         """Return the states of all recorded orders, as SQLite itself reads them."""
         connection = sqlite3.connect(self.ledger)

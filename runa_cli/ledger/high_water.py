@@ -1,0 +1,129 @@
+"""The high-water mark of a ledger: how far it had got when it was last written here, kept apart from it.
+
+A ledger that is behind its mark is an older copy, lacks its `-wal` file or is another one: it does not know everything
+that was issued, and sending from it could pay twice. The mark is written after the ledger has committed, so after a
+crash it may be behind the ledger, but never ahead of it.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runa_cli.core import exact_json
+from runa_cli.core.errors import LedgerUnusable
+
+_MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts."""
+
+    ledger_id: str
+    changes: int
+    orders: int
+    gifts: int
+
+
+class MarkFile:
+    """The file with the mark of one ledger, in a directory of the user's data."""
+
+    def __init__(self, directory: Path, ledger: Path) -> None:
+        """`ledger` is the file of the ledger itself, with links followed."""
+        self._ledger = ledger
+        digest = hashlib.sha256(os.fsencode(ledger)).hexdigest()[:16]
+        self.path = directory / f"ledger-mark-{digest}.json"
+
+    def read(self) -> Mark | None:
+        """Return the mark; None where there is none. Raises LedgerUnusable where the file cannot be read.
+
+        None also where this user may not read it, and so never wrote one: writing it then fails with a warning.
+        """
+        try:
+            with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as handle:
+                return self._read(handle)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
+
+    def advance(self, mark: Mark) -> None:
+        """Write the mark, unless the file is further already. It survives a crash of the machine.
+
+        The mark of another ledger is kept: that ledger is refused only as long as it differs from its mark. Raises
+        OSError, and LedgerUnusable as `read` does.
+        """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked(os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
+            known = self._read(handle)
+            if known is not None and (known.ledger_id != mark.ledger_id or known.changes >= mark.changes):
+                return
+            # It is overwritten in place: its few bytes keep their places, so that a crash leaves the old or the new
+            # ones, and the lock is that of the file which everybody reads.
+            os.pwrite(handle, self._text(mark), 0)
+            os.fsync(handle)
+
+    def check(self, mark: Mark, found: Mark | None) -> None:
+        """Check that a ledger as it was found (None: it is gone or empty) is not behind its mark.
+
+        Raises LedgerUnusable.
+        """
+        if found is not None and found.ledger_id == mark.ledger_id and found.changes >= mark.changes:
+            return
+        if found is None:
+            what = "is gone or empty"
+        elif found.ledger_id in {mark.ledger_id, ""}:  # no id: it is of an older version of this program
+            what = f"went backwards: it holds {_extent(found)}"
+        else:
+            what = f"is another one than the one that was used here, and holds {_extent(found)}"
+        raise LedgerUnusable(
+            f"The ledger {self._ledger} {what}. When it was last used here, it held {_extent(mark)}. It does not know"
+            " everything that was issued. Nothing was sent.",
+            "Restore the newer file, with its -wal file if there is one. If the newer one is lost for good, first look"
+            " at Runa for what was issued (`runa order list`): this ledger would issue it again. Then delete"
+            f" {self.path} to use the ledger as it is.",
+            code="ledger_went_backwards",
+        )
+
+    @contextmanager
+    def _locked(self, flags: int, lock: int) -> Iterator[int]:
+        """Open the file and hold a lock on it: several processes may use one ledger."""
+        handle = os.open(self.path, flags | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, lock)
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _read(self, handle: int) -> Mark | None:
+        text = os.pread(handle, _MOST_BYTES, 0).strip(b"\0 \n")
+        if not text:  # a crash after the file was made and before its first mark was written
+            return None
+        try:
+            content: Any = exact_json.loads(text)
+            return Mark(str(content["ledger_id"]), *(int(content[name]) for name in ("changes", "orders", "gifts")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unreadable("it is damaged") from error
+
+    def _text(self, mark: Mark) -> bytes:
+        """Return the bytes of a mark, always the same number of them for one ledger."""
+        numbers = ", ".join(f'"{name}": {getattr(mark, name):>15}' for name in ("changes", "orders", "gifts"))
+        ledger = exact_json.dumps(os.fsencode(self._ledger).decode("utf-8", "backslashreplace"))
+        return f'{{"ledger_id": {exact_json.dumps(mark.ledger_id)}, {numbers}, "ledger": {ledger}}}\n'.encode()
+
+    def _unreadable(self, reason: str) -> LedgerUnusable:
+        return LedgerUnusable(
+            f"{self.path}, which tells how far the ledger {self._ledger} had got, cannot be read: {reason}. Nothing was"
+            " sent.",
+            "Compare the orders at Runa (`runa order list`) with what was issued from here, and delete this file once"
+            " you know that the ledger has them all.",
+        )
+
+
+def _extent(mark: Mark) -> str:
+    return f"orders up to number {mark.orders}, gifts up to number {mark.gifts} and {mark.changes} changes"

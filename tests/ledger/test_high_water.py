@@ -1,0 +1,245 @@
+"""A ledger that does not know everything that was issued from it is refused, and no hint advises another one."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from runa_cli.ledger.high_water import Mark, MarkFile
+from tests.conftest import Emulate
+from tests.support.program import GIFT, Program, posts
+
+Damage = Callable[[Path, Path], None]
+
+
+def _older(path: Path, backup: Path) -> None:
+    shutil.copy(backup, path)
+
+
+def _empty(path: Path, _: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _gone(path: Path, _: Path) -> None:
+    path.unlink()
+
+
+def _another(path: Path, backup: Path) -> None:
+    """Put a ledger in its place that has counted more changes."""
+    other = Program(backup.parent / "other")
+    other.home.mkdir()
+    assert 0 == other(*GIFT, RUNA_ENV="local").code
+    connection = sqlite3.connect(other.ledger)
+    connection.execute("UPDATE ledger SET changes = 1000")
+    connection.commit()
+    connection.close()
+    shutil.copy(other.ledger, path)
+
+
+@pytest.mark.parametrize("damage", [_older, _empty, _gone, _another])
+@pytest.mark.parametrize("command", [(*GIFT, "--batch", "third"), (*GIFT, "--dry-run"), ("batch", "list")])
+def test_a_ledger_that_went_backwards_is_refused_until_a_person_has_looked(
+    program: Program, emulate: Emulate, tmp_path: Path, damage: Damage, command: tuple[str, ...]
+) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    shutil.copy(program.ledger, tmp_path / "backup.db")
+    assert 0 == program(*GIFT, "--batch", "second").code
+    damage(program.ledger, tmp_path / "backup.db")
+    ran = program(*command, "--json")
+    assert (4, "ledger_went_backwards", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
+    assert "orders up to number 2, gifts up to number 2" in ran.error["message"]
+    assert str(program.mark) in ran.error["hint"]
+    assert 2 == posts(emulator)
+    assert (damage is _gone) != program.ledger.exists()
+
+
+def test_a_ledger_without_its_wal_file_is_refused_and_the_newer_one_can_be_restored(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    reader = sqlite3.connect(program.ledger)  # keeps the -wal file, as a second process does
+    reader.execute("SELECT count(*) FROM gift").fetchall()
+    assert 0 == program(*GIFT, "--batch", "second").code
+    shutil.copytree(program.ledger.parent, tmp_path / "whole")
+    reader.close()
+    for path in program.ledger.parent.glob("ledger.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "whole/ledger.db", program.ledger)
+    ran = program("batch", "list", "--json")
+    assert (4, "ledger_went_backwards") == (ran.code, ran.error["code"])
+    assert "it holds orders up to number 1" in ran.error["message"]
+    assert "it held orders up to number 2" in ran.error["message"]
+    shutil.copy(tmp_path / "whole/ledger.db-wal", program.ledger.with_name("ledger.db-wal"))
+    assert 2 == len(program("batch", "list", "--json").json)
+
+
+def test_deleting_the_mark_accepts_the_ledger_as_it_is(program: Program, emulate: Emulate, tmp_path: Path) -> None:
+    emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    shutil.copy(program.ledger, tmp_path / "backup.db")
+    assert 0 == program(*GIFT, "--batch", "second").code
+    shutil.copy(tmp_path / "backup.db", program.ledger)
+    program.mark.unlink()
+    assert 1 == len(program("batch", "list", "--json").json)
+    assert 1 == json.loads(program.mark.read_text())["orders"]
+    assert 0o600 == program.mark.stat().st_mode & 0o777
+
+
+def test_the_mark_is_never_ahead_of_the_ledger(program: Program, emulate: Emulate) -> None:
+    """A run that is killed anywhere between the record and the mark leaves a ledger that is used as before."""
+    emulate()
+    for point in ("return:Ledger._record", "call:MarkFile.advance", "return:MarkFile.advance", "call:Ledger.mark_sent"):
+        assert -9 == program.killed_at(point, *GIFT, "--batch", point).code
+        assert 0 == program(*GIFT, "--batch", point).code
+
+
+def test_a_copy_from_before_an_order_was_sent_is_refused(program: Program, emulate: Emulate, tmp_path: Path) -> None:
+    """The run that sends it is killed before its first byte, so it closes nothing in good order."""
+    emulator = emulate()
+    assert -9 == program.killed_at("call:Ledger.mark_sent", *GIFT, "--batch", "bonus").code
+    with closing(sqlite3.connect(program.ledger)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        source.backup(copy)
+    assert -9 == program.killed_at("call:Client.create_order", *GIFT, "--batch", "bonus").code
+    for part in program.ledger.parent.glob("ledger.db*"):
+        part.unlink()
+    shutil.copy(tmp_path / "copy.db", program.ledger)
+    ran = program(*GIFT, "--batch", "bonus", "--json")
+    assert (4, "ledger_went_backwards", 0) == (ran.code, ran.error["code"], posts(emulator))
+
+
+def test_marks_written_at_once_leave_the_furthest(tmp_path: Path) -> None:
+    def advance(changes: int) -> None:
+        MarkFile(tmp_path, tmp_path / "ledger.db").advance(Mark("id", changes, 1, 1))
+
+    numbers = [number * 7919 % 400 for number in range(400)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(advance, numbers))
+    assert Mark("id", 399, 1, 1) == MarkFile(tmp_path, tmp_path / "ledger.db").read()
+
+
+def test_a_mark_is_not_replaced_by_that_of_an_older_or_another_ledger(tmp_path: Path) -> None:
+    file = MarkFile(tmp_path, tmp_path / "ledger.db")
+    for mark in (Mark("id", 7, 3, 9), Mark("id", 5, 2, 8), Mark("other", 90, 80, 70)):
+        file.advance(mark)
+        assert Mark("id", 7, 3, 9) == file.read()
+
+
+def test_a_mark_file_that_a_crash_left_empty_is_no_mark(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT).code
+    program.mark.write_bytes(b"")
+    assert 0 == program(*GIFT, "--again").code
+    assert (2, 2) == (posts(emulator), json.loads(program.mark.read_text())["orders"])
+
+
+def test_an_edit_that_leaves_fewer_orders_is_no_step_backwards(program: Program, emulate: Emulate) -> None:
+    """It deletes recorded orders that were never sent; their numbers are given again."""
+    emulate()
+    rows = ["face_value,email,product,description", *(f"10,p{n}@example.com,AMZ-US,part {n}" for n in range(5))]
+    path = program.home / "gifts.csv"
+    path.write_text("\n".join(rows))
+    command = ("order", "create", "--file", str(path), "--batch", "bonus", "--no-preflight")
+    assert -9 == program.killed_at("return:Ledger.record", *command).code
+    path.write_text("\n".join(rows[:2]))
+    assert -9 == program.killed_at("return:Ledger.amend", *command).code
+    assert 0 == program(*command).code
+
+
+def test_a_mark_that_cannot_be_written_is_reported_once_and_costs_nothing(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    elsewhere = {"RUNA_LEDGER": str(program.home / "elsewhere.db"), "XDG_DATA_HOME": "/dev/null"}
+    ran = program(*GIFT, "-o", "links", **elsewhere)
+    assert (0, 1, 1) == (ran.code, posts(emulator), ran.err.count("it will not be noticed"))
+    assert ran.out
+
+
+def test_a_damaged_mark_is_refused(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT).code
+    program.mark.write_text("{")
+    ran = program(*GIFT, "--again", "--json")
+    assert (4, "ledger_unusable", 1) == (ran.code, ran.error["code"], posts(emulator))
+    assert str(program.mark) in ran.error["message"]
+
+
+def test_an_empty_file_is_no_ledger(program: Program, emulate: Emulate) -> None:
+    """A file of no length in a ledger's place is what a crash or a full disk left of one."""
+    emulator = emulate()
+    path = program.home / "mine.db"
+    path.touch()
+    ran = program(*GIFT, "--json", RUNA_LEDGER=str(path))
+    assert (4, "ledger_unusable", 0) == (ran.code, ran.error["code"], posts(emulator))
+    assert "empty" in ran.error["message"]
+    assert 0 == path.stat().st_size
+
+
+def test_no_new_ledger_takes_over_what_is_left_of_a_lost_one(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = program.home / "mine.db"
+    path.with_name("mine.db-wal").write_bytes(b"changes")
+    ran = program(*GIFT, "--json", RUNA_LEDGER=str(path))
+    assert (4, "ledger_unusable", False) == (ran.code, ran.error["code"], path.exists())
+
+
+def test_a_run_that_is_killed_while_it_makes_a_ledger_leaves_none(program: Program, emulate: Emulate) -> None:
+    emulate()
+    for point in ("call:_migrate", "return:_migrate", "call:_publish"):
+        assert -9 == program.killed_at(point, *GIFT).code
+        assert not program.ledger.exists()
+    for point in ("return:_publish", "call:_choose_journal_mode"):
+        assert -9 == program.killed_at(point, *GIFT).code
+    assert 0 == program(*GIFT).code
+
+
+def test_a_new_ledger_is_announced(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = program.home / "mine.db"
+    new = f"New ledger: {path}"
+    assert new in program(*GIFT, RUNA_LEDGER=str(path)).err.splitlines()
+    assert new not in program(*GIFT, "--again", RUNA_LEDGER=str(path)).err
+    for silent, announced in (("--quiet", False), ("--json", False), ("--verbose", True)):
+        path.unlink()
+        for mark in program.ledger.parent.glob("ledger-mark-*"):
+            mark.unlink()
+        for more in program.home.glob("mine.db-*"):
+            more.unlink()
+        ran = program(*GIFT, silent, "--json", RUNA_LEDGER=str(path))
+        assert (0, announced) == (ran.code, new in ran.err)
+        assert announced or not ran.err
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _dangling_link(path: Path) -> None:
+    path.symlink_to(path.with_name("elsewhere.db"))
+
+
+def _foreign_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE other (id)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b"no database at all" * 1000), Path.touch, _directory, _dangling_link,
+        _foreign_database,
+    ],
+)  # fmt: skip
+def test_no_hint_advises_another_ledger(program: Program, emulate: Emulate, make: Callable[[Path], None]) -> None:
+    emulator = emulate()
+    path = program.home / "mine.db"
+    make(path)
+    ran = program(*GIFT, "--json", RUNA_LEDGER=str(path))
+    assert (4, "ledger_unusable", 0) == (ran.code, ran.error["code"], posts(emulator))
+    assert ran.error["hint"].startswith("Nothing is sent without it.")
+    assert not [word for word in ("another file", "a new ledger", "of its own") if word in ran.error["hint"]]
