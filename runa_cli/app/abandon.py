@@ -1,27 +1,61 @@
 """`batch abandon`: gives up the unfinished orders of a batch whose outcome is unknown."""
 
-from runa_cli.app.batches import find
+from runa_cli.app.batches import find_active
+from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm
 from runa_cli.app.session import Session
 from runa_cli.core.errors import BatchBusy, Context
+from runa_cli.core.money import format_gifts
 from runa_cli.core.states import State
+from runa_cli.ledger.records import Batch, Order
+
+_MAY_BE_ABANDONED = (State.SENT, State.PREPARED)
 
 
 def abandon(session: Session, name: str, *, yes: bool) -> None:
-    """Abandon the orders of unknown outcome in a batch. Raises InputError, BatchBusy, or GuardRefused without a yes."""
-    batch = find(session, name)
-    if not session.ledger.claim(batch):
-        raise BatchBusy(f"Another process is working on batch {name}.", context=Context(batch=name))
-    orders = list(session.ledger.orders(batch, [State.SENT, State.PREPARED]))
-    if not orders:
-        session.console.say(f"Batch {name} has no order of unknown outcome; there is nothing to abandon.")
-        return
-    gifts = sum(order.item_count for order in orders)
-    question = (
-        f"Abandon {len(orders)} order(s) with {gifts} gift(s) of batch {name}? They may have been issued; their links"
-        " will not be fetched any more"
+    """Abandon the orders of unknown outcome, and those not sent yet, in a batch of the active environment.
+
+    Raises InputError, ConfigurationError, BatchBusy, or GuardRefused without a yes.
+    """
+    batch = find_active(session, name)
+    ledger = session.ledger
+    if not ledger.claim(batch):
+        raise BatchBusy(
+            f"Another process is working on batch {batch.name}. Nothing was abandoned.",
+            "Wait until it has ended.",
+            Context(batch=batch.name),
+        )
+    orders = list(ledger.orders(batch, _MAY_BE_ABANDONED))
+    if orders:
+        question = (
+            f"Abandon {len(orders)} order(s) with {format_gifts(sum(order.item_count for order in orders))} of batch"
+            f" {batch.name} in {batch.environment}? They may have been issued; their links will not be fetched any more"
+        )
+        confirm(session, question, yes=yes, about=Context(batch=batch.name))
+        orders = ledger.mark_abandoned(orders, session.clock.now())
+    _show(session, batch, orders)
+
+
+def _show(session: Session, batch: Batch, orders: list[Order]) -> None:
+    document = {
+        "batch": batch.name,
+        "environment": batch.environment,
+        "abandoned": [
+            {
+                "position": order.position,
+                "idempotency_key": order.idempotency_key,
+                "items": order.item_count,
+                "total": order.total,
+                "currency": order.currency,
+                "sent": order.first_sent_at is not None,
+            }
+            for order in orders
+        ],
+    }
+    gifts = format_gifts(sum(order.item_count for order in orders))
+    sentence = (
+        f"{len(orders)} order(s) of batch {batch.name} are abandoned: {gifts}."
+        if orders
+        else f"Batch {batch.name} has no order of unknown outcome; there is nothing to abandon."
     )
-    confirm(session, question, yes=yes, about=Context(batch=name))
-    for order in orders:
-        session.ledger.mark_abandoned(order, session.clock.now())
-    session.console.say(f"{len(orders)} order(s) of batch {name} are abandoned.")
+    show_changes(session, document, [sentence])

@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from runa_cli.app.session import Session
+from runa_cli.config.settings import check_readable
 from runa_cli.config.values import ENVIRONMENTS
-from runa_cli.core.errors import InputError, UsageMistake
+from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
 from runa_cli.core.money import format_money
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing.guard import check_not_pruned
@@ -52,6 +53,34 @@ def find(session: Session, name: str) -> Batch:
     if len(found) > 1:
         raise UsageMistake(f"There is a batch {name} in several environments: choose one with --env.")
     return found[0]
+
+
+def active_environment(session: Session) -> str:
+    """Return the environment that a flag, a setting or the key names. Raises ConfigurationError where none does."""
+    check_readable(session.settings)
+    if not session.environment:
+        raise ConfigurationError(
+            "It is not known which environment is meant.",
+            "Name it with --env, or set its API key.",
+            code="no_environment",
+        )
+    return session.environment
+
+
+def find_active(session: Session, name: str) -> Batch:
+    """Return a batch of the active environment by its name.
+
+    Raises InputError, ConfigurationError, and GuardRefused where only another environment has it.
+    """
+    environment, batch = active_environment(session), find(session, name)
+    if batch.environment != environment:
+        raise GuardRefused(
+            f"Batch {name} is in {batch.environment}, and this is {environment}.",
+            f"Add --env {batch.environment} (with its key).",
+            Context(batch=name),
+            code="other_environment",
+        )
+    return batch
 
 
 def show_list(session: Session) -> None:
@@ -105,6 +134,8 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
         ("Total", format_money(tally.sums())),
         ("Issued", format_money(tally.sums([State.COMPLETED]))),
     ]
+    if batch.pruned_at is not None:
+        facts.append(("Pruned", f"{batch.pruned_at:%Y-%m-%d %H:%M:%S} UTC: its links are no longer recorded"))
     yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
     yield Part("")
     rows = [_order_cells(order)[:6] for order in ledger.orders(batch)]

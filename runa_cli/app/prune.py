@@ -1,33 +1,119 @@
 """`batch prune`: deletes the payloads, addresses and links of old settled batches."""
 
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runa_cli.app.batches import environment_from_flag, find
+from runa_cli.app.batches import active_environment, find_active
+from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm
 from runa_cli.app.session import Session
-from runa_cli.core.states import UNFINISHED
-from runa_cli.ledger.records import Tally
+from runa_cli.core.errors import BatchBusy, Context, GuardRefused, RunaError
+from runa_cli.core.money import format_gifts
+from runa_cli.core.states import State
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.records import Batch
+
+
+@dataclass(frozen=True)
+class _Pruning:
+    """Prunes batches that settled before a time."""
+
+    ledger: Ledger
+    before: datetime
+    days: int
+
+    def check(self, batch: Batch) -> None:
+        """Check that a batch may be pruned. Raises GuardRefused."""
+        batch, tally = self.ledger.batch_by_id(batch.id), self.ledger.tally(batch)
+        if batch.pruned_at is not None:
+            raise _kept(batch, f"was pruned already, on {batch.pruned_at:%Y-%m-%d}", code="pruned")
+        if self.ledger.has_unfinished(batch):
+            raise _kept(
+                batch, "is unfinished", f"`runa batch resume {shlex.quote(batch.name)}` finishes it.", code="unfinished"
+            )
+        if tally.settled_at is None or tally.settled_at >= self.before:
+            raise _kept(batch, f"settled less than {self.days} days ago", "See --older-than.", code="not_old_enough")
+        if tally.any(State.COMPLETED) and (batch.shown_at is None or batch.shown_at < tally.settled_at):
+            raise _kept(
+                batch,
+                "has links that were never shown",
+                f"`runa batch export {shlex.quote(batch.name)}` shows them; after that it can be pruned.",
+                code="not_shown",
+            )
+
+    def prune(self, batch: Batch, now: datetime) -> None:
+        """Prune a batch under its claim. Raises BatchBusy, or GuardRefused where it may not be pruned any more."""
+        if not self.ledger.claim(batch):
+            raise BatchBusy(
+                f"Batch {batch.name} was not pruned: another process works on it.",
+                "Wait until it has ended, then run the same command again.",
+                Context(batch=batch.name),
+            )
+        try:
+            self.ledger.prune(batch, check=lambda: self.check(batch), now=now)
+        finally:
+            self.ledger.release(batch)
 
 
 def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> None:
     """Delete the payloads, addresses and links of batches that settled more than `older_than` days ago.
 
-    The ledger still knows that the gifts were issued, so they are not issued again. Raises InputError, or GuardRefused
-    without a yes.
+    Only batches of the active environment whose links were shown are pruned. The ledger still knows that the gifts were
+    issued, so they are not issued again. Raises InputError, ConfigurationError, GuardRefused without a yes; for a batch
+    that was named also GuardRefused and BatchBusy where it cannot be pruned.
     """
+    environment = active_environment(session)
     ledger = session.ledger
-    limit = session.clock.now() - timedelta(days=older_than)
-    candidates = [find(session, name)] if name is not None else ledger.batches(environment_from_flag(session))
-    batches = [batch for batch in candidates if batch.pruned_at is None and _settled_before(ledger.tally(batch), limit)]
-    if not batches:
-        session.console.say(f"No settled batch is older than {older_than} days.")
-        return
-    question = f"Delete the links and addresses of {len(batches)} batch(es)? They cannot be shown again"
-    confirm(session, question, yes=yes)
-    for batch in batches:
-        ledger.prune(batch, session.clock.now())
-    session.console.say(f"{len(batches)} batch(es) pruned.")
+    pruning = _Pruning(ledger, session.clock.now() - timedelta(days=older_than), older_than)
+    named = [find_active(session, name)] if name is not None else None
+    kept: list[RunaError] = []
+    batches = [batch for batch in named or ledger.batches(environment) if _may(pruning.check, batch, kept)]
+    pruned: list[Batch] = []
+    if batches:
+        question = f"Delete the links and addresses of {len(batches)} batch(es) in {environment}?"
+        confirm(session, f"{question} They cannot be shown again", yes=yes)
+        pruned = [batch for batch in batches if _may(lambda it: pruning.prune(it, session.clock.now()), batch, kept)]
+    if pruned and not ledger.erase_deleted():
+        session.console.warn(
+            f"Another process reads the ledger now, so the deleted links are still in {ledger.path}-wal. They are gone"
+            " once every process that uses the ledger has ended."
+        )
+    if named and kept and kept[0].code in _REFUSED_BY_NAME:
+        raise kept[0]
+    _show(session, pruned, [error for error in kept if named or error.code in _WORTH_TELLING], older_than)
 
 
-def _settled_before(tally: Tally, limit: datetime) -> bool:
-    return not tally.any(*UNFINISHED) and tally.settled_at is not None and tally.settled_at < limit
+_WORTH_TELLING = {"not_shown", BatchBusy.default_code}  # the others are not what was asked for
+_REFUSED_BY_NAME = {"not_shown", "unfinished", BatchBusy.default_code}
+
+
+def _may(action: Callable[[Batch], None], batch: Batch, kept: list[RunaError]) -> bool:
+    """Do something with a batch. Returns False, and adds the error to `kept`, where that is refused."""
+    try:
+        action(batch)
+    except (GuardRefused, BatchBusy) as error:
+        kept.append(error)
+        return False
+    return True
+
+
+def _kept(batch: Batch, reason: str, hint: str | None = None, *, code: str) -> GuardRefused:
+    return GuardRefused(f"Batch {batch.name} was not pruned: it {reason}.", hint, Context(batch=batch.name), code=code)
+
+
+def _show(session: Session, pruned: list[Batch], kept: list[RunaError], days: int) -> None:
+    gifts = {batch.id: sum(session.ledger.tally(batch).items.values()) for batch in pruned}
+    sentences = [" ".join(filter(None, (error.message, error.hint))) for error in kept]
+    if pruned:
+        sentences.append(f"{len(pruned)} batch(es) pruned: {format_gifts(sum(gifts.values()))}.")
+    elif not kept:
+        sentences.append(f"No settled batch is older than {days} days.")
+    document = {
+        "pruned": [
+            {"batch": batch.name, "environment": batch.environment, "items": gifts[batch.id]} for batch in pruned
+        ],
+        "kept": [{"batch": error.context.batch, "code": error.code, "reason": error.message} for error in kept],
+    }
+    show_changes(session, document, sentences)

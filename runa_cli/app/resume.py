@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from runa_cli.app import show_outcome
-from runa_cli.app.batches import find
+from runa_cli.app.batches import find_active
 from runa_cli.app.session import Session
 from runa_cli.core.errors import (
-    Context,
-    GuardRefused,
     Interrupted,
     Money,
     OutcomeUnknown,
@@ -32,15 +30,7 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
     if name is None:
         _resume_all(session, yes=yes)
         return
-    batch = find(session, name)
-    if batch.environment != session.environment:
-        raise GuardRefused(
-            f"Batch {name} is in {batch.environment}, and this is {session.environment}.",
-            f"Add --env {batch.environment} (with its key).",
-            Context(batch=name),
-            code="other_environment",
-        )
-    with _resumed(session, session.issuer(), batch, yes=yes) as run:
+    with _resumed(session, session.issuer(), find_active(session, name), yes=yes) as run:
         show_outcome.show(session, run)
 
 

@@ -78,7 +78,9 @@ def prune(
     *,
     common: "CommonOptions",
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this batch.", show_default=False)] = None,
-    older_than: Annotated[int, typer.Option("--older-than", metavar="DAYS", min=0, help="Settled before that.")] = 90,
+    older_than: Annotated[
+        int, typer.Option("--older-than", metavar="DAYS", min=0, max=36_500, help="Settled before that.")
+    ] = 90,
     yes: Yes = False,
 ) -> None:
     """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""

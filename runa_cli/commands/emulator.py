@@ -55,10 +55,11 @@ def serve(
 @with_common
 def reset(*, common: "CommonOptions") -> None:
     """Delete the emulator's orders and balances."""
+    from runa_cli.app.changes import show_changes
     from runa_cli.app.session import emulator_data
     from runa_cli.emulator import store
 
     with emulator_data() as path:
         store.reset(path)
     with open_session(common) as session:
-        session.console.say(f"Deleted {path}: the emulator starts with no orders.")
+        show_changes(session, {"deleted": str(path)}, [f"Deleted {path}: the emulator starts with no orders."])

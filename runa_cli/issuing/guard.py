@@ -157,10 +157,14 @@ class Guard:
         )
         if request.batch is not None:
             return f"Note: {message}; batch {request.batch} issues them once more."
-        whole = issued.batch_with_all
+        whole = self._unless_pruned(request, issued.batch_with_all)
         once_more = "If all of it is meant once more, add --again, or a --batch name of its own."
         hint = f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. " if whole else ""
         raise self._refused(issued, f"{message}. Nothing was sent.", hint + once_more)
+
+    def _unless_pruned(self, request: CreateRequest, name: str | None) -> str | None:
+        batch = self.ledger.batch(request.environment, name) if name else None
+        return name if batch is not None and batch.pruned_at is None else None
 
     def check_edited(self, plan: Plan, request: CreateRequest, batch: Batch) -> None:
         """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused."""

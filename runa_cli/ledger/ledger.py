@@ -189,16 +189,29 @@ class Ledger(LedgerQueries):
             )
         return self.batch_by_id(batch.id)
 
-    def prune(self, batch: Batch, now: datetime) -> None:
-        """Delete a settled batch's bodies, replies, addresses and links. That it was issued stays recorded."""
+    def prune(self, batch: Batch, *, check: Check, now: datetime) -> None:
+        """Delete a claimed batch's bodies, replies, addresses and links. That it was issued stays recorded.
+
+        `check` is called in the transaction; what it raises is raised, and nothing is deleted.
+        """
         with self._engine.transaction() as transaction:
-            transaction.execute("UPDATE purchase SET body = ?, reply = NULL WHERE batch_id = ?", b"", batch.id)
+            check()
+            transaction.execute(
+                "UPDATE purchase SET body = ?, sent_sha256 = '', reply = NULL WHERE batch_id = ?", b"", batch.id
+            )
             transaction.execute(
                 "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]' WHERE purchase_id IN"
                 " (SELECT id FROM purchase WHERE batch_id = ?)",
                 batch.id,
             )
             transaction.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", to_timestamp(now), batch.id)
+
+    def erase_deleted(self) -> bool:
+        """Make sure that no file of the ledger still contains what was pruned.
+
+        Returns False where another process's reading prevents that for now.
+        """
+        return self._engine.erase_deleted()
 
     def mark_shown(self, batch: Batch, now: datetime) -> None:
         """Record that the batch's result was written where the user wanted it."""
@@ -309,9 +322,16 @@ class Ledger(LedgerQueries):
         """Record that Runa rejected the order for good: nothing was issued."""
         return self._settle(order, State.REJECTED, None, reply, [], exchange=exchange, now=now)
 
-    def mark_abandoned(self, order: Order, now: datetime) -> Order:
-        """Record that a person gave the order up."""
-        return self._update(order, "state = 'abandoned', settled_at = ?", to_timestamp(now))
+    def mark_abandoned(self, orders: Iterable[Order], now: datetime) -> list[Order]:
+        """Record that a person gave orders up. Returns those that were still prepared or sent, as they were before."""
+        with self._engine.transaction() as transaction:
+            found = [self.order(order.id) for order in orders]
+            open_orders = [order for order in found if order.state in {State.PREPARED, State.SENT}]
+            transaction.execute_many(
+                "UPDATE purchase SET state = 'abandoned', settled_at = ? WHERE id = ?",
+                ((to_timestamp(now), order.id) for order in open_orders),
+            )
+        return open_orders
 
     def _settle(
         self,

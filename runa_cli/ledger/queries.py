@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
-from runa_cli.core.states import State
+from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.engine import Engine
 from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Tally
 from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_recorded, read_result, read_same_gift
@@ -98,6 +98,17 @@ class LedgerQueries:
         for row in self._engine.select("SELECT id, state" + _LATEST, batch.id):
             if row["state"] in wanted:
                 yield self.order(row["id"])
+
+    def has_unfinished(self, batch: Batch) -> bool:
+        """Tell whether any order ever recorded in the batch is unfinished, replaced ones too."""
+        marks = ",".join("?" * len(UNFINISHED))
+        return bool(
+            self._engine.select(
+                f"SELECT id FROM purchase WHERE batch_id = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608 - only marks
+                batch.id,
+                *map(str, UNFINISHED),
+            )
+        )
 
     def accounts(self, batch: Batch) -> set[str]:
         """Return the accounts of a batch's orders, except of those that Runa rejected."""
