@@ -1,5 +1,6 @@
 """A ledger that does not know everything that was issued from it is refused, and no hint advises another one."""
 
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -122,6 +124,21 @@ def test_marks_written_at_once_leave_the_furthest(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(advance, numbers))
     assert Mark("id", 399, 1, 1) == MarkFile(tmp_path, tmp_path / "ledger.db").read()
+
+
+def test_a_mark_is_not_written_while_another_process_writes_it(tmp_path: Path) -> None:
+    file = MarkFile(tmp_path, tmp_path / "ledger.db")
+    file.advance(Mark("id", 5, 1, 1))
+    text = file.path.read_text()
+    late = Thread(target=file.advance, args=(Mark("id", 6, 1, 1),))
+    with file.path.open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        late.start()
+        late.join(0.3)
+        assert late.is_alive()
+        other.write(text.replace(f"{5:>15}", f"{7:>15}", 1))
+    late.join()
+    assert Mark("id", 7, 1, 1) == file.read()
 
 
 def test_a_mark_is_not_replaced_by_that_of_an_older_or_another_ledger(tmp_path: Path) -> None:
