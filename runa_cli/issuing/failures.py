@@ -207,7 +207,7 @@ def body_changed(batch: Batch, order: Order) -> RunaError:
     """Return the error for an order whose body in the ledger is not the one that was recorded. It is not sent."""
     message = f"The ledger is damaged: order {order.position} of batch {batch.name} was changed since it was recorded."
     hint = "Restore the ledger from a backup, with its -wal file if there is one. The order is not sent as it is."
-    if order.state is State.SENT:
+    if order.state in {State.SENT, State.ACCEPTED}:
         return _unfinished(
             batch, order, f"{message} It may have been issued when it was sent before.", hint, code="ledger_damaged"
         )

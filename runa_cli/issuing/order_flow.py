@@ -17,7 +17,7 @@ from runa_cli.api.client import Client
 from runa_cli.api.retry import REPEATING, SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import GuardRefused, LedgerUnusable, RunaError
-from runa_cli.core.states import State
+from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing import failures
 from runa_cli.issuing.answer_recorder import AnswerRecorder
 from runa_cli.issuing.key_age import may_be_forgotten
@@ -94,6 +94,8 @@ class OrderFlow:
         return result
 
     def _advance(self, order: Order) -> FlowResult:
+        if order.state in UNFINISHED and not order.is_intact:  # an answer could not be compared with it either
+            return FlowResult(order, failures.body_changed(self.batch, order))
         attempts = _Attempts(self.clock.seconds(), order.error_text, order.same_errors)
         if order.state is State.FAILED:
             return self._ask_again(order, attempts)
@@ -108,7 +110,7 @@ class OrderFlow:
 
     def _ask_again(self, order: Order, attempts: _Attempts) -> FlowResult:
         """Fetch an order that Runa reported as FAILED: it may have settled otherwise since."""
-        if not order.order_id or not order.body:  # pruned
+        if not order.order_id or not order.is_intact:  # pruned, or changed in the ledger
             return self._recorder.result(order)
         answer = self.client.fetch_order(order.order_id, seconds=self._seconds_left(attempts))
         if not isinstance(answer, Answered) or answer.order.id != order.order_id or answer.order.status == "FAILED":

@@ -67,6 +67,21 @@ def test_a_body_that_is_changed_between_two_attempts_is_not_sent_again(program: 
     assert (7, "ledger_damaged", 1) == (ran.code, ran.error["code"], posts(emulator))
 
 
+@pytest.mark.parametrize("statement", [RAISE, EMPTY])
+def test_no_answer_is_taken_for_an_accepted_order_whose_body_was_changed(
+    program: Program, emulate: Emulate, statement: str
+) -> None:
+    """Its links could be bound to other gifts than those that were sent."""
+    emulate(processing_seconds=1)
+    command = (*GIFT, "--mode", "async", "--batch", "bonus")
+    assert 0 == program(*command, "--no-wait").code
+    assert ["accepted"] == program.states()
+    change(program, statement)
+    ran = program("batch", "resume", "bonus", "--json")
+    assert ("ledger_damaged", 7, "unknown") == (ran.error["code"], ran.code, ran.error["money"])
+    assert ["accepted"] == program.states()
+
+
 def test_a_rejected_order_whose_body_was_changed_gets_no_next_key(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     assert 5 == program(*REJECTED, "--batch", "bonus").code
