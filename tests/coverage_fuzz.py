@@ -18,6 +18,7 @@ from typing import Any
 
 import runa_cli
 from runa_cli.api import binding, catalogue, pagination, responses
+from runa_cli.api.canonical import Stamp
 from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError
 from runa_cli.input import reader
@@ -73,7 +74,7 @@ def read_file(choice: int, raw: bytes) -> None:
     try:
         with reader.from_file(replace(given, file_format=kind), io.BytesIO(raw)) as plan:
             for order in plan.orders():
-                exact_json.loads(order.body("key").decode())
+                exact_json.loads(order.body(Stamp("key", "bonus", named=True)).decode())
     except InputError:
         pass
 

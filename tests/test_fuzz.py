@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from runa_cli.api import binding, catalogue, classify, pagination, responses
+from runa_cli.api.canonical import Stamp
 from runa_cli.api.classify import Answered, Reply
 from runa_cli.core import exact_json
 from runa_cli.core.errors import InputError, RunaError
@@ -154,7 +155,9 @@ def check_plan(plan: Plan) -> None:
     """Make sure that what was read can be sent: one JSON document a body, and nothing lost or counted twice."""
     with plan:
         orders = list(plan.orders())
-        bodies: list[Any] = [exact_json.loads(order.body("key").decode()) for order in orders]
+        bodies: list[Any] = [
+            exact_json.loads(order.body(Stamp("key", "bonus", named=True)).decode()) for order in orders
+        ]
         assert 0 < plan.item_count == sum(len(body["items"]) for body in bodies)
         assert sum(plan.sums.values()) == sum(item["face_value"] for body in bodies for item in body["items"])
         assert 64 == len(plan.fingerprint())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from runa_cli.api.canonical import STAMP
+from runa_cli.api.canonical import BATCH_STAMP, STAMP
 from runa_cli.core import exact_json
 
 
@@ -156,7 +156,15 @@ class Order(Tolerant):
     @property
     def stamp(self) -> str | None:
         """The idempotency key that this program put into the order's metadata."""
-        value = (self.metadata or {}).get(STAMP)
+        return self._pair(STAMP)
+
+    @property
+    def batch_stamp(self) -> str | None:
+        """The name of the batch that this program put into the order's metadata."""
+        return self._pair(BATCH_STAMP)
+
+    def _pair(self, name: str) -> str | None:
+        value = (self.metadata or {}).get(name)
         return value if isinstance(value, str) else None
 
 

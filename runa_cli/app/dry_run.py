@@ -7,10 +7,11 @@ from typing import Any, Literal
 from runa_cli.app.session import Session
 from runa_cli.config import api_key, settings
 from runa_cli.core import exact_json
-from runa_cli.core.money import format_money
+from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.adoption import Adoption, look_for_batch
 from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
     Guard,
@@ -21,7 +22,7 @@ from runa_cli.issuing.guard import (
     leave_out_issued,
 )
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
-from runa_cli.ledger.records import Batch, NewOrder, Order
+from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.tables import Summary, summary_parts
@@ -43,11 +44,17 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     """Show the plan; as JSON, the exact requests. Raises what a create would raise before it sends."""
     check_cap(plan.sums, request.max_total)
     batch = _check(session, plan, request)
+    adoption = None if batch else _check_new(session, plan, request)
     check_confirmed_total(plan, request)
-    requests = _planned_requests(session, plan, request, batch)
+    if batch is not None:
+        requests, issued = _requests_left(session, plan, request, batch), _issued(session, batch)
+    else:
+        name, taken = request.batch or made_up_name(session.clock), adoption.taken if adoption else NOTHING_TAKEN
+        requests = map(_new, new_orders(plan, request, name, taken))
+        issued = f"{format_gifts(plan.left_out_count)}, from another ledger" if adoption else "none"
     view = View(
         entries=lambda: (_document(session, planned) for planned in requests),
-        table=lambda _: summary_parts(_summary(session, plan, batch, sum(1 for _ in requests))),
+        table=lambda _: summary_parts(_summary(session, plan, issued, sum(1 for _ in requests))),
     )
     formats.show(session.output, view)
 
@@ -59,29 +66,46 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
     guard, ledger = Guard(session.ledger, session.clock), session.ledger
     batch = guard.find_recorded(plan, request, ledger.batches_with(request.environment, plan.fingerprint()))
     if batch is None:
-        if note := guard.check_new(plan, request):
-            session.console.say(note)
         return None
     check_not_pruned(batch)
-    leave_out_issued(ledger, batch, plan, again=request.reissues)
+    leave_out_issued(ledger.held(batch), batch.name, plan, again=request.reissues)
     if not is_as_recorded(ledger, batch, plan):
-        guard.check_edited(plan, request, batch)
+        guard.check_edited(plan, request, batch.name, batch)
     return batch
 
 
-def _planned_requests(
-    session: Session, plan: Plan, request: CreateRequest, batch: Batch | None
-) -> Iterator[PlannedRequest]:
-    if batch is None:
-        yield from map(_new, new_orders(plan, request, request.batch or made_up_name(session.clock)))
-        return
+def _check_new(session: Session, plan: Plan, request: CreateRequest) -> Adoption | None:
+    """Return what a create would adopt; that is left out of the plan. Raises what a create would raise."""
+    ledger = session.ledger if session.has_ledger else None
+    adoption = None
+    if request.batch is not None and request.look_back:  # else no client is needed
+        adoption = look_for_batch(
+            session.client,
+            plan,
+            request,
+            ledger,
+            seconds=session.settings.timeout.value,
+            say=session.console.say,
+            clock=session.clock,
+        )
+    if adoption is not None:
+        session.console.say(adoption.sentence)
+        leave_out_issued(adoption.recorded(), adoption.name, plan, again=request.reissues)
+        if ledger is not None:
+            Guard(ledger, session.clock).check_edited(plan, request, adoption.name, None)
+    elif ledger is not None and (note := Guard(ledger, session.clock).check_new(plan, request)):
+        session.console.say(note)
+    return adoption
+
+
+def _requests_left(session: Session, plan: Plan, request: CreateRequest, batch: Batch) -> Iterator[PlannedRequest]:
     for order in session.ledger.orders(batch, [State.SENT]):
         yield _again(order, batch)
     if is_as_recorded(session.ledger, batch, plan):
         for order in session.ledger.orders(batch, UNSENT):
             yield _again(order, batch)
     else:
-        yield from map(_new, new_orders(plan, request, batch.name, after=session.ledger.last_position(batch)))
+        yield from map(_new, new_orders(plan, request, batch.name, session.ledger.taken(batch)))
 
 
 def _new(order: NewOrder) -> PlannedRequest:
@@ -96,13 +120,13 @@ def _again(order: Order, batch: Batch) -> PlannedRequest:
     return PlannedRequest(order.idempotency_key, order.mode, order.body)
 
 
-def _summary(session: Session, plan: Plan, batch: Batch | None, orders: int) -> Summary:
-    issued = "none"
-    if batch is not None:
-        tally = session.ledger.tally(batch)
-        count = sum(tally.items[state] for state in _ISSUED)
-        if count:
-            issued = f"{count} items, {format_money(tally.sums(_ISSUED))}, in batch {batch.name}"
+def _issued(session: Session, batch: Batch) -> str:
+    tally = session.ledger.tally(batch)
+    count = sum(tally.items[state] for state in _ISSUED)
+    return f"{count} items, {format_money(tally.sums(_ISSUED))}, in batch {batch.name}" if count else "none"
+
+
+def _summary(session: Session, plan: Plan, issued: str, orders: int) -> Summary:
     return Summary(
         "Dry run:",
         "nothing was sent or recorded",

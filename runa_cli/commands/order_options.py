@@ -98,6 +98,15 @@ IdempotencyKey = Annotated[
     str | None,
     typer.Option("--idempotency-key", metavar="KEY", help="Your own key, for a single order.", rich_help_panel=ONCE),
 ]
+NoLookup = Annotated[
+    bool,
+    typer.Option(
+        "--no-lookup",
+        metavar="",
+        help="Do not look for orders of this name at Runa, issued from elsewhere.",
+        rich_help_panel=ONCE,
+    ),
+]
 Mode = Annotated[
     str | None,
     typer.Option(
@@ -124,7 +133,7 @@ RateLimit = Annotated[
 ]
 NoStamp = Annotated[
     bool,
-    typer.Option("--no-stamp", metavar="", help="Leave the key out of the order's metadata.", rich_help_panel=SENDING),
+    typer.Option("--no-stamp", metavar="", help="Leave key and batch name out of the order.", rich_help_panel=SENDING),
 ]
 DryRun = Annotated[
     bool,

@@ -55,6 +55,12 @@ def label(reference: str | None, carried: Sequence[str]) -> list[str]:
     return ["carried", *sorted(filter(None, map(normalized_text, carried)))]
 
 
+def labels_digest(labels: Iterable[Sequence[str]]) -> str | None:
+    """Return a digest of the labels of payout links in their order; None where no link has one."""
+    given = [list(text) for text in labels]
+    return _digest(given) if any(text != label(None, ()) for text in given) else None
+
+
 def reference_key(reference: str | None) -> str:
     """Return a digest of a reference, which stays when the reference itself is pruned; empty where there is none."""
     text = normalized_text(reference or "")

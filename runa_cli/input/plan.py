@@ -9,10 +9,10 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
 
-from runa_cli.api.canonical import order_body, plain, sha256_hex
+from runa_cli.api.canonical import Stamp, order_body, plain, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
-from runa_cli.core.identity import GiftIdentity, fingerprint, identify
+from runa_cli.core.identity import GiftIdentity, fingerprint, identify, label, labels_digest
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Gift, Placed, Recorded
 
@@ -34,6 +34,8 @@ _SCHEMA = """
     );
     CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL UNIQUE);
 """
+
+_LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
 
 # Recorded gifts are matched to planned ones in stages, equal ones in their order: what is the same in everything, then
 # the same gift with the same reference, then the same gift where one side has no reference. The label of a payout link
@@ -61,7 +63,12 @@ class PlannedOrder:
         """The SHA-256 of the body before it is stamped."""
         return sha256_hex(self.body(None))
 
-    def body(self, stamp: str | None) -> bytes:
+    @property
+    def labels(self) -> str | None:
+        """The digest of the labels of its payout links; None where no link has one."""
+        return labels_digest(label(gift.reference, gift.carried) for gift in self.gifts if _LINK in gift.item)
+
+    def body(self, stamp: Stamp | None) -> bytes:
         """Return the bytes to send."""
         return order_body(self.head, [gift.item for gift in self.gifts], stamp)
 

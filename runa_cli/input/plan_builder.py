@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runa_cli.api.canonical import STAMP
+from runa_cli.api.canonical import STAMP_PAIRS, STAMPS
 from runa_cli.api.field_rules import MOST_METADATA
 from runa_cli.api.order_models import Item, OrderHead, item_violations, violations
 from runa_cli.input import order_rules
@@ -175,15 +175,16 @@ class PlanBuilder:
             self._add_violations(error, place)
             return None
         metadata = head.metadata or {}
-        if STAMP in metadata:
+        if reserved := sorted(STAMPS & metadata.keys()):
             self.problems.add(
-                place(("metadata",), alone=True), f"must not name {STAMP}: this program stamps orders with it"
+                place(("metadata",), alone=True), f"must not name {reserved[0]}: this program stamps orders with it"
             )
             return None
-        if self.order_input.stamp and len(metadata) == MOST_METADATA:
+        if self.order_input.stamp and len(metadata) + STAMP_PAIRS > MOST_METADATA:
+            surplus = {1: "one", 2: "two"}[len(metadata) + STAMP_PAIRS - MOST_METADATA]
             self.problems.add(
                 place(("metadata",), alone=True),
-                f"has {len(metadata)} pairs, and the stamp takes one more: leave one out, or use --no-stamp",
+                f"has {len(metadata)} pairs, and the stamp takes two more: leave {surplus} out, or use --no-stamp",
             )
             return None
         return head

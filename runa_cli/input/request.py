@@ -74,7 +74,8 @@ class CreateRequest:
     """One `order create`: what to issue, once under which name, within which limits, and how to send and show it.
 
     `account` is the part of the API key that may be shown. `max_total` and `confirm_total` are in the currency of the
-    face values. `preflight` is None where the number of orders decides.
+    face values. `look_back` is for how many days back the orders at Runa are looked through for those of a batch whose
+    name the ledger does not know, 0 for not at all. `preflight` is None where the number of orders decides.
     """
 
     order_input: OrderInput
@@ -83,6 +84,7 @@ class CreateRequest:
     batch: str | None = None
     again: bool = False
     idempotency_key: str | None = None
+    look_back: int = 0
     max_total: Decimal | None = None
     confirm_total: Decimal | None = None
     yes: bool = False

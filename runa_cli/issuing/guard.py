@@ -4,12 +4,13 @@ What was asked for before is resumed or refused; only what is new is issued.
 """
 
 import shlex
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
+from runa_cli.api.canonical import stamped_labels
 from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.identity import GiftIdentity
@@ -166,8 +167,11 @@ class Guard:
         batch = self.ledger.batch(request.environment, name) if name else None
         return name if batch is not None and batch.pruned_at is None else None
 
-    def check_edited(self, plan: Plan, request: CreateRequest, batch: Batch) -> None:
-        """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused."""
+    def check_edited(self, plan: Plan, request: CreateRequest, name: str, batch: Batch | None) -> None:
+        """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused.
+
+        `batch` is None where this ledger has not recorded the batch yet.
+        """
         if request.again:
             return
         overlap = self._overlap(plan, request, batch)
@@ -176,7 +180,7 @@ class Guard:
         self._check_unfinished(overlap, request)
         raise self._refused(
             overlap,
-            f"{overlap.count} of the gifts that batch {batch.name} has not issued yet were issued before, the last in"
+            f"{overlap.count} of the gifts that batch {name} has not issued yet were issued before, the last in"
             f" batch {overlap.newest}. Nothing was sent.",
             "Take these rows out, or add --again if they are meant once more.",
         )
@@ -323,16 +327,16 @@ def check_not_pruned(batch: Batch) -> None:
         raise pruned(batch)
 
 
-def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan, *, again: bool = False) -> None:
+def leave_out_issued(held: Iterable[Recorded], name: str, plan: Plan, *, again: bool = False) -> None:
     """Leave what a batch has issued out of its edited plan.
 
-    Raises GuardRefused, naming the rows, when a gift that was issued is missing or changed in the plan. Gifts that
-    FAILED or were abandoned may be missing: they are not issued again by themselves, and a person may correct them.
-    With `again` they are issued again.
+    `held` are the gifts of the batch whose money has moved or may have moved. Raises GuardRefused, naming the rows,
+    when a gift that was issued is missing or changed in the plan. Gifts that FAILED or were abandoned may be missing:
+    they are not issued again by themselves, and a person may correct them. With `again` they are issued again.
     """
     missing: list[Recorded] = []
     count = 0
-    for gift in plan.leave_out(ledger.held(batch, without=GIVEN_UP if again else ())):
+    for gift in plan.leave_out(gift for gift in held if not (again and gift.state in GIVEN_UP)):
         if gift.state not in GIVEN_UP:
             count += 1
             if len(missing) < MOST_LISTED:
@@ -349,10 +353,10 @@ def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan, *, again: bool = 
             *(f"  row {row}: {describe_item(item, reference)}" for row, item, reference in new),
         ]
     raise GuardRefused(
-        f"Batch {batch.name} has issued {count} gift(s) that are missing or changed in the input now."
+        f"Batch {name} has issued {count} gift(s) that are missing or changed in the input now."
         " Nothing was sent.\n" + "\n".join(listed),
         "Put these rows back as they were. A further gift to the same person is a row of its own, or another batch.",
-        Context(batch=batch.name),
+        Context(batch=name),
         [{"row": gift.row, "order_id": gift.order_id, "state": str(gift.state)} for gift in missing],
         code="batch_changed",
     )
@@ -361,14 +365,21 @@ def leave_out_issued(ledger: Ledger, batch: Batch, plan: Plan, *, again: bool = 
 def is_as_recorded(ledger: Ledger, batch: Batch, plan: Plan) -> bool:
     """Tell whether the orders left to send are the recorded ones, byte for byte, and no issued gift is missing.
 
+    The labels of payout links count where the recorded order is stamped with them.
+
     What the batch has issued must have been left out of the plan.
     """
     unsent = [
-        order.body_sha256
+        (order.body_sha256, stamped_labels(order.body))
         for order in ledger.orders(batch, UNSENT)
         if order.state is State.REJECTED or order.first_sent_at is None
     ]
-    return plan.missing_count == 0 and unsent == [order.body_sha256 for order in plan.orders()]
+    if plan.missing_count or len(unsent) != plan.order_count:
+        return False
+    return all(
+        sha256 == order.body_sha256 and (labels is None or labels == order.labels)
+        for (sha256, labels), order in zip(unsent, plan.orders(), strict=True)
+    )
 
 
 def describe_recorded(gift: Recorded) -> str:

@@ -17,6 +17,7 @@ from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
 from runa_cli.issuing.guard import (
     Guard,
@@ -33,7 +34,7 @@ from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order, Placed, Tally
+from runa_cli.ledger.records import Batch, Placed, Tally
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -85,6 +86,8 @@ class Issuer:
                 if request.batch is None and self.ledger.tally(batch).any(*UNFINISHED):
                     self.say(f"Resuming unfinished batch {batch.name}.")
                 return batch, False
+            if self._adopt(plan, request):
+                continue
             if note := guard.check_new(plan, request):
                 self.say(note)
             check_confirmed_total(plan, request)
@@ -102,6 +105,22 @@ class Issuer:
             if batch is not None:  # else another process has recorded the same meanwhile: decide anew
                 return batch, True
 
+    def _adopt(self, plan: Plan, request: CreateRequest) -> bool:
+        """Record a batch that is new to this ledger as it was issued from another one. Returns False where it was not.
+
+        Raises GuardRefused, and the error of a request that Runa did not answer.
+        """
+        adoption = look_for_batch(
+            self.client, plan, request, self.ledger, seconds=self.terms.timeout, say=self.say, clock=self.clock
+        )
+        if adoption is None:
+            return False
+        batch = adoption.batch()
+        known = [other.id for other in self.ledger.batches_with(batch.environment, batch.fingerprint)]
+        self.ledger.record(batch, adoption.orders(), known=known, check=_allow, now=self.clock.now())
+        self.say(adoption.sentence)
+        return True
+
     def _prepare_to_resume(
         self, batch: Batch, plan: Plan, request: CreateRequest, preflight: Preflight | None
     ) -> Batch:
@@ -109,7 +128,7 @@ class Issuer:
         batch = self.ledger.batch_by_id(batch.id)
         check_not_pruned(batch)
         self.confirm_key(batch, yes=request.yes)
-        leave_out_issued(self.ledger, batch, plan, again=request.reissues)
+        leave_out_issued(self.ledger.held(batch), batch.name, plan, again=request.reissues)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):
@@ -120,16 +139,16 @@ class Issuer:
                     record_next_generation(self.ledger, batch, order, self.clock.now())
             return batch
         guard = Guard(self.ledger, self.clock)
-        guard.check_edited(plan, request, batch)
+        guard.check_edited(plan, request, batch.name, batch)
         self._confirm_live(plan.sums_left, plan.count_left, request)
         if preflight:
             preflight(plan)
         return self.ledger.amend(
             batch,
             content,
-            new_orders(plan, request, batch.name, after=self.ledger.last_position(batch)),
+            new_orders(plan, request, batch.name, self.ledger.taken(batch)),
             plan.left_out(),
-            check=lambda: guard.check_edited(plan, request, batch),
+            check=lambda: guard.check_edited(plan, request, batch.name, batch),
             now=self.clock.now(),
         )
 
@@ -268,8 +287,8 @@ class Issuer:
             self.say(f"Batch {batch.name} is issued already: nothing is sent, its recorded result is shown.")
 
 
-def _allow(_order: Order) -> None:
-    """Let every order be sent."""
+def _allow(*_: object) -> None:
+    """Refuse nothing."""
 
 
 @contextmanager

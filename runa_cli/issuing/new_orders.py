@@ -7,11 +7,11 @@ from datetime import datetime
 
 from runa_cli.api import canonical
 from runa_cli.core.clock import Clock
-from runa_cli.input.plan import Plan
+from runa_cli.input.plan import Plan, PlannedOrder
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import body_changed
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, NewBatch, NewOrder, Order
+from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewBatch, NewOrder, Order, Taken
 
 
 def made_up_name(clock: Clock) -> str:
@@ -33,18 +33,22 @@ def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
     )
 
 
-def new_orders(plan: Plan, request: CreateRequest, batch: str, *, after: int = 0) -> Iterator[NewOrder]:
-    """Yield the plan's orders with their keys and final bytes; positions count on from `after`."""
+def new_orders(plan: Plan, request: CreateRequest, batch: str, taken: Taken = NOTHING_TAKEN) -> Iterator[NewOrder]:
+    """Yield the plan's orders with their keys and final bytes.
+
+    Each gets the first free position. An order that is not recorded yet thereby keeps the key under which another
+    machine, which may have recorded the same file, would send it.
+    """
+    position = 0
     for planned in plan.orders():
         sha256 = planned.body_sha256
-        position = planned.position + after
-        key = request.idempotency_key or canonical.derive_key(request.environment, batch, position, 0, sha256)
+        position, key = _free_position(request, batch, sha256, position, taken)
         yield NewOrder(
             position=position,
             generation=0,
             idempotency_key=key,
             own_key=request.idempotency_key is not None,
-            body=planned.body(key if request.order_input.stamp else None),
+            body=planned.body(_stamp(planned, request, batch, key)),
             body_sha256=sha256,
             mode=_mode(request, len(planned.gifts)),
             currency=planned.currency,
@@ -53,6 +57,25 @@ def new_orders(plan: Plan, request: CreateRequest, batch: str, *, after: int = 0
             account=request.account,
             gifts=planned.gifts,
         )
+
+
+def _free_position(request: CreateRequest, batch: str, sha256: str, last: int, taken: Taken) -> tuple[int, str]:
+    """Return the first free position after `last`, and the key of an order there."""
+    position = last
+    while True:
+        position += 1
+        key = request.idempotency_key or canonical.derive_key(request.environment, batch, position, 0, sha256)
+        if position not in taken.positions and (key not in taken.keys or key == request.idempotency_key):
+            return position, key
+
+
+def _stamp(planned: PlannedOrder, request: CreateRequest, batch: str, key: str) -> canonical.Stamp | None:
+    if not request.order_input.stamp:
+        return None
+    if request.batch is not None:
+        return canonical.Stamp(key, batch, named=True, labels=planned.labels)
+    # Under a key of one's own the body must be the same from every ledger, and a made-up name is not.
+    return canonical.Stamp(key, None if request.idempotency_key is not None else batch)
 
 
 def _mode(request: CreateRequest, items: int) -> str:

@@ -17,7 +17,7 @@ from runa_cli.core.states import State
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import ConstraintViolated, Transaction
 from runa_cli.ledger.queries import NOTHING_MADE, LedgerQueries
-from runa_cli.ledger.records import Batch, Exchange, NewBatch, NewOrder, Order, Placed, body_digest
+from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, NewBatch, NewOrder, Order, Placed, body_digest
 from runa_cli.ledger.rows import MARK, read_mark, to_list, to_timestamp
 from runa_cli.ledger.sqlite import SQLiteEngine
 
@@ -378,15 +378,29 @@ def _insert_orders(
 ) -> None:
     for order in orders:
         order_id = _insert_order(transaction, batch_id, environment, order, now)
+        issued: Sequence[Mapping[str, Any] | None] = [None] * len(order.gifts)
+        if isinstance(order, AdoptedOrder):
+            issued = order.issued
+            transaction.execute(
+                "UPDATE purchase SET state = ?, order_id = ?, reply = ?, first_sent_at = ?, settled_at = ?"
+                " WHERE id = ?",
+                str(order.state),
+                order.order_id,
+                order.reply,
+                to_timestamp(order.created),
+                to_timestamp(order.settled),
+                order_id,
+            )
         transaction.execute_many(
-            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, item)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, item,"
+            " issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
                     *(gift.identity, gift.same_gift, gift.reference_key, gift.item),
+                    None if item is None else exact_json.dumps(dict(item)),
                 )
-                for slot, gift in enumerate(order.gifts)
+                for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
             ),
         )
 

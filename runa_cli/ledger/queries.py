@@ -6,7 +6,7 @@ from decimal import Decimal
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.engine import Engine
-from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Tally
+from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Taken, Tally
 from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_recorded, read_result, read_same_gift
 
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
@@ -118,12 +118,21 @@ class LedgerQueries:
         )
         return {row["account"] for row in rows}
 
-    def last_position(self, batch: Batch) -> int:
-        """Return the highest position that an order of the batch ever had; 0 where it has none."""
-        (row,) = self._engine.select(
-            "SELECT coalesce(max(position), 0) AS last FROM purchase WHERE batch_id = ?", batch.id
+    def taken(self, batch: Batch) -> Taken:
+        """Return the positions and keys of the batch's orders that an edit of the batch leaves recorded."""
+        rows = self._engine.select(
+            "SELECT position, idempotency_key FROM purchase WHERE batch_id = ?"
+            " AND NOT (state = 'prepared' AND first_sent_at IS NULL)",
+            batch.id,
         )
-        return int(row["last"])
+        return Taken({row["position"] for row in rows}, {row["idempotency_key"] for row in rows})
+
+    def has_order(self, environment: str, order_id: str) -> bool:
+        """Tell whether an order is recorded under one of Runa's order ids."""
+        found = self._engine.select(
+            "SELECT id FROM purchase WHERE order_id = ? AND environment = ?", order_id, environment
+        )
+        return bool(found)
 
     def is_anothers(self, order: Order, order_id: str) -> bool:
         """Tell whether another order of the same environment is recorded under one of Runa's order ids."""
@@ -139,16 +148,14 @@ class LedgerQueries:
 
     # --- gifts ---------------------------------------------------------------------------------------------------
 
-    def held(self, batch: Batch, *, without: Iterable[State] = ()) -> Iterator[Recorded]:
-        """Yield the gifts of a batch whose money has moved or may have moved, by row, except those in some states."""
-        left_out = set(without)
+    def held(self, batch: Batch) -> Iterator[Recorded]:
+        """Yield the gifts of a batch whose money has moved or may have moved, by row."""
         for row in self._engine.stream(
             "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - own text
             f" WHERE purchase.batch_id = ? AND NOT ({NOTHING_MADE}) AND gift.row > 0 ORDER BY gift.row, gift.id",
             batch.id,
         ):
-            if State(row["state"]) not in left_out:
-                yield read_recorded(row)
+            yield read_recorded(row)
 
     def not_made(self, batch: Batch) -> Iterator[Recorded]:
         """Yield the gifts of a batch of which nothing was made at Runa, in the order of their orders."""

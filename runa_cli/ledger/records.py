@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -145,6 +145,21 @@ class NewOrder(OrderFields):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdoptedOrder(NewOrder):
+    """An order to record that was issued from another ledger. `issued` has Runa's item of each gift, None without one.
+
+    `created` and `settled` are Runa's times.
+    """
+
+    state: State
+    order_id: str
+    reply: bytes
+    issued: Sequence[Mapping[str, Any] | None]
+    created: datetime
+    settled: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order(OrderFields):
     """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None.
 
@@ -187,6 +202,17 @@ class Order(OrderFields):
         """Return the same order as one to record, without its gifts."""
         content: dict[str, Any] = {shared.name: getattr(self, shared.name) for shared in fields(OrderFields)}
         return NewOrder(**content, gifts=())
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The positions and idempotency keys of a batch's orders that stay recorded when the batch is edited."""
+
+    positions: Collection[int] = ()
+    keys: Collection[str] = ()
+
+
+NOTHING_TAKEN = Taken()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import runa_cli
 from runa_cli.api import canonical, countries, field_rules, order_models
-from runa_cli.api.canonical import order_body, plain
+from runa_cli.api.canonical import Stamp, order_body, plain
 from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number, dumps, loads
 from tests.support.plans import DT, PT
@@ -56,7 +56,7 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
 # --- the bytes ---------------------------------------------------------------------------------------------------
 
 
-def body(head_document: dict[str, Any], *documents: dict[str, Any], stamp: str | None = None) -> bytes:
+def body(head_document: dict[str, Any], *documents: dict[str, Any], stamp: Stamp | None = None) -> bytes:
     texts = [dumps(plain(Item.model_validate(document))) for document in documents]
     return order_body(OrderHead.model_validate(head_document), texts, stamp)
 
@@ -68,11 +68,11 @@ def test_an_order_has_one_canonical_form() -> None:
         b'"distribution_method":{"type":"EMAIL","email_address":"ann@example.test","template_id":"DT-01HPSF51G0ZWHJ3'
         b'JTNWRH0WDYA"},"products":{"type":"SINGLE","value":"AMZ-US"}},{"face_value":20,"distribution_method":'
         b'{"type":"PAYOUT_LINK"},"products":{"type":"MULTIPLE","values":["AMZ-US","AMC-US"]}}],'
-        b'"description":"Q3 \xe2\x98\x80","metadata":{"batch":"w2","runa_cli_key":"key-1"}}'
+        b'"description":"Q3 \xe2\x98\x80","metadata":{"batch":"w2","runa_cli_key":"key-1","runa_cli_batch":"Q3 bonus"}}'
     )
     order = head(description="Q3 ☀", metadata={"batch": "w2"})
     mailed = gift(Number("12.50"), {**EMAIL, "template_id": DT.format("A")})
-    assert expected == body(order, mailed, gift(Number("20"), LINK, CHOICE), stamp="key-1")
+    assert expected == body(order, mailed, gift(Number("20"), LINK, CHOICE), stamp=Stamp("key-1", "Q3 bonus"))
 
 
 def test_the_order_of_the_fields_in_the_input_does_not_matter() -> None:
@@ -98,9 +98,33 @@ def test_a_spend_rules_template_is_sent() -> None:
 def test_the_stamp_is_all_that_another_key_changes_in_a_body() -> None:
     """A second attempt after a refusal sends the same order under another key."""
     order = head(description="\u200bhidden", metadata={"a": "b"})
-    assert body(order, gift(Number("1.50")), stamp="new") == canonical.with_stamp(
-        body(order, gift(Number("1.50")), stamp="old"), "new"
+    assert body(order, gift(Number("1.50")), stamp=Stamp("new", "bonus", named=True)) == canonical.with_stamp(
+        body(order, gift(Number("1.50")), stamp=Stamp("old", "bonus", named=True)), "new"
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "stamp", "expected"),
+    [
+        (None, Stamp("k", "Q3 bonus", named=True), "Q3 bonus"),
+        ("mine", Stamp("k", "Q3 bonus", named=True), "mine"),
+        (None, Stamp("k", "2026-11-25-0a1b"), None),
+        (None, None, None),
+    ],
+)
+def test_an_order_of_a_named_batch_has_the_name_as_its_description_unless_it_has_one(
+    own: str | None, stamp: Stamp | None, expected: str | None
+) -> None:
+    document: Any = loads(body(head(description=own), gift(), stamp=stamp))
+    assert expected == document.get("description")
+
+
+@pytest.mark.parametrize(("own", "fits"), [(0, True), (17, True), (18, False)])
+def test_the_digest_of_labels_is_left_out_where_the_metadata_is_full(own: int, fits: bool) -> None:
+    order = head(metadata={f"k{number}": "v" for number in range(own)} or None)
+    document: Any = loads(body(order, gift(), stamp=Stamp("k", "bonus", labels="digest")))
+    expected = {"runa_cli_key": "k", "runa_cli_batch": "bonus", **({"runa_cli_labels": "digest"} if fits else {})}
+    assert expected == {name: document["metadata"][name] for name in document["metadata"] if "runa" in name}
 
 
 @pytest.mark.parametrize("text", [b'{"items" : [ ]}', b'{"metadata":{"a":"b"} }', b'{"metadata":null}', b"[1.50]"])

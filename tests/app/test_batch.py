@@ -191,7 +191,7 @@ def test_a_refused_key_stops_the_batch_at_once(program: Program, emulate: Emulat
     emulator = emulate()
     env = {"RUNA_ENV": "playground", "RUNA_API_KEY": "xxtests.revoked"}
     path = sheet(program.home / "gifts.csv", gifts(30, orders=30))
-    ran = issue(program, path, "--no-preflight", "--concurrency", "2", "--json", **env)
+    ran = issue(program, path, "--no-lookup", "--no-preflight", "--concurrency", "2", "--json", **env)
     assert (4, "not_issued") == (ran.code, ran.error["money"])
     assert posts(emulator) <= 3
     assert {"prepared"} == set(program.states())
@@ -236,7 +236,7 @@ def test_the_preflight_refuses_a_batch_that_the_balance_does_not_cover(program: 
 def test_what_the_preflight_cannot_fetch_it_says_and_goes_on(program: Program, emulate: Emulate) -> None:
     emulate()
     path = sheet(program.home / "gifts.csv", gifts(4, orders=2))
-    ran = issue(program, path, "--preflight", "--timeout", "1", RUNA_BASE_URL="http://127.0.0.1:9/v2")
+    ran = issue(program, path, "--no-lookup", "--preflight", "--timeout", "1", RUNA_BASE_URL="http://127.0.0.1:9/v2")
     assert 7 == ran.code
     assert "catalogue could not be fetched" in ran.err
     assert ["prepared", "prepared"] == program.states()

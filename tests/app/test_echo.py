@@ -49,7 +49,7 @@ def issue(
 
     with ScriptedServer(script) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-        command = ("order", "create", "--file", "-", "--format", "json", "--batch", "bonus", *arguments)
+        command = ("order", "create", "--file", "-", "--format", "json", "--batch", "bonus", "--no-lookup", *arguments)
         ran = program(*command, stdin=content)
         for _ in range(again):
             ran = program(*command, stdin=content)

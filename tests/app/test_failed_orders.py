@@ -36,7 +36,7 @@ def test_what_is_still_failed_stays_so_and_is_not_sent_again(
     program: Program, emulate: Emulate, fault: str, again: tuple[str, ...] | None
 ) -> None:
     emulator = emulate(fault)
-    command = (*GIFT, "--batch", "bonus")
+    command = (*GIFT, "--batch", "bonus", "--no-lookup")
     assert 5 == program(*command).code
     ran = program(*(again or command), "--json")
     assert (5, "order_failed", ["failed"], 1) == (ran.code, ran.error["code"], program.states(), posts(emulator))
@@ -48,7 +48,7 @@ def test_a_runa_that_does_not_answer_leaves_it_failed(
     program: Program, emulate: Emulate, again: tuple[str, ...] | None
 ) -> None:
     emulate("failed@1")
-    command = (*GIFT, "--batch", "bonus")
+    command = (*GIFT, "--batch", "bonus", "--no-lookup")
     assert 5 == program(*command).code
     ran = program(*(again or command), "--json", RUNA_BASE_URL="http://127.0.0.1:9/v2")
     assert (5, "order_failed", ["failed"]) == (ran.code, ran.error["code"], program.states())
@@ -67,7 +67,7 @@ def test_one_that_is_processed_again_is_waited_for(program: Program) -> None:
 
     with ScriptedServer(script) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-        command = (*GIFT, "--batch", "bonus")
+        command = (*GIFT, "--batch", "bonus", "--no-lookup")
         assert 5 == program(*command).code
         ran = program(*command, "-o", "links")
     assert (0, 1, 1) == (ran.code, len(fake.posted), len(ran.out.split())), ran.err
@@ -82,6 +82,6 @@ def test_an_order_of_another_id_is_not_taken_for_it(program: Program) -> None:
 
     with ScriptedServer(script) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
-        command = (*GIFT, "--batch", "bonus")
+        command = (*GIFT, "--batch", "bonus", "--no-lookup")
         assert (5, 5) == (program(*command).code, program(*command).code)
     assert ["failed"] == program.states()

@@ -36,7 +36,7 @@ def leave_sent(program: Program, *name: str) -> None:
 
 def leave_prepared(program: Program, *name: str) -> None:
     """Leave an order that was recorded and never sent."""
-    assert 7 == program(*GIFT, *name, "--timeout", "0.5", **UNREACHED).code
+    assert 7 == program(*GIFT, *name, "--no-lookup", "--timeout", "0.5", **UNREACHED).code
     assert ["prepared"] == program.states()
 
 

@@ -66,7 +66,7 @@ def test_an_order_that_a_middleman_passed_on_is_not_paid_again(
 def test_an_edited_batch_does_not_replace_an_order_that_a_middleman_passed_on(program: Program) -> None:
     rows = "face_value,email,product\n10,ann@example.com,AMZ-US\n"
     middleman = Middleman(403, {"type": "forbidden"})
-    command = ("order", "create", "--file", "-", "--format", "csv", "--batch", "bonus", "--no-preflight")
+    command = ("order", "create", "--file", "-", "--format", "csv", "--batch", "bonus", "--no-preflight", "--no-lookup")
     with ScriptedServer(middleman) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)
         assert 7 == program(*command, stdin=rows).code

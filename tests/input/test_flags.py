@@ -154,6 +154,10 @@ def test_an_amount_in_other_than_plain_digits_is_refused_with_what_was_found(amo
             {"metadata": ("runa_cli_key=mine",)},
             "--metadata: must not name runa_cli_key: this program stamps orders with it.",
         ),
+        (
+            {"metadata": ("runa_cli_batch=mine",)},
+            "--metadata: must not name runa_cli_batch: this program stamps orders with it.",
+        ),
         ({"quantity": "0"}, '--quantity: must be a whole number from 1 to 100000, found "0".'),
         ({"quantity": "2.5"}, '--quantity: must be a whole number from 1 to 100000, found "2.5".'),
         ({"quantity": "-1"}, '--quantity: must be a whole number from 1 to 100000, found "-1".'),
@@ -226,12 +230,15 @@ def test_sync_takes_one_item() -> None:
     assert ["--mode: sync takes one item an order, found 2."] == mistakes(lambda: flags(quantity="2", mode="sync"))
 
 
-def test_the_stamp_takes_the_place_of_the_twentieth_pair_of_metadata() -> None:
-    pairs = tuple(f"k{number}=v" for number in range(20))
-    expected = "--metadata: has 20 pairs, and the stamp takes one more: leave one out, or use --no-stamp."
+@pytest.mark.parametrize(("count", "surplus"), [(19, "one"), (20, "two")])
+def test_the_stamp_takes_two_of_the_twenty_pairs_of_metadata(count: int, surplus: str) -> None:
+    pairs = tuple(f"k{number}=v" for number in range(count))
+    expected = f"--metadata: has {count} pairs, and the stamp takes two more: leave {surplus} out, or use --no-stamp."
     assert [expected] == mistakes(lambda: flags(metadata=pairs))
     (body,) = bodies(flags(metadata=pairs, stamp=False))
-    assert 20 == len(body["metadata"])
+    assert count == len(body["metadata"])
+    (body,) = bodies(flags(metadata=pairs[:18]))
+    assert 18 == len(body["metadata"])
 
 
 # --- another currency --------------------------------------------------------------------------------------------

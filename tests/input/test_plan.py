@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runa_cli.api.canonical import order_body, sha256_hex
+from runa_cli.api.canonical import Stamp, order_body, sha256_hex
 from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number
 from runa_cli.input.plan import Plan
@@ -103,7 +103,9 @@ def test_what_a_row_carries_comes_back_with_its_gift() -> None:
 def test_the_body_is_made_of_the_head_and_the_items() -> None:
     order_head = head(description="Q3", metadata={"a": "b"})
     (order,) = orders(planned(gift("1.50"), gift("2"), order_head=order_head))
-    assert order_body(order_head, [made.item for made in order.gifts], "key") == order.body("key")
+    assert order_body(order_head, [made.item for made in order.gifts], Stamp("key", "bonus", named=True)) == order.body(
+        Stamp("key", "bonus", named=True)
+    )
 
 
 # --- identity ----------------------------------------------------------------------------------------------------
@@ -112,7 +114,7 @@ def test_the_body_is_made_of_the_head_and_the_items() -> None:
 def test_the_digest_of_an_order_does_not_depend_on_its_stamp() -> None:
     (order,) = orders(planned(gift()))
     assert sha256_hex(order.body(None)) == order.body_sha256
-    assert order.body(None) != order.body("key")
+    assert order.body(None) != order.body(Stamp("key", "bonus", named=True))
 
 
 def test_the_same_content_has_the_same_fingerprint() -> None:

@@ -1,0 +1,262 @@
+"""Adopts the orders of a batch that was issued elsewhere: records them here as Runa shows them.
+
+A name that is new to a ledger may not be new to Runa: another machine, a lost ledger, an older copy. Once its orders
+are recorded, the input is compared with them as with any batch of this ledger, and only what is missing is issued.
+
+Runa knows no labels. A payout link gets a label only where its order proves it: the order is one that this very input
+makes, and it is stamped with the digest of the same labels.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from runa_cli.api import binding, canonical, responses
+from runa_cli.api.client import Client
+from runa_cli.core import exact_json
+from runa_cli.core.clock import Clock
+from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaError, Unreachable
+from runa_cli.core.identity import fingerprint, name_key, same_name
+from runa_cli.core.money import format_gifts
+from runa_cli.core.states import State
+from runa_cli.input.plan import Plan
+from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.adopted_orders import as_planned, as_shown, is_link
+from runa_cli.issuing.batch_lookup import BatchLookup, FoundOrder
+from runa_cli.issuing.new_orders import new_batch
+from runa_cli.issuing.terms import Say
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, NewBatch, Recorded, Taken
+
+GENERATIONS = 10  # keys that are recognised of one order: each rejection by Runa takes the next
+
+
+def look_for_batch(
+    client: Client, plan: Plan, request: CreateRequest, ledger: Ledger | None, *, seconds: float, say: Say, clock: Clock
+) -> "Adoption | None":
+    """Return the orders at Runa of a batch whose name is new to the ledger; None where there are none.
+
+    None as well where the batch has no name, or the look-up is not wanted. Raises GuardRefused where they cannot be
+    adopted, and the error of a request that Runa did not answer.
+    """
+    if request.batch is None or not request.look_back:
+        return None
+
+    def is_known(order_id: str) -> bool:
+        return ledger is not None and ledger.has_order(request.environment, order_id)
+
+    own_orders = _OwnOrders(plan, request, request.batch)
+    lookup = BatchLookup(client, request.batch, request.look_back, seconds, is_known, say, clock)
+    try:
+        found = lookup.find(own_orders.has_made)
+    except RunaError as error:
+        raise _not_looked_through(request.batch, error) from error
+    if not found:
+        return None
+    adoption = Adoption(request.batch, _with_distinct_keys(found), plan, request, own_orders)
+    adoption.check(ledger)
+    return adoption
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where an order of the plan stands while nothing is left out of it: its position, and the generation of a key."""
+
+    position: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class _OwnOrders:
+    """The orders that the plan makes under a name, by their keys."""
+
+    plan: Plan
+    request: CreateRequest
+    name: str
+
+    def has_made(self, order: responses.Order) -> bool:
+        """Tell whether an order is one of the batch. A name that differs in case alone counts.
+
+        Versions that did not stamp the name are recognised by their keys.
+        """
+        if order.batch_stamp is not None:
+            return name_key(order.batch_stamp) == name_key(self.name)
+        return order.stamp in self.slots
+
+    @cached_property
+    def slots(self) -> dict[str | None, _Slot]:
+        """The place of each key that an order of the plan may have."""
+        own_key = self.request.idempotency_key
+        if own_key is not None:
+            return {own_key: _Slot(1, 0)}
+        return {
+            canonical.derive_key(self.request.environment, self.name, order.position, generation, sha256): _Slot(
+                order.position, generation
+            )
+            for order in self.plan.orders()
+            for sha256 in [order.body_sha256]
+            for generation in range(GENERATIONS)
+        }
+
+
+@dataclass
+class Adoption:
+    """The orders of a batch that were issued elsewhere.
+
+    `taken` are their positions and keys, `gifts` counts their gifts by state.
+    """
+
+    name: str
+    found: Sequence[FoundOrder]
+    plan: Plan
+    request: CreateRequest
+    own_orders: _OwnOrders
+    taken: Taken = NOTHING_TAKEN
+    gifts: Counter[State] = field(default_factory=Counter)
+
+    def check(self, ledger: Ledger | None) -> None:
+        """Check that the orders can be adopted. Raises GuardRefused, or Unreachable where links are missing yet."""
+        for found in self.found:
+            self._check_names(found, ledger)
+        positions, keys = set[int](), set[str]()
+        for order in self.orders():
+            self._check_links(order)
+            positions.add(order.position)
+            keys.add(order.idempotency_key)
+            self.gifts[order.state] += order.item_count
+        self.taken = Taken(positions, keys)
+
+    def orders(self) -> Iterator[AdoptedOrder]:
+        """Yield the orders to record: those that this plan makes with its own gifts, the others as Runa shows them.
+
+        Nothing may be left out of the plan yet.
+        """
+        own = {
+            self.own_orders.slots[order.stamp].position: order
+            for order in self.found
+            if order.stamp in self.own_orders.slots
+        }
+        adopted: set[str] = set()
+        last = max(own, default=0)
+        for planned in self.plan.orders():
+            if (order := own.get(planned.position)) and (own_order := as_planned(order, planned, self.request)):
+                adopted.add(order.id)
+                slot = self.own_orders.slots[order.stamp]
+                yield replace(own_order, position=slot.position, generation=slot.generation)
+        for position, order in enumerate((order for order in self.found if order.id not in adopted), last + 1):
+            yield replace(as_shown(order, self.request), position=position)
+
+    def batch(self) -> NewBatch:
+        """Return the batch to record with these orders."""
+        identities = sorted((gift.same_gift, gift.reference_key) for order in self.orders() for gift in order.gifts)
+        return replace(new_batch(self.plan, self.request, self.name), fingerprint=fingerprint(identities))
+
+    def recorded(self) -> Iterator[Recorded]:
+        """Yield the gifts of the orders as the ledger would hold them, for a run that records nothing."""
+        number = 0
+        for order in self.orders():
+            for gift in order.gifts:
+                number += 1
+                yield Recorded(
+                    id=number,
+                    row=gift.row,
+                    same_gift=gift.same_gift,
+                    reference_key=gift.reference_key,
+                    reference=gift.reference,
+                    carried=exact_json.dumps(list(gift.carried)),
+                    item=gift.item,
+                    state=order.state,
+                    order_id=order.order_id,
+                )
+
+    @property
+    def sentence(self) -> str:
+        """What is said about it."""
+        issued, failed = self.gifts[State.COMPLETED], self.gifts[State.FAILED]
+        ids = ", ".join(order.id for order in self.found[:3]) + (", …" if len(self.found) > 3 else "")
+        also = f", and {format_gifts(failed)} FAILED" if failed else ""
+        return f"Batch {self.name} was issued elsewhere, from another ledger: {format_gifts(issued)}{also}, in {ids}."
+
+    # --- what cannot be adopted ----------------------------------------------------------------------------------
+
+    def _check_names(self, order: FoundOrder, ledger: Ledger | None) -> None:
+        if order.batch_stamp is not None and not same_name(order.batch_stamp, self.name):
+            raise GuardRefused(
+                f"There is a batch {order.batch_stamp} at Runa, which differs from {self.name} only in case."
+                " Nothing was sent.",
+                f"Write --batch {shlex.quote(order.batch_stamp)} if that is meant, or choose another name.",
+                Context(batch=self.name, order_id=order.id),
+                code="name_differs_in_case",
+            )
+        if self.request.idempotency_key not in {None, order.stamp}:
+            raise GuardRefused(
+                f"Batch {self.name} was issued elsewhere as order {order.id}, under another key. Nothing was sent.",
+                "Leave --idempotency-key out to show it, or choose another name.",
+                Context(batch=self.name, order_id=order.id),
+                code="key_reused",
+            )
+        known = ledger.order_by_key(self.request.environment, order.stamp) if ledger and order.stamp else None
+        other = ledger.batch_by_id(known.batch_id).name if ledger and known else self.name
+        if not same_name(other, self.name):  # else another process has recorded the batch meanwhile
+            raise GuardRefused(
+                f"Order {order.id} at Runa belongs to batch {self.name}, and its key is recorded here in batch {other}."
+                " Nothing was sent.",
+                f"`runa batch show {shlex.quote(other)}` shows that one. For other gifts choose another name.",
+                Context(batch=other, order_id=order.id),
+                code="duplicate",
+            )
+
+    def _check_links(self, order: AdoptedOrder) -> None:
+        """Check that the order has its links, and that it is certain beside which label each of them belongs."""
+        if order.state is State.COMPLETED and not binding.has_links(responses.read_order(order.reply)):
+            raise Unreachable(
+                f"Batch {self.name} was issued elsewhere, and order {order.order_id} of it has no links yet."
+                " Nothing was sent.",
+                "Run the same command again later.",
+                Context(batch=self.name, order_id=order.order_id),
+            )
+        if order.state is State.FAILED and not order.gifts and not self.request.again:
+            raise GuardRefused(
+                f"Order {order.order_id} of batch {self.name} was sent from another ledger, and Runa reports it FAILED"
+                " without its gifts. Nothing was sent.",
+                "Ask ordersupport@runa.io with this order id. To issue the gifts all the same, add --again.",
+                Context(batch=self.name, order_id=order.order_id),
+                code="order_failed",
+            )
+        stamped = canonical.stamped_labels(order.reply)
+        own = canonical.stamped_labels(order.body)
+        is_labelled = any(gift.reference or gift.carried for gift in order.gifts if is_link(gift))
+        if stamped != own or (is_labelled and stamped is None):
+            raise GuardRefused(
+                f"Batch {self.name} was issued elsewhere, and for whom each payout link of order"
+                f" {order.order_id} was made cannot be told: Runa keeps no references. Nothing was sent.",
+                "Use the ledger it was issued from, or the file as it was then."
+                f" `runa order get {order.order_id}` shows the links.",
+                Context(batch=self.name, order_id=order.order_id),
+                code="links_in_doubt",
+            )
+
+
+def _with_distinct_keys(found: Sequence[FoundOrder]) -> list[FoundOrder]:
+    """Return the orders, where several have one key only the first with it: Runa forgets a key after 30 days."""
+    keys: set[str | None] = set()
+    distinct = []
+    for order in found:
+        distinct.append(replace(order, stamp=None) if order.stamp in keys else order)
+        keys.add(order.stamp)
+    return distinct
+
+
+def _not_looked_through(name: str, error: RunaError) -> RunaError:
+    hint = error.hint or "Try again later."
+    if not isinstance(error, CredentialRefused):
+        hint += " --no-lookup issues it without looking: only if it was never issued from another machine or ledger."
+    return replace(
+        error,
+        message=f"Batch {name} is new to this ledger, and the orders at Runa could not be looked through for it:"
+        f" {error.message} Nothing was sent.",
+        hint=hint,
+        context=replace(error.context, batch=name),
+    )

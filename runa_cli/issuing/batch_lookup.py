@@ -1,0 +1,178 @@
+"""Looks through Runa's orders for those of a batch whose name is new to the ledger.
+
+Runa's list has no filters and no metadata, so every order that this ledger does not know is fetched for its stamp,
+those with the batch's name as their description first (developer.runa.io: reference/2024-02-05/endpoint/orders/list).
+What cannot be looked through is an error: nothing may be sent on the belief that nothing was issued.
+"""
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from runa_cli.api import pagination, responses
+from runa_cli.api.classify import Answered, Reply
+from runa_cli.api.client import Client
+from runa_cli.api.pagination import LIST_PAGE
+from runa_cli.api.retry import poll_wait
+from runa_cli.core.clock import REAL, SIGNAL_CHECK_SECONDS, Clock
+from runa_cli.core.errors import Unreachable
+from runa_cli.core.identity import name_key
+from runa_cli.issuing.terms import Say
+
+OLD_PAGES = 2  # so many pages in a row without a recent order end the search: Runa documents no order for its list
+MANY = 50  # orders whose reading takes so long that it is said
+READERS = 8  # orders that are fetched at a time
+
+
+@dataclass(frozen=True)
+class FoundOrder:
+    """A settled order at Runa. Its document is packed, because a batch may have hundreds of them."""
+
+    id: str
+    status: str
+    stamp: str | None
+    batch_stamp: str | None
+    created: datetime
+    packed: bytes
+
+    @property
+    def document(self) -> bytes:
+        """The order as Runa shows it."""
+        return zlib.decompress(self.packed)
+
+
+@dataclass
+class BatchLookup:
+    """Looks through the orders of the last `days` days for those of the batch `name`, for at most `seconds`.
+
+    `is_known` tells of an order id whether the ledger has it: such an order belongs to another batch.
+    """
+
+    client: Client
+    name: str
+    days: int
+    seconds: float
+    is_known: Callable[[str], bool]
+    say: Say
+    clock: Clock = REAL
+    _deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the time limit."""
+        self._deadline = self.clock.seconds() + self.seconds
+
+    def find(self, matches: Callable[[responses.Order], bool]) -> list[FoundOrder]:
+        """Return the orders of the batch, the oldest first. `matches` tells whether a settled order is one of them.
+
+        Raises Unreachable, CredentialRefused or RequestRefused.
+        """
+        described, others = list[str](), list[str]()
+        for entry in self._recent():
+            order_id = str(entry["id"])
+            if not self.is_known(order_id):
+                (described if self._is_named(entry.get("description")) else others).append(order_id)
+        unread = [*described, *others]
+        if len(unread) > MANY:
+            self.say(f"Looking through {len(unread):,} orders at Runa for batch {self.name}.")
+        found = [_found(answer) for answer in self._read_all(unread) if matches(answer.order)]
+        return sorted(found, key=lambda order: order.created)
+
+    def _is_named(self, text: object) -> bool:
+        return isinstance(text, str) and name_key(text) == name_key(self.name)
+
+    # --- the list ------------------------------------------------------------------------------------------------
+
+    def _recent(self) -> Iterator[dict[str, Any]]:
+        """Yield the entries of the list that are not certainly too old."""
+        old = 0
+        for page, now in self._pages():
+            recent = [entry for entry in page if not _is_before(entry, now - timedelta(days=self.days))]
+            yield from recent
+            old = 0 if recent else old + 1
+            if old == OLD_PAGES:
+                return
+
+    def _pages(self) -> Iterator[tuple[list[dict[str, Any]], datetime]]:
+        """Yield the pages of the list, each with the time: the earlier of Runa's clock and this machine's."""
+        after: str | None = None
+        seen: set[str] = set()
+        while True:
+            query = {"limit": LIST_PAGE} | ({"after": after} if after else {})
+            reply = self.client.ask("/order", query, seconds=self._seconds_left())
+            members, after = _read_page(reply)
+            yield members, min(self.clock.now(), reply.date or reply.received)
+            if after is None or not members:
+                return
+            if after in seen:
+                raise Unreachable("Runa's list of orders leads back to a page that was read already.", code="list_cut")
+            seen.add(after)
+
+    # --- single orders -------------------------------------------------------------------------------------------
+
+    def _read_all(self, order_ids: Iterable[str]) -> Iterator[Answered]:
+        pool = ThreadPoolExecutor(READERS)
+        answers = deque(pool.submit(self._read, order_id) for order_id in order_ids)
+        try:
+            while answers:
+                answer = answers.popleft()
+                while not answer.done():  # the system may hand a signal to another thread, which would not end a wait
+                    wait([answer], timeout=SIGNAL_CHECK_SECONDS)
+                yield answer.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, order_id: str) -> Answered:
+        """Return an order once it is settled, for until then Runa may not show whose it is."""
+        poll = 0
+        while True:
+            answer = self.client.read_order(order_id, seconds=self._seconds_left())
+            order = answer.order
+            if order.id != order_id:
+                raise Unreachable(f"Runa answered with another order ({order.id}) than {order_id}.")
+            is_anothers = order.batch_stamp is not None and not self._is_named(order.batch_stamp)
+            if is_anothers or order.status != "PROCESSING":
+                return answer
+            poll += 1
+            pause = poll_wait(poll)
+            if pause >= self._seconds_left():
+                raise Unreachable(
+                    f"Order {order_id} is still processing, and Runa does not show yet whose it is.",
+                    code="still_processing",
+                )
+            self.clock.sleep(pause)
+
+    def _seconds_left(self) -> float:
+        left = self._deadline - self.clock.seconds()
+        if left <= 0:
+            raise Unreachable(
+                f"The time limit of {self.seconds:g} s was reached before all of them were read.",
+                "A longer --timeout, or fewer days in RUNA_LOOK_BACK, may help.",
+                code="lookup_too_long",
+            )
+        return left
+
+
+def _found(answer: Answered) -> FoundOrder:
+    order, reply = answer.order, answer.reply
+    packed = zlib.compress(reply.body, 1)
+    return FoundOrder(order.id, order.status, order.stamp, order.batch_stamp, order.created or reply.received, packed)
+
+
+def _read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:
+    try:
+        page = responses.read_object(reply.body)
+        members = list(pagination.member_list(page, "items"))
+    except responses.Unreadable as error:
+        raise Unreachable(f"Runa's answer to /order is unreadable: {error}.") from error
+    if not all(isinstance(entry.get("id"), str) for entry in members):
+        raise Unreachable("Runa's list of orders has an entry without an id.")
+    return members, pagination.cursor_after(page)
+
+
+def _is_before(entry: dict[str, Any], time: datetime) -> bool:
+    created = responses.parse_time(entry.get("created_at"))
+    return created is not None and created < time

@@ -1,0 +1,570 @@
+"""Never twice, and never another person's link, where a batch is issued from another machine or from a lost ledger."""
+
+import json
+import urllib.request
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runa_cli.emulator.server import Emulator
+from tests.conftest import Emulate
+from tests.support.csv_files import rows_of
+from tests.support.program import GIFT, KEY, Program, links_at, orders_at, posts
+from tests.support.ran import Ran
+from tests.support.scripted_server import Answer, ScriptedServer, as_json, completed
+
+STAFF = "face_value,email\n25,ann@example.com\n25,ben@example.com\n40,cem@example.com\n"
+LINKS = "face_value,reference\n25,E001\n25,E002\n40,E003\n"
+BONUS = ("--product", "AMZ-US", "--batch", "bonus", "-o", "csv")
+
+
+@dataclass
+class Machines:
+    """Two homes, each with a ledger of its own, and one account at Runa."""
+
+    first: Program
+    second: Program
+    emulator: Emulator
+
+    def issue(self, program: Program, text: str, *arguments: str, **env: str) -> Ran:
+        """Issue what a CSV file holds, as the batch `bonus`."""
+        path = program.home / "gifts.csv"
+        path.write_text(text)
+        return program("order", "create", "--file", str(path), *BONUS, *arguments, **env)
+
+
+@pytest.fixture
+def machines(program: Program, emulate: Emulate, tmp_path: Path) -> Machines:
+    return two_machines(program, emulate(), tmp_path)
+
+
+def two_machines(program: Program, emulator: Emulator, path: Path) -> Machines:
+    home = path / "second"
+    home.mkdir()
+    return Machines(program, Program(home, program.env, program.time), emulator)
+
+
+def links_of(ran: Ran) -> dict[str, str]:
+    """Return the link that is shown beside each address or reference."""
+    return {row["email"] or row["reference"]: row["payout_url"] for row in rows_of(ran.out)}
+
+
+def gifts_at(emulator: Emulator) -> int:
+    return sum(len(order["items"]) for order in orders_at(emulator))
+
+
+def lists(emulator: Emulator) -> int:
+    """Count the pages of the list that were asked for."""
+    return sum(method == "GET" and target.startswith("/v2/order?") for method, target, _ in emulator.requests)
+
+
+# --- the stamp -----------------------------------------------------------------------------------------------------
+
+
+def test_orders_are_stamped_with_key_and_batch_and_a_named_one_is_described_by_its_name(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    (order,) = orders_at(machines.emulator)
+    (key,) = (key for method, _, key in machines.emulator.requests if method == "POST")
+    assert {"runa_cli_key": key, "runa_cli_batch": "bonus"} == order["metadata"]
+    assert "bonus" == order["description"]
+
+
+def test_a_made_up_name_is_stamped_and_is_no_description(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    gift = ("order", "create", "--face-value", "10", "--email", "ann@example.com", "--product", "AMZ-US")
+    assert 0 == program(*gift).code
+    (order,) = orders_at(emulator)
+    assert order["description"] is None
+    assert order["metadata"]["runa_cli_batch"] in program("batch", "list", "-o", "csv").out
+
+
+def test_without_a_stamp_nothing_is_added(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF, "--no-stamp").code
+    (order,) = orders_at(machines.emulator)
+    assert (None, None) == (order["description"], order["metadata"])
+
+
+def test_the_stamp_and_the_added_description_do_not_change_the_key(machines: Machines) -> None:
+    """A version that stamps less derives the same key, so Runa's duplicate check still joins the two."""
+    path = machines.first.home / "gifts.csv"
+    path.write_text(STAFF)
+    create = ("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "bonus", "--dry-run", "--json")
+    (stamped,), (plain,) = (json.loads(program_out(machines.first, *create, *more)) for more in ((), ("--no-stamp",)))
+    assert stamped["headers"]["X-Idempotency-Key"] == plain["headers"]["X-Idempotency-Key"]
+    assert stamped["body"] != plain["body"]
+
+
+def program_out(program: Program, *arguments: str) -> str:
+    ran = program(*arguments)
+    assert 0 == ran.code, ran.err
+    return ran.out
+
+
+# --- what is adopted -----------------------------------------------------------------------------------------------
+
+DT = "DT-01HPSF51G0ZWHJ3JTNWRH0WDYK"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        (STAFF, {}, {}),
+        ("face_value,email\n40,cem@example.com\n25,ben@example.com\n25,ann@example.com\n", {}, {}),
+        (STAFF.replace("25,", "25.00,").replace("ann@example.com", "Ann@Example.COM"), {}, {}),
+        ("email,face_value,team\nann@example.com,25,a\nben@example.com,25,b\ncem@example.com,40,c\n", {}, {}),
+        (STAFF, {"RUNA_TEMPLATE_ID": DT}, {}),
+        (STAFF, {}, {"RUNA_TEMPLATE_ID": DT}),
+        ("description,face_value,email\nQ3,25,ann@example.com\nQ3,25,ben@example.com\nQ3,40,cem@example.com\n", {}, {}),
+    ],
+    ids=["same", "row order", "spelling", "columns", "template there", "template here", "description here"],
+)  # fmt: skip
+def test_the_same_batch_from_another_machine_is_adopted(
+    machines: Machines, text: str, first: dict[str, str], second: dict[str, str]
+) -> None:
+    issued = machines.issue(machines.first, STAFF, **first)
+    assert 0 == issued.code, issued.err
+    ran = machines.issue(machines.second, text, **second)
+    assert 0 == ran.code, ran.err
+    assert "Batch bonus was issued elsewhere, from another ledger: 3 gifts, in O-" in ran.err
+    assert "paid again" not in ran.err
+    assert links_of(issued) == links_of(ran)
+    assert 1 == posts(machines.emulator)
+    assert ["completed"] == machines.second.states()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("--description", "run of Monday"), ("--description", "run of Tuesday")),
+        (("--description", "run of Monday"), ()),
+        ((), ("--description", "run of Tuesday")),
+        (("--metadata", "run=Monday"), ("--metadata", "run=Tuesday")),
+        ((), ("--no-stamp",)),
+        ((), ("--again",)),
+    ],
+)
+def test_other_flags_on_the_second_machine_pay_nothing_again(
+    machines: Machines, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    issued = machines.issue(machines.first, STAFF, *first)
+    ran = machines.issue(machines.second, STAFF, *second)
+    assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
+    assert 1 == posts(machines.emulator)
+
+
+def test_one_gift_in_another_mode_is_paid_once(machines: Machines) -> None:
+    """Runa's duplicate check compares bodies; nothing is known of what it makes of another execution mode."""
+    one = "face_value,email\n25,ann@example.com\n"
+    issued = machines.issue(machines.first, one, RUNA_MODE="sync")
+    ran = machines.issue(machines.second, one, RUNA_MODE="async")
+    assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
+    assert 1 == posts(machines.emulator)
+
+
+def test_after_runa_has_forgotten_the_key_the_batch_is_still_issued_once(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    machines = two_machines(program, emulate(), tmp_path)
+    issued = machines.issue(machines.first, STAFF)
+    program.time.sleep(timedelta(days=31).total_seconds())
+    ran = machines.issue(machines.second, STAFF)
+    assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
+    assert 1 == posts(machines.emulator)
+
+
+def test_an_order_older_than_the_look_back_is_not_found(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    machines.first.time.sleep(timedelta(days=46).total_seconds())
+    ran = machines.issue(machines.second, STAFF)
+    assert (0, 6) == (ran.code, gifts_at(machines.emulator)), ran.err
+
+
+def test_a_lost_ledger_gets_its_links_back(machines: Machines) -> None:
+    issued = machines.issue(machines.first, STAFF)
+    for file in machines.first.ledger.parent.glob("ledger.db*"):
+        file.unlink()
+    again = machines.issue(machines.first, STAFF)
+    assert (0, links_of(issued)) == (again.code, links_of(again)), again.err
+    export = machines.first("batch", "export", "bonus", "-o", "csv")
+    assert links_of(issued) == links_of(export)
+    assert 1 == posts(machines.emulator)
+
+
+def test_only_what_is_new_in_an_edited_file_is_issued(machines: Machines) -> None:
+    issued = machines.issue(machines.first, STAFF)
+    edited = STAFF.replace("face_value,email\n", "face_value,email\n10,new@example.com\n") + "25,dan@example.com\n"
+    ran = machines.issue(machines.second, edited)
+    assert 0 == ran.code, ran.err
+    assert "Resuming batch bonus: 3 gifts issued before, 2 gifts left." in ran.err
+    assert links_of(issued).items() <= links_of(ran).items()
+    assert set(links_of(ran).values()) == links_at(machines.emulator)
+    assert (5, 2) == (gifts_at(machines.emulator), posts(machines.emulator))
+    keys = [key for method, _, key in machines.emulator.requests if method == "POST"]
+    assert 2 == len(set(keys))
+    again = machines.issue(machines.second, edited)
+    assert (0, ran.out) == (again.code, again.out)
+    assert 5 == gifts_at(machines.emulator)
+
+
+def test_the_ledger_keeps_the_keys_and_replies_of_adopted_orders(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    assert 0 == machines.issue(machines.second, STAFF).code
+    (there,), (here,) = (
+        json.loads(program_out(each, "batch", "show", "bonus", "--json"))["orders"]
+        for each in (machines.first, machines.second)
+    )
+    same = ("position", "generation", "state", "idempotency_key", "order_id", "items", "total", "currency")
+    assert {name: there[name] for name in same} == {name: here[name] for name in same}
+    exported = program_out(machines.second, "batch", "export", "bonus", "--json")
+    assert orders_at(machines.emulator) == json.loads(exported)
+
+
+def test_the_rest_of_a_batch_that_another_machine_left_unfinished_keeps_its_keys(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    """The other machine may send it at any moment: under other keys it would be paid twice."""
+    machines = two_machines(program, emulate(), tmp_path)
+    parts = "face_value,email,description\n" + "".join(f"{10 + n},p{n}@example.com,part {n}\n" for n in range(4))
+    path = machines.first.home / "gifts.csv"
+    path.write_text(parts)
+    create = ("order", "create", "--file", str(path), *BONUS, "--concurrency", "1")
+    assert -9 == machines.first.killed_at("return:Ledger.mark_completed", *create).code
+    path = machines.second.home / "gifts.csv"
+    path.write_text(parts)
+    planned = machines.second("order", "create", "--file", str(path), *BONUS[:-2], "--dry-run", "--json")
+    assert 3 == len(planned.json)
+    ran = machines.issue(machines.second, parts)
+    assert 0 == ran.code, ran.err
+    sent = {key for method, _, key in machines.emulator.requests if method == "POST"}
+    assert {request["headers"]["X-Idempotency-Key"] for request in planned.json} < sent
+    assert "Resuming batch bonus: 1 gift issued before, 3 gifts left." in ran.err
+    finished = machines.first(*create)
+    assert (0, links_of(ran)) == (finished.code, links_of(finished)), finished.err
+    assert 4 == gifts_at(machines.emulator)
+
+
+def test_a_gift_that_was_issued_elsewhere_and_is_missing_here_is_refused(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    changed = STAFF.replace("40,", "45,") + "25,dan@example.com\n"
+    refused = machines.issue(machines.second, changed)
+    assert 6 == refused.code
+    assert "cem@example.com" in refused.err
+    assert "order O-" in refused.err
+    assert 1 == posts(machines.emulator)
+    assert 0 == machines.issue(machines.second, STAFF).code
+    assert 1 == posts(machines.emulator)
+
+
+def test_a_dry_run_shows_and_refuses_what_the_real_run_would(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    path = machines.second.home / "gifts.csv"
+    path.write_text(STAFF + "25,dan@example.com\n")
+    create = ("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "bonus")
+    shown = machines.second(*create, "--dry-run", "--json")
+    (request,) = json.loads(shown.out)
+    assert ["dan@example.com"] == [item["distribution_method"]["email_address"] for item in request["body"]["items"]]
+    assert not machines.second.ledger.exists()
+    assert 0 == machines.second(*create).code
+    assert request["headers"]["X-Idempotency-Key"] in {
+        key for method, _, key in machines.emulator.requests if method == "POST"
+    }
+    path.write_text(STAFF.replace("40,", "45,"))
+    assert 6 == Program(fresh(machines), machines.second.env, machines.second.time)(*create, "--dry-run").code
+
+
+def fresh(machines: Machines) -> Path:
+    home = machines.second.home.with_name("third")
+    home.mkdir()
+    return home
+
+
+def test_a_failed_order_of_another_machine_is_not_issued_again_by_itself(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    machines = two_machines(program, emulate("failed@1"), tmp_path)
+    assert 5 == machines.issue(machines.first, STAFF).code
+    assert 5 == machines.issue(machines.second, STAFF).code
+    assert (["failed"], 1) == (machines.second.states(), posts(machines.emulator))
+    third = Program(fresh(machines), program.env, program.time)
+    assert 8 == machines.issue(third, STAFF, "--again").code
+    assert (["failed", "completed"], 2) == (third.states(), posts(machines.emulator))
+
+
+def test_a_name_that_differs_in_case_alone_from_one_at_runa_is_refused(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    path = machines.second.home / "gifts.csv"
+    path.write_text(STAFF)
+    ran = machines.second("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "Bonus", "--json")
+    assert (6, "name_differs_in_case") == (ran.code, ran.error["code"])
+    assert 1 == posts(machines.emulator)
+
+
+def test_another_batch_of_the_same_gifts_is_nothing_to_adopt(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    path = machines.second.home / "gifts.csv"
+    path.write_text(STAFF)
+    ran = machines.second("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "december")
+    assert (0, 6) == (ran.code, gifts_at(machines.emulator)), ran.err
+
+
+def test_an_order_that_is_still_processed_elsewhere_is_waited_for(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    machines = two_machines(program, emulate(processing_seconds=5), tmp_path)
+    machines.issue(machines.first, STAFF, "--no-wait")
+    ran = machines.issue(machines.second, STAFF)
+    assert (0, 1) == (ran.code, posts(machines.emulator)), ran.err
+    assert set(links_of(ran).values()) == links_at(machines.emulator)
+
+
+def test_an_order_that_stays_processing_elsewhere_is_refused(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    machines = two_machines(program, emulate(processing_seconds=500), tmp_path)
+    machines.issue(machines.first, STAFF, "--no-wait")
+    ran = machines.issue(machines.second, STAFF, "--timeout", "20")
+    assert 7 == ran.code
+    assert "still processing" in ran.err
+    assert "Nothing was sent." in ran.err
+    assert (1, []) == (posts(machines.emulator), machines.second.states())
+
+
+# --- payout links --------------------------------------------------------------------------------------------------
+
+
+def test_links_with_references_are_adopted_for_the_same_rows(machines: Machines) -> None:
+    issued = machines.issue(machines.first, LINKS)
+    ran = machines.issue(machines.second, LINKS)
+    assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
+    assert 1 == posts(machines.emulator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "face_value,reference\n25,E002\n25,E001\n40,E003\n",
+        "face_value,reference\n25,E001\n25,E004\n40,E003\n",
+        "face_value,reference\n25,E000\n25,E001\n25,E002\n40,E003\n",
+        "face_value\n25\n25\n40\n",
+        "face_value,team\n25,E001\n25,E002\n40,E003\n",
+    ],
+    ids=["sorted", "replaced", "inserted", "no references", "other column"],
+)
+def test_links_whose_rows_cannot_be_told_are_refused(machines: Machines, text: str) -> None:
+    assert 0 == machines.issue(machines.first, LINKS).code
+    (order,) = orders_at(machines.emulator)
+    refused = machines.issue(machines.second, text)
+    assert (6, "") == (refused.code, refused.out), refused.err
+    assert order["id"] in refused.err
+    assert (1, []) == (posts(machines.emulator), machines.second.states())
+
+
+def test_a_link_is_never_adopted_for_another_reference(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, "face_value,reference\n25,E001\n").code
+    refused = machines.issue(machines.second, "face_value,reference\n25,E002\n")
+    assert (6, "") == (refused.code, refused.out), refused.err
+    assert 1 == posts(machines.emulator)
+
+
+def test_a_link_of_an_edited_file_is_not_adopted_by_guessing(machines: Machines) -> None:
+    """The order is no longer one that this file makes, so nothing proves for whom its link was made."""
+    assert 0 == machines.issue(machines.first, "face_value,reference\n25,E001\n").code
+    refused = machines.issue(machines.second, "face_value,reference\n25,E000\n25,E001\n")
+    assert (6, "") == (refused.code, refused.out), refused.err
+    assert 1 == gifts_at(machines.emulator)
+
+
+def test_links_without_any_label_are_adopted_and_more_are_issued(machines: Machines) -> None:
+    issued = machines.issue(machines.first, "face_value\n25\n25\n")
+    ran = machines.issue(machines.second, "face_value\n25\n25\n25\n")
+    assert 0 == ran.code, ran.err
+    first, second = ([row["payout_url"] for row in rows_of(each.out)] for each in (issued, ran))
+    assert first == second[:2]
+    assert 3 == len(set(second)) == gifts_at(machines.emulator)
+
+
+def test_an_unsent_order_whose_references_were_edited_is_stamped_anew(machines: Machines) -> None:
+    """Else the digest would prove to a second machine what is no longer so."""
+    swapped = "face_value,reference\n25,E002\n25,E001\n40,E003\n"
+    nowhere = {"RUNA_BASE_URL": "http://127.0.0.1:9/v2", "RUNA_TIMEOUT": "0.5"}
+    assert 7 == machines.issue(machines.first, LINKS, "--no-lookup", "--no-preflight", **nowhere).code
+    issued = machines.issue(machines.first, swapped)
+    assert 0 == issued.code, issued.err
+    assert 6 == machines.issue(machines.second, LINKS).code
+    ran = machines.issue(machines.second, swapped)
+    assert ran.code in {0, 6}
+    assert ran.code or links_of(issued) == links_of(ran)
+    assert 1 == posts(machines.emulator)
+
+
+def test_two_machines_at_once_with_references_sorted_otherwise_pay_once(machines: Machines) -> None:
+    """Both have looked before either has sent. The keys are the same, and the bodies are not."""
+    path = machines.second.home / "gifts.csv"
+    path.write_text("face_value,reference\n25,E002\n25,E001\n40,E003\n")
+    running = machines.second.paused_at("call:Ledger.record", "order", "create", "--file", str(path), *BONUS)
+    assert running.pauses()
+    assert 0 == machines.issue(machines.first, LINKS).code
+    running.go_on()
+    assert 7 == running.end().code
+    assert 3 == gifts_at(machines.emulator)
+
+
+# --- the look-up ---------------------------------------------------------------------------------------------------
+
+
+def test_a_known_name_is_not_looked_up_and_a_new_one_takes_one_page(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    assert 1 == lists(machines.emulator)  # of an empty account
+    assert 0 == machines.issue(machines.first, STAFF).code
+    assert 0 == machines.issue(machines.first, STAFF + "25,dan@example.com\n").code
+    assert 1 == lists(machines.emulator)
+    assert 0 == machines.issue(machines.second, STAFF + "25,dan@example.com\n").code
+    assert 3 == lists(machines.emulator)  # a page, and the empty one that tells the end
+
+
+def test_a_batch_without_a_name_is_not_looked_up(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    path = program.home / "gifts.csv"
+    path.write_text(STAFF)
+    assert 0 == program("order", "create", "--file", str(path), "--product", "AMZ-US").code
+    assert 0 == lists(emulator)
+
+
+@pytest.mark.parametrize(("flags", "env"), [(("--no-lookup",), {}), ((), {"RUNA_LOOK_BACK": "0"})])
+def test_without_the_look_up_runas_duplicate_check_is_all_there_is(
+    machines: Machines, flags: tuple[str, ...], env: dict[str, str]
+) -> None:
+    issued = machines.issue(machines.first, STAFF)
+    before = lists(machines.emulator)
+    ran = machines.issue(machines.second, STAFF, *flags, **env)
+    assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
+    third = Program(fresh(machines), machines.first.env, machines.first.time)
+    assert 0 == machines.issue(third, STAFF + "25,dan@example.com\n", *flags, **env).code
+    assert (before, 7) == (lists(machines.emulator), gifts_at(machines.emulator))
+
+
+def test_nothing_is_sent_or_recorded_where_runa_cannot_be_asked(machines: Machines) -> None:
+    ran = machines.issue(
+        machines.second, STAFF, RUNA_BASE_URL="http://127.0.0.1:9/v2", RUNA_TIMEOUT="0.5", RUNA_OUTPUT="csv"
+    )
+    assert 7 == ran.code
+    assert "could not be looked through" in ran.err
+    assert "Nothing was sent." in ran.err
+    assert "--no-lookup" in ran.err
+    assert [] == machines.second.states()
+
+
+def test_a_key_that_runa_refuses_is_a_matter_of_the_key(machines: Machines) -> None:
+    ran = machines.issue(machines.second, STAFF, RUNA_API_KEY="xxtests.revoked", RUNA_ENV="playground")
+    assert 4 == ran.code
+    assert "--no-lookup" not in ran.err
+    assert [] == machines.second.states()
+
+
+def test_many_orders_of_others_do_not_hide_those_of_the_batch(machines: Machines) -> None:
+    """Other batches have descriptions of their own, of which one order is read each."""
+    assert 0 == machines.issue(machines.first, STAFF).code
+    for name in ("october", "november"):
+        rows = "face_value,email,description\n" + "".join(f"10,p{n}@example.com,\n" for n in range(3))
+        path = machines.first.home / "other.csv"
+        path.write_text(rows)
+        create = ("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", name)
+        assert 0 == machines.first(*create).code
+    ran = machines.issue(machines.second, STAFF)
+    assert 0 == ran.code, ran.err
+    assert 3 == posts(machines.emulator)
+
+
+def page(count: int, after: str | None, first: int = 0) -> dict[str, object]:
+    """Return a page of other orders, and the cursor of the next one."""
+    entries = [
+        {"id": f"O-{first + n}", "status": "COMPLETED", "created_at": "2099-01-01T00:00:00+00:00", "currency": "GBP"}
+        for n in range(count)
+    ]
+    return {"items": entries, "pagination": {"cursors": {"after": after, "before": None}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (as_json(200, page(500, "again")), "read already"),
+        (as_json(200, page(1, None) | {"items": [{"status": "COMPLETED"}]}), "without an id"),
+        (as_json(200, {"orders": []}), "unreadable"),
+        (as_json(500, {"type": "internal_server_error", "message": "An error."}), "internal_server_error"),
+        (as_json(400, {"type": "pagination_error", "message": "No such limit."}), "pagination_error"),
+    ],
+    ids=["in circles", "no id", "no list", "error", "refused"],
+)
+def test_a_list_that_cannot_be_read_to_its_end_is_refused_before_anything_is_sent(
+    program: Program, answer: Answer, reason: str
+) -> None:
+    with ScriptedServer(lambda *_: answer) as fake:
+        env = {"RUNA_BASE_URL": f"{fake.url}/v2", "RUNA_ENV": "local", "RUNA_API_KEY": KEY}
+        ran = program(*GIFT, "--batch", "bonus", "--json", "--timeout", "5", **env)
+    assert (ran.code, ran.error["money"]) in {(7, "not_issued"), (5, "not_issued")}
+    assert reason in ran.error["message"]
+    assert "Nothing was sent." in ran.error["message"]
+    assert "--no-lookup" in ran.error["hint"]
+    assert ([], []) == (fake.posted, program.states())
+
+
+def test_the_search_ends_with_two_pages_of_old_orders(program: Program) -> None:
+    """One such page proves nothing: Runa documents no order for its list."""
+    asked: list[str] = []
+
+    def script(method: str, target: str, _: object, request: Any) -> Answer:
+        if method == "POST":
+            return as_json(200, completed("key", request))
+        asked.append(target)
+        old = page(500, f"c{len(asked)}", len(asked) * 500)
+        return as_json(200, json.loads(json.dumps(old).replace("2099-", "2020-")))
+
+    with ScriptedServer(script) as fake:
+        env = {"RUNA_BASE_URL": f"{fake.url}/v2", "RUNA_ENV": "local", "RUNA_API_KEY": KEY}
+        ran = program(*GIFT, "--batch", "bonus", **env)
+    assert 0 == ran.code, ran.err
+    assert 2 == len(asked)
+
+
+# --- the version before, which stamped orders with the key alone ----------------------------------------------------
+
+
+def issue_with_the_version_before(machines: Machines, text: str) -> None:
+    """Send the order as it was sent before: the same key, a stamp without the batch, no description added."""
+    path = machines.first.home / "gifts.csv"
+    path.write_text(text)
+    create = ("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "bonus", "--no-lookup")
+    (order,) = json.loads(program_out(machines.first, *create, "--dry-run", "--no-stamp", "--json"))
+    key = order["headers"]["X-Idempotency-Key"]
+    body = json.dumps(order["body"] | {"metadata": {"runa_cli_key": key}}).encode()
+    headers = order["headers"] | {"X-Api-Key": KEY}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{machines.emulator.url}/order", body, headers), timeout=10
+    ) as answer:
+        assert answer.status in {200, 202}
+
+
+def test_an_order_of_the_version_before_is_adopted_by_its_key(machines: Machines) -> None:
+    issue_with_the_version_before(machines, STAFF)
+    ran = machines.issue(machines.second, STAFF)
+    assert (0, 1) == (ran.code, posts(machines.emulator)), ran.err
+    assert set(links_of(ran).values()) == links_at(machines.emulator)
+
+
+def test_links_of_the_version_before_are_not_given_to_references(machines: Machines) -> None:
+    """It sent no digest of the labels, so equal links cannot be told apart."""
+    issue_with_the_version_before(machines, LINKS)
+    refused = machines.issue(machines.second, LINKS)
+    assert (6, 1) == (refused.code, posts(machines.emulator)), refused.err
+
+
+def test_the_same_key_with_the_body_of_the_version_before_is_an_error_that_pays_nothing(machines: Machines) -> None:
+    issue_with_the_version_before(machines, STAFF)
+    ran = machines.issue(machines.second, STAFF, "--no-lookup")
+    assert 7 == ran.code
+    assert "idempotency_validation_error" in ran.err or "another" in ran.err
+    machines.first.time.sleep(60)
+    assert 3 == gifts_at(machines.emulator)
