@@ -77,8 +77,12 @@ def _resume_all(session: Session, *, yes: bool) -> None:
     for batch in batches:
         if results and results[-1].interrupted:
             results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
-        else:
+            continue
+        try:
             results.append(_resume_one(session, issuer, batch, yes=yes))
+        except KeyboardInterrupt:  # between two orders, when none is in flight
+            run = BatchRun(batch, ledger.tally(batch), interrupted=True)
+            results.append(_Result(run, run.error()))
     runs = [result.run for result in results if result.run]
     show_outcome.show_together(session, batches, runs, _combined_error(results))
 

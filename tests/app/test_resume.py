@@ -85,6 +85,23 @@ def test_ctrl_c_before_the_second_order_says_that_the_first_is_issued(
     assert ["completed", "prepared"] == program.states()
 
 
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        ("call:Issuer.check_cap", (130, "not_issued", ["prepared", "prepared"])),
+        ("call:BatchRun.error", (130, "partial", ["completed", "prepared"])),
+    ],
+)
+def test_ctrl_c_between_two_batches_says_what_is_issued(
+    program: Program, emulate: Emulate, nowhere: dict[str, str], point: str, expected: tuple[int, str, list[str]]
+) -> None:
+    emulate()
+    for name in ("first", "second"):
+        record(program, name, nowhere)
+    ran = program.fork(*ALL, "--json", interrupted_at=point)
+    assert expected == (ran.code, ran.error["money"], program.states())
+
+
 def test_one_order_of_unknown_outcome_makes_the_outcome_unknown(
     program: Program, emulate: Emulate, nowhere: dict[str, str]
 ) -> None:
