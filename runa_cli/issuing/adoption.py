@@ -250,13 +250,15 @@ def _with_distinct_keys(found: Sequence[FoundOrder]) -> list[FoundOrder]:
 
 
 def _not_looked_through(name: str, error: RunaError) -> RunaError:
-    hint = error.hint or "Try again later."
-    if not isinstance(error, CredentialRefused):
-        hint += " --no-lookup issues it without looking: only if it was never issued from another machine or ledger."
-    return replace(
-        error,
-        message=f"Batch {name} is new to this ledger, and the orders at Runa could not be looked through for it:"
-        f" {error.message} Nothing was sent.",
-        hint=hint,
-        context=replace(error.context, batch=name),
+    message = (
+        f"Batch {name} is new to this ledger, and the orders at Runa could not be looked through for it:"
+        f" {error.message} Nothing was sent."
     )
+    context = replace(error.context, batch=name)
+    if isinstance(error, CredentialRefused):
+        return replace(error, message=message, context=context)
+    hint = (
+        f"{error.hint or 'Try again later.'} --no-lookup issues it without looking: only if it was never issued from"
+        " another machine or ledger."
+    )
+    return Unreachable(message, hint, context, code=error.code)

@@ -102,6 +102,14 @@ class Bank(EmulatorOnSharedTime):
         documents = [self._document(order.full) for order in self._store.orders(100_000)]
         return {order["metadata"]["runa_cli_key"] for order in documents if order["status"] != "FAILED"}
 
+    def made_for(self, name: str) -> Counter[Meaning]:
+        """Count the gifts of the orders that are stamped with the name of a batch and were or may yet be paid for."""
+        assert self._store is not None
+        documents = [self._document(order.full) for order in self._store.orders(100_000)]
+        made = [order for order in documents if order["status"] != "FAILED"]
+        own = [order for order in made if order["metadata"].get("runa_cli_batch") == name]
+        return Counter(wire_meaning(item) for order in own for item in order["items"])
+
     def _document(self, body: bytes) -> dict[str, Any]:
         if body not in self._read:
             self._read[body] = json.loads(body)

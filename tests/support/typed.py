@@ -159,6 +159,13 @@ class Command:
         """Count the gifts that it asks for."""
         return Counter(gift.meaning for gift in self.gifts)
 
+    def wire_meanings(self) -> Counter[Meaning]:
+        """Count the gifts that it asks for as Runa has them, without labels."""
+        return Counter(
+            Meaning(gift.address.casefold(), Decimal(gift.value), frozenset(gift.product.split("|")))
+            for gift in self.gifts
+        )
+
     @property
     def has_total(self) -> bool:
         """Whether its file has a row of totals, which some day may be refused as one."""
