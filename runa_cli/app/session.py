@@ -3,7 +3,6 @@
 Ledger, client and the embedded emulator are opened where they are first used.
 """
 
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,6 @@ from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.rate_limit import WINDOW, RateLimit
 from runa_cli.issuing.terms import Progress, Terms
-from runa_cli.ledger.high_water import MarkFile
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.output.console import Console
 from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
@@ -97,8 +95,7 @@ class Session:
                 )
             ledger = Ledger(self.settings.ledger.value, marks=marks, warn=self.console.warn)
             self._ledger = self._stack.enter_context(ledger)
-            if self._ledger.is_new:
-                self.console.note(f"New ledger: {self._ledger.path}")
+            self._announce(self._ledger)
         return self._ledger
 
     def _marks(self) -> Path | None:
@@ -108,15 +105,23 @@ class Session:
         except ConfigurationError:
             return None
 
+    def _announce(self, ledger: Ledger) -> None:
+        if not ledger.is_new:
+            return
+        self.console.note(f"New ledger: {ledger.path}")
+        if ledger.replaced is not None:
+            self.console.note(
+                f"The ledger that was used here before is gone, with its orders up to number {ledger.replaced.orders}."
+                " What was issued under a batch name is looked for at Runa; other orders are not known any more."
+            )
+
     @property
     def has_ledger(self) -> bool:
-        """Whether there is a ledger, or was one: then opening it makes no new one. True where that cannot be told."""
-        path = self.settings.ledger.value
+        """Whether there is a ledger, so that opening it makes no new one. True where that cannot be told."""
         try:
-            path.lstat()
+            self.settings.ledger.value.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            marks = self._marks()
-            return marks is not None and MarkFile(marks, Path(os.path.realpath(path))).path.exists()
+            return False
         except OSError:
             return True  # opening it names the reason
         return True

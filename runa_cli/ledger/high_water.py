@@ -8,15 +8,16 @@ crash it may be behind the ledger, but never ahead of it.
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
 
+_PREFIX = "ledger-mark-"
 _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
 
 
@@ -30,6 +31,21 @@ class Mark:
     gifts: int
 
 
+@dataclass(frozen=True)
+class Marks:
+    """The marks as they were before a ledger was opened.
+
+    `own` is that of the ledger's path, None where there is none. `furthest` has, by the id of a ledger, how far it had
+    got under whichever path it was used, with the file that says so: a copy elsewhere must not be behind that either.
+    """
+
+    own: Mark | None = None
+    furthest: Mapping[str, tuple[Mark, Path]] = field(default_factory=dict)
+
+
+NO_MARKS = Marks()
+
+
 class MarkFile:
     """The file with the mark of one ledger, in a directory of the user's data."""
 
@@ -37,63 +53,80 @@ class MarkFile:
         """`ledger` is the file of the ledger itself, with links followed."""
         self._ledger = ledger
         digest = hashlib.sha256(os.fsencode(ledger)).hexdigest()[:16]
-        self.path = directory / f"ledger-mark-{digest}.json"
+        self.path = directory / f"{_PREFIX}{digest}.json"
 
-    def read(self) -> Mark | None:
-        """Return the mark; None where there is none. Raises LedgerUnusable where the file cannot be read.
+    def read(self) -> Marks:
+        """Return the marks there are. Raises LedgerUnusable where the ledger's own cannot be read.
 
-        None also where this user may not read it, and so never wrote one: writing it then fails with a warning.
+        It counts as none where this user may not read it, and so never wrote one: writing it then fails with a warning.
         """
+        furthest: dict[str, tuple[Mark, Path]] = {}
+        for path in self.path.parent.glob(f"{_PREFIX}*.json"):
+            with suppress(OSError, LedgerUnusable):  # another ledger's is not this one's business
+                mark = self._read_file(path)
+                if mark and mark.changes >= furthest.get(mark.ledger_id, (mark, path))[0].changes:
+                    furthest[mark.ledger_id] = mark, path
         try:
-            with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as handle:
-                return self._read(handle)
+            return Marks(self._read_file(self.path), furthest)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return None
+            return Marks(None, furthest)
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
 
     def advance(self, mark: Mark) -> None:
         """Write the mark, unless the file is further already. It survives a crash of the machine.
 
-        The mark of another ledger is kept: that ledger is refused only as long as it differs from its mark. Raises
-        OSError, and LedgerUnusable as `read` does.
+        Raises OSError, and LedgerUnusable as `read` does.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked(os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
+        with self._locked(self.path, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
             known = self._read(handle)
-            if known is not None and (known.ledger_id != mark.ledger_id or known.changes >= mark.changes):
+            if known is not None and known.ledger_id == mark.ledger_id and known.changes >= mark.changes:
                 return
             # It is overwritten in place: its few bytes keep their places, so that a crash leaves the old or the new
             # ones, and the lock is that of the file which everybody reads.
             os.pwrite(handle, self._text(mark), 0)
             os.fsync(handle)
 
-    def check(self, mark: Mark, found: Mark | None) -> None:
-        """Check that a ledger as it was found (None: it is gone or empty) is not behind its mark.
+    def check(self, marks: Marks, found: Mark) -> None:
+        """Check that a ledger as it was found is not behind its mark, and is no other one. Raises LedgerUnusable.
 
-        Raises LedgerUnusable.
+        A ledger in which nothing was ever recorded may take the place of one that is gone.
         """
-        if found is not None and found.ledger_id == mark.ledger_id and found.changes >= mark.changes:
+        if found.ledger_id in marks.furthest:
+            mark, path = marks.furthest[found.ledger_id]
+            if found.changes < mark.changes:
+                raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
+        if marks.own is None or found.ledger_id == marks.own.ledger_id or (found.ledger_id and not found.orders):
             return
-        if found is None:
-            what = "is gone or empty"
-        elif found.ledger_id in {mark.ledger_id, ""}:  # no id: it is of an older version of this program
-            what = f"went backwards: it holds {_extent(found)}"
-        else:
-            what = f"is another one than the one that was used here, and holds {_extent(found)}"
-        raise LedgerUnusable(
-            f"The ledger {self._ledger} {what}. When it was last used here, it held {_extent(mark)}. It does not know"
+        if not found.ledger_id:  # it is of an older version of this program
+            raise self._refused(f"went backwards: it holds {_extent(found)}", marks.own, self.path)
+        what = f"is another one than the one that was used here, and holds {_extent(found)}"
+        raise self._refused(what, marks.own, self.path)
+
+    def refuse_empty(self, marks: Marks) -> None:
+        """Refuse an empty file in the place of a ledger that has a mark. Raises LedgerUnusable."""
+        if marks.own is not None:
+            raise self._refused("is empty", marks.own, self.path)
+
+    def _refused(self, what: str, mark: Mark, path: Path) -> LedgerUnusable:
+        return LedgerUnusable(
+            f"The ledger {self._ledger} {what}. When it was last used, it held {_extent(mark)}. It does not know"
             " everything that was issued. Nothing was sent.",
             "Restore the newer file, with its -wal file if there is one. If the newer one is lost for good, first look"
             " at Runa for what was issued (`runa order list`): this ledger would issue it again. Then delete"
-            f" {self.path} to use the ledger as it is.",
+            f" {path} to use the ledger as it is.",
             code="ledger_went_backwards",
         )
 
+    def _read_file(self, path: Path) -> Mark | None:
+        with self._locked(path, os.O_RDONLY, fcntl.LOCK_SH) as handle:
+            return self._read(handle)
+
     @contextmanager
-    def _locked(self, flags: int, lock: int) -> Iterator[int]:
+    def _locked(self, path: Path, flags: int, lock: int) -> Iterator[int]:
         """Open the file and hold a lock on it: several processes may use one ledger."""
-        handle = os.open(self.path, flags | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, flags | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, lock)
             yield handle

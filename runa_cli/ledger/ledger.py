@@ -41,7 +41,7 @@ class Ledger(LedgerQueries):
         engine = SQLiteEngine(path, marks)
         super().__init__(engine)
         self.path = engine.path
-        self.is_new = engine.is_new
+        self.is_new, self.replaced = engine.is_new, engine.replaced
         self._mark_file = engine.mark
         self._warn = warn
         self._mark_lock = threading.Lock()

@@ -32,8 +32,9 @@ _NO_FILE = {errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}
 class SQLiteEngine:
     """The open file: WAL mode with `synchronous=FULL`, so that a commit survives a crash of the machine.
 
-    Implements `Engine`. `path` is the file itself, with links followed; `is_new` tells whether it was made just now.
-    `mark` is the ledger's high-water mark; None where none is kept.
+    Implements `Engine`. `path` is the file itself, with links followed; `is_new` tells whether it was made just now,
+    and `replaced` how far the one had got that was in its place and is gone. `mark` is the ledger's high-water mark;
+    None where none is kept.
     """
 
     def __init__(self, path: Path, marks: Path | None = None) -> None:
@@ -43,7 +44,7 @@ class SQLiteEngine:
         self.mark = MarkFile(marks, self.path) if marks else None
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _errors_name(self.path):
-            self._connection, self.is_new = sqlite_file.open_file(self.path, self.mark)
+            self._connection, self.is_new, self.replaced = sqlite_file.open_file(self.path, self.mark)
         self._transaction = _SQLiteTransaction(self._connection)
 
     def select(self, statement: str, *values: object) -> Sequence[Row]:

@@ -12,11 +12,11 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger.engine import RESTORE, WRONG_FILE
-from runa_cli.ledger.high_water import Mark, MarkFile
+from runa_cli.ledger.high_water import NO_MARKS, Mark, MarkFile, Marks
 from runa_cli.ledger.rows import MARK, read_mark
 from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
@@ -42,37 +42,46 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_file(path: Path, mark_file: MarkFile | None = None) -> tuple[sqlite3.Connection, bool]:
+class Opened(NamedTuple):
+    """An open ledger. `replaced` is the mark of one that was in a new one's place, and is gone."""
+
+    connection: sqlite3.Connection
+    is_new: bool
+    replaced: Mark | None
+
+
+def open_file(path: Path, mark_file: MarkFile | None = None) -> Opened:
     """Open the file, make it where there is none, and bring its tables up to date.
 
-    Returns the connection, and whether the file is new. A ledger that is behind its high-water mark is refused.
+    A ledger that is behind its high-water mark is refused.
     """
-    mark = mark_file.read() if mark_file else None  # before the ledger is read, which may be written meanwhile
+    marks = mark_file.read() if mark_file else NO_MARKS  # before the ledger is read, which may be written meanwhile
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    is_new = not path.exists() and _create(path, mark_file, mark)
-    mode = _make_private(path, mark_file, mark)
+    is_new = not path.exists() and _create(path)
+    mode = _make_private(path, mark_file, marks)
     connection = connect(path)
     try:
         _check_as_found(connection, path, mode)
-        if mark_file and mark:
-            mark_file.check(mark, _found(connection))
+        if mark_file:
+            mark_file.check(marks, _found(connection))
         _choose_journal_mode(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
+        found = _found(connection)
+        if mark_file and marks.own and marks.own.ledger_id != found.ledger_id:
+            mark_file.advance(found)  # before anything is recorded in a ledger that replaces one that is gone
     except BaseException:
         connection.close()
         raise
-    return connection, is_new
+    return Opened(connection, is_new, marks.own if is_new else None)
 
 
-def _create(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> bool:
+def _create(path: Path) -> bool:
     """Make a new ledger. Returns False where another process was faster.
 
     It gets its name when it is complete: an empty file under that name is never this program's.
     """
-    if mark_file and mark:
-        mark_file.check(mark, None)
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and not path.exists():  # SQLite would take its content for changes of the new file
         raise LedgerUnusable(f"The ledger {path} is gone, but a part of it is there: {wal}.", hint=RESTORE)
@@ -102,7 +111,7 @@ def _publish(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _make_private(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> int:
+def _make_private(path: Path, mark_file: MarkFile | None, marks: Marks) -> int:
     """Let only its owner read the file. Returns the permissions that it had."""
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -110,7 +119,7 @@ def _make_private(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> 
         if not stat.S_ISREG(found.st_mode):  # changing the permissions of a device would change them for everybody
             raise OSError(errno.EINVAL, "it is not a regular file")
         if not found.st_size:
-            _refuse_empty(path, mark_file, mark)
+            _refuse_empty(path, mark_file, marks)
         if found.st_mode & 0o077:
             os.fchmod(handle, 0o600)
         return stat.S_IMODE(found.st_mode)
@@ -118,9 +127,9 @@ def _make_private(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> 
         os.close(handle)
 
 
-def _refuse_empty(path: Path, mark_file: MarkFile | None, mark: Mark | None) -> NoReturn:
-    if mark_file and mark:
-        mark_file.check(mark, None)
+def _refuse_empty(path: Path, mark_file: MarkFile | None = None, marks: Marks = NO_MARKS) -> NoReturn:
+    if mark_file:
+        mark_file.refuse_empty(marks)
     raise LedgerUnusable(
         f"The ledger {path} is empty, which a ledger never is: its content is lost, or it never was one.",
         hint=f"{RESTORE} Only if nothing was ever issued from here (`runa order list` shows what Runa has), delete the"
@@ -150,7 +159,7 @@ def _check_is_ledger(connection: sqlite3.Connection, path: Path) -> None:
             hint="Install the newer runa here too.",
         )
     if not tables:
-        _refuse_empty(path, None, None)
+        _refuse_empty(path)
     if not (version and tables >= TABLES):
         raise LedgerUnusable(f"{path} is a database of another program.", hint=WRONG_FILE)
 

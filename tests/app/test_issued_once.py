@@ -85,7 +85,7 @@ def test_a_named_batch_meets_runas_duplicate_check_after_the_ledger_was_lost(
 ) -> None:
     emulator = emulate()
     first = program(*GIFT, "--batch", "bonus", "-o", "links")
-    program.ledger.parent.rename(program.home / "lost")  # as on another machine
+    program.ledger.rename(program.ledger.with_name("lost.db"))
     program.time.sleep(10)  # what was made within the same seconds may be this ledger's own
     second = program(*GIFT, "--batch", "bonus", "-o", "links")
     assert first.out == second.out
@@ -120,7 +120,7 @@ def test_an_order_that_was_paid_again_is_not_called_unpaid(program: Program, emu
     """Runa has forgotten the key, and this ledger does not know of the first order."""
     emulator = emulate("clock+31@2")
     assert 0 == program(*GIFT, "--batch", "bonus").code
-    program.ledger.parent.rename(program.home / "lost")  # as on another machine
+    program.ledger.rename(program.ledger.with_name("lost.db"))
     again = program(*GIFT, "--batch", "bonus", "--no-lookup")
     assert (0, 2) == (again.code, len(orders_at(emulator)))
     assert "elsewhere" not in again.err

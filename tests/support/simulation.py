@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
 from runa_cli.ledger.rows import from_timestamp
 from tests.support.fork_server import Running, Start, fork_server
-from tests.support.ran import Ran
+from tests.support.ran import LONGEST, Ran
 from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
 from tests.support.typed import Meaning, recipient, wire_meaning
 
@@ -28,6 +29,7 @@ NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
 PROCESSING = 3.0
 ALWAYS = ("--json", "--verbose")
 _LEDGER_FILES = ("ledger.db", "ledger.db-wal")
+KILLED, INTERRUPTED = -9, 130
 TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
 
@@ -110,6 +112,17 @@ class Bank(EmulatorOnSharedTime):
         own = [order for order in made if order["metadata"].get("runa_cli_batch") == name]
         return Counter(wire_meaning(item) for order in own for item in order["items"])
 
+    def finish_requests(self) -> None:
+        """Wait until every request that has reached the bank is dealt with, those of killed processes too."""
+        assert self._server is not None
+        with socket.create_connection(("127.0.0.1", self._server.server_port)) as last:  # accepted after all others
+            last.sendall(b"GET /v2/ping HTTP/1.0\r\n\r\n")
+            while last.recv(4096):
+                pass
+        server = self._server
+        with server._changed:
+            server._changed.wait_for(lambda: not server._open, LONGEST)
+
     def _document(self, body: bytes) -> dict[str, Any]:
         if body not in self._read:
             self._read[body] = json.loads(body)
@@ -171,6 +184,8 @@ class Desk:
     def end(self, running: Running) -> Ran:
         """Wait for the end of a run."""
         ran = running.end()
+        if ran.code in {KILLED, INTERRUPTED}:
+            self.bank.finish_requests()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
         told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
