@@ -9,76 +9,76 @@ _runa_follows() {
             options=' --version --help ' ;;
         balance)
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         ping)
             words=''
-            options=' --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         config)
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         order)
             words='=create,get,estimate,list,example'
             options=' --help ' ;;
         'order create')
             words=''
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --results=/ --batch= --again --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --results=/ --batch= --again --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order get')
             words=''
-            options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order estimate')
             words=''
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order list')
             words=''
-            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order example')
             words='=csv,json'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         batch)
             words='=list,show,resume,export,abandon,prune'
             options=' --help ' ;;
         'batch list')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch show')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch resume')
             words=''
-            options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch export')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch abandon')
             words=''
-            options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch prune')
             words=''
-            options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         product)
             words='=list,get,countries,categories'
             options=' --help ' ;;
         'product list')
             words=''
-            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product get')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product countries')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product categories')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         emulator)
             words='=serve,reset'
             options=' --help ' ;;
         'emulator serve')
             words=''
-            options=' --port= --host= --fault+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --port= --host= --fault+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'emulator reset')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         *) words='' ;;
     esac
 }

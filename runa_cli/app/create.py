@@ -44,9 +44,7 @@ def read_plan(session: Session, order_input: OrderInput) -> Plan:
 
 
 def _issue(session: Session, plan: Plan, request: CreateRequest) -> None:
-    lines = None
-    if session.output.format == "jsonl":
-        lines = show_outcome.LinesAsSettled(session.progress(), session.output)
+    lines = show_outcome.lines_as_settled(session)
     issuer = session.issuer(wait=request.wait, progress=lines)
     with issuer.recorded(plan, request, _preflight(session, request, plan)) as batch:
         run = issuer.send(batch, again=request.again)

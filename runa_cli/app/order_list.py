@@ -97,7 +97,7 @@ def _fetched(session: Session, order_filter: OrderFilter) -> Iterator[Mapping[st
         if order_filter.before or (order_filter.since is not None and _all_before(page.members, order_filter.since)):
             return
         if order_filter.limit == len(page.members) and not order_filter.is_filtered_here and page.after:
-            session.console.say(f"There are more: --after {page.after}")
+            session.console.next_page(page.after)
 
 
 def _all_before(page: list[dict[str, Any]], since: datetime) -> bool:

@@ -8,6 +8,7 @@ from runa_cli.core.errors import Context, OrderFailed, RequestRefused, Unreachab
 from runa_cli.ledger import results
 from runa_cli.output import formats, order_facts
 from runa_cli.output.formats import View
+from runa_cli.output.gift_lines import runa_gifts
 from runa_cli.output.tables import order_parts
 
 
@@ -67,5 +68,6 @@ def _show(session: Session, order: dict[str, object]) -> None:
         csv_header=results.COLUMNS,
         csv_cells=lambda: (row.cells() for row in rows),
         links=lambda: (row.payout_url for row in rows if row.payout_url),
+        gifts=lambda: runa_gifts(order),
     )
     formats.show(session.output, view)

@@ -30,8 +30,9 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
     if name is None:
         _resume_all(session, yes=yes)
         return
-    with _resumed(session, session.issuer(), find_active(session, name), yes=yes) as run:
-        show_outcome.show(session, run)
+    lines = show_outcome.lines_as_settled(session)
+    with _resumed(session, session.issuer(progress=lines), find_active(session, name), yes=yes) as run:
+        show_outcome.show(session, run, lines=lines)
 
 
 @contextmanager
@@ -65,7 +66,8 @@ class _Result:
 
 
 def _resume_all(session: Session, *, yes: bool) -> None:
-    ledger, issuer = session.ledger, session.issuer()
+    lines = show_outcome.lines_as_settled(session)
+    ledger, issuer = session.ledger, session.issuer(progress=lines)
     batches = [
         batch
         for batch in ledger.batches(session.environment, oldest_first=True)
@@ -84,7 +86,7 @@ def _resume_all(session: Session, *, yes: bool) -> None:
             run = BatchRun(batch, ledger.tally(batch), interrupted=True)
             results.append(_Result(run, run.error()))
     runs = [result.run for result in results if result.run]
-    show_outcome.show_together(session, batches, runs, _combined_error(results))
+    show_outcome.show_together(session, batches, runs, _combined_error(results), lines)
 
 
 def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Result:

@@ -55,7 +55,12 @@ class Session:
         self.settings: Settings = configuration.load(flags, env_file=options.env_file)
         no_color = options.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
-        self.console = Console(quiet=options.quiet, as_json=self.output.format in JSON_FORMATS, no_color=no_color)
+        self.console = Console(
+            quiet=options.quiet,
+            as_json=self.output.format in JSON_FORMATS,
+            verbose=options.verbose,
+            no_color=no_color,
+        )
         if options.verbose:
             self.console.log()
         self._stack = ExitStack()

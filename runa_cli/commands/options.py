@@ -27,7 +27,11 @@ EnvFileOption = Annotated[
 OutputOption = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="FORMAT", help="table, json, jsonl, csv or links.", rich_help_panel=COMMON_PANEL
+        "--output",
+        "-o",
+        metavar="FORMAT",
+        help="table, json, jsonl, gifts, csv or links.",
+        rich_help_panel=COMMON_PANEL,
     ),
 ]
 JsonOption = Annotated[

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from runa_cli.core.exact_json import Number
 from runa_cli.core.masking import shown
+
+_DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND"), 0)  # ISO 4217; two for all others
+_MOST_DIGITS = 30  # text with a larger exponent is no amount, and would be written with as many zeros
 
 
 def parse_amount(text: str) -> Decimal:
@@ -30,6 +33,22 @@ def decimal_point(cell: str) -> str:
     A comma before three digits stays: it may separate thousands.
     """
     return re.sub(r"^([0-9]+),([0-9]{1,2})$", r"\1.\2", cell, flags=re.ASCII)
+
+
+def plain_amount(text: str, currency: str) -> str | None:
+    """Return an amount in plain digits with the decimals of its currency; None for empty text.
+
+    Digits after those are kept, and text that is no amount is returned as it is.
+    """
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return text or None
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        return text
+    decimals = _DECIMALS.get(currency, 2)
+    rounded = f"{amount:.{decimals}f}"
+    return rounded if Decimal(rounded) == amount else f"{amount:f}"
 
 
 def format_money(sums: Mapping[str, Decimal]) -> str:

@@ -4,6 +4,7 @@ Flags fill in what a file leaves out; where both say something, the file's row w
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,15 @@ from runa_cli.input.problems import Place, Problems
 from runa_cli.input.request import OrderInput
 
 _MOST_CACHED_HEADS = 1024
+
+
+@dataclass(frozen=True)
+class LocatedItem:
+    """An item of an order in a file: its document, its place, and the reference that is not sent."""
+
+    document: object
+    place: PlaceOf
+    reference: str | None = None
 
 
 class PlanBuilder:
@@ -87,22 +97,21 @@ class PlanBuilder:
                 carried=carried,
             )
 
-    def add_order(
-        self, document: Mapping[str, Any], items: Sequence[tuple[object, PlaceOf]], place: PlaceOf, *, row: int
-    ) -> None:
+    def add_order(self, document: Mapping[str, Any], items: Sequence[LocatedItem], place: PlaceOf, *, row: int) -> None:
         """Validate an order of a file with its items, and add it as it stands. Its first item is row `row` + 1."""
-        checked = [self._item(item, where) for item, where in items]
+        checked = [self._item(item.document, item.place) for item in items]
         valid = [item for item in checked if item is not None]
         product_currency = order_rules.product_currency(valid, place, ("items",), self.problems, self._currency_of)
         order_rules.check_templates(valid, place, self.problems)
         head = self._head_of_order(document, product_currency, place, [code for item in valid for code in item.codes])
         if head is None or len(valid) < len(checked) or not self._may_pay(head, product_currency, place):
             return
-        for number, item in enumerate(valid, row + 1):
+        for number, (item, located) in enumerate(zip(valid, items, strict=True), row + 1):
             self.plan.add(
                 item,
                 head,
                 row=number,
+                reference=located.reference,
                 currency=product_currency or head.payment_method.currency,
                 group=f"order {row}",
                 whole=True,

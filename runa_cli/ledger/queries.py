@@ -18,7 +18,7 @@ _LATEST = (
 # Orders of which nothing can have been made at Runa: never sent, or rejected by Runa itself.
 NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND purchase.first_sent_at IS NULL))"
 _RESULTS = (
-    "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text"
+    "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position"
     " FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
 )
 

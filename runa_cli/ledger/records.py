@@ -217,7 +217,7 @@ NOTHING_TAKEN = Taken()
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the results: a gift and the order it is part of."""
+    """One row of the results: a gift and the order it is part of. `position` is that of the order in its batch."""
 
     row: int
     reference: str | None
@@ -228,6 +228,7 @@ class Result:
     order_id: str | None
     currency: str
     error_text: str | None
+    position: int = 0
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def read_result(row: Row) -> Result:
         order_id=row["order_id"],
         currency=row["currency"],
         error_text=row["error_text"],
+        position=row["position"],
     )
 
 

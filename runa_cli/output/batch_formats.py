@@ -1,6 +1,6 @@
 """The recorded result of a batch in every output format."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from runa_cli.core.states import State
 from runa_cli.ledger import results
@@ -9,6 +9,7 @@ from runa_cli.ledger.records import Batch, Order
 from runa_cli.ledger.results import COLUMNS, ResultRow
 from runa_cli.output import formats
 from runa_cli.output.formats import View
+from runa_cli.output.gift_lines import batch_gifts, order_gifts
 from runa_cli.output.order_facts import order_summary, reply_document
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Part, order_parts
@@ -29,6 +30,7 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
         csv_header=(*COLUMNS, *batch.columns),
         csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
+        gifts=lambda: batch_gifts(ledger, batch),
     )
     formats.show(output, view)
 
@@ -52,10 +54,21 @@ def _batch_table(ledger: Ledger, batch: Batch, width: int | None) -> Iterator[Pa
         yield from order_parts(order_summary(order, batch), rows, width)
 
 
-def show_order_line(output: Output, order: Order) -> None:
-    """Write an order as one line of JSON, if Runa's reply shows one. Raises OutputFailed."""
-    if order.state in _STATES_SHOWN and order.reply:
-        output.json_line(reply_document(order))
+def order_writer(output: Output, ledger: Ledger) -> Callable[[Order], None] | None:
+    """Return what writes one order in a format that shows orders as they settle; None for other formats.
+
+    It raises OutputFailed and LedgerUnusable.
+    """
+
+    def write_gifts(order: Order) -> None:
+        for gift in order_gifts(ledger, order):
+            output.json_line(gift)
+
+    def write_reply(order: Order) -> None:
+        if order.state in _STATES_SHOWN and order.reply:
+            output.json_line(reply_document(order))
+
+    return {"gifts": write_gifts, "jsonl": write_reply}.get(output.format)
 
 
 def links(ledger: Ledger, batch: Batch) -> Iterator[str]:

@@ -47,13 +47,19 @@ class LossyStream(io.TextIOBase):
 
 
 class Console:
-    """Writes messages to standard error. `quiet` drops notes; `as_json` writes errors as JSON."""
+    """Writes messages to standard error. `quiet` drops notes.
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False) -> None:
-        self.quiet = quiet
+    `as_json` writes errors as JSON, and nothing else unless a person reads it: on a terminal, or with `verbose`.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, as_json: bool = False, verbose: bool = False, no_color: bool = False
+    ) -> None:
         self._as_json = as_json
         self._logs = False
         self._stream = LossyStream(sys.stderr)
+        self._only_errors = as_json and not verbose and not self.is_terminal
+        self.quiet = quiet or self._only_errors
         self.rich = RichConsole(
             file=cast(IO[str], self._stream),
             color_system=None if no_color else "auto",
@@ -79,13 +85,21 @@ class Console:
 
     def warn(self, sentence: str) -> None:
         """Write a warning, even where the console is quiet."""
+        if self._only_errors:
+            return
         self._print(Text.assemble(("Warning: ", "yellow"), printable_lines(sentence)))
+
+    def next_page(self, after: str) -> None:
+        """Tell from which cursor a list that was cut goes on: as a note, or for programs as one line of JSON."""
+        if self._as_json:
+            self._write_json({"next": {"after": after}})
+        else:
+            self.say(f"There are more: --after {after}")
 
     def error(self, error: RunaError) -> None:
         """Write an error with its hint and ids: as text, or as one line of JSON."""
         if self._as_json:
-            self._stream.write(exact_json.dumps_for_display(error.as_dict()) + "\n")
-            self._stream.flush()
+            self._write_json(error.as_dict())
             return
         self._print(Text.assemble(("Error: ", "bold red"), printable_lines(error.message)))
         if error.hint:
@@ -111,6 +125,10 @@ class Console:
         logger = logging.getLogger("runa")
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+
+    def _write_json(self, value: object) -> None:
+        self._stream.write(exact_json.dumps_for_display(value) + "\n")
+        self._stream.flush()
 
     def _print(self, text: Text) -> None:
         self.rich.print(text, soft_wrap=True)

@@ -17,7 +17,8 @@ class View:
 
     `entries` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its
     own. `table` gets the columns of the terminal (None without one); `lines` of plain text replace it. Without
-    `csv_cells` or `links`, these formats show the table.
+    `csv_cells` or `links`, these formats show the table. `gifts` become a line of JSON each; without them, the entries
+    do.
     """
 
     entries: Callable[[], Iterable[object]]
@@ -27,6 +28,7 @@ class View:
     csv_header: Sequence[str] = ()
     csv_cells: Callable[[], Iterable[Sequence[str]]] | None = None
     links: Callable[[], Iterable[str]] | None = None
+    gifts: Callable[[], Iterable[object]] | None = None
 
 
 def show(output: Output, view: View) -> None:
@@ -63,6 +65,11 @@ def _csv(output: Output, view: View) -> None:
         output.text(line)
 
 
+def _gifts(output: Output, view: View) -> None:
+    for gift in (view.gifts or view.entries)():
+        output.json_line(gift)
+
+
 def _links(output: Output, view: View) -> None:
     if view.links is None:
         _table(output, view)
@@ -74,6 +81,7 @@ WRITERS: Mapping[str, Callable[[Output, View], None]] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,
+    "gifts": _gifts,
     "csv": _csv,
     "links": _links,
 }

@@ -287,8 +287,9 @@ def test_an_interrupted_batch_says_what_is_left_and_resume_finishes_it(program: 
     emulator = emulate("slow:30@4", processing_seconds=0.05)
     path = sheet(program.home / "gifts.csv", gifts(200, orders=100))
     running = program.start(
-        "order", "create", "--file", str(path), "--batch", "bonus", "--concurrency", "1", "--no-preflight", "--json"
-    )
+        "order", "create", "--file", str(path), "--batch", "bonus", "--concurrency", "1", "--no-preflight", "--json",
+        "-v",
+    )  # fmt: skip
     wait_for(lambda: posts(emulator) == 4, running)
     running.send_signal(signal.SIGINT)
     wait_for_stopping(running)

@@ -234,15 +234,28 @@ def test_an_item_that_matches_no_row_is_an_error_that_says_that_all_is_issued(pr
     assert 3 == len(ran.json[0]["items"])
 
 
-@pytest.mark.parametrize("output_format", ["table", "links", "csv", "json"])
+@pytest.mark.parametrize("output_format", ["table", "links", "csv", "json", "gifts"])
 def test_every_link_is_shown_in_every_format_at_any_later_time(program: Program, output_format: str) -> None:
     issue(program, THREE, second_for_eve)
-    ran = program("batch", "export", "bonus", "-o", output_format)
+    ran = program("batch", "export", "bonus", "-o", output_format, "-v")
     assert 0 == ran.code
     assert "match no row" in ran.err
     assert [1, 1, 1] == [ran.out.count(f"/{number}") for number in range(3)]
     if output_format == "links":
         assert ["0", "2", "1"] == [line[-1] for line in ran.out.split()]
+
+
+def test_an_item_that_matches_no_row_is_a_gift_line_without_one_at_once_and_later(program: Program) -> None:
+    ran, _ = issue(program, THREE, second_for_eve, "-o", "gifts")
+    gifts = [json.loads(line) for line in ran.out.splitlines()]
+    assert [
+        (1, "ann@example.com", "issued"),
+        (2, "bob@example.com", "unknown"),
+        (3, "cat@example.com", "issued"),
+        (None, "eve@example.com", "issued"),
+    ] == [(gift["row"], gift["email"], gift["money"]) for gift in gifts]
+    assert [True, False, True, True] == [gift["payout_url"] is not None for gift in gifts]
+    assert ran.out == program("batch", "export", "bonus", "-o", "gifts").out
 
 
 def test_the_results_file_has_the_items_that_match_no_row_at_its_end(program: Program) -> None:

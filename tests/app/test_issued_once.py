@@ -322,7 +322,7 @@ def test_ctrl_c_finishes_the_order_in_flight(program: Program, emulate: Emulate)
 
 def test_a_second_ctrl_c_stops_at_once(program: Program, emulate: Emulate) -> None:
     emulator = emulate("slow:30@1")
-    hasty = program.start(*TWO, "--json")
+    hasty = program.start(*TWO, "--json", "-v")
     wait_for(lambda: posts(emulator) == 1, hasty)
     hasty.send_signal(signal.SIGINT)
     wait_for_stopping(hasty)
@@ -340,7 +340,7 @@ def test_who_leaves_while_a_line_cannot_be_written_is_not_told_that_all_is_done(
     emulator = emulate(processing_seconds=0)
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    running = program.start(*MANY, "-o", "jsonl", stdout=writer)
+    running = program.start(*MANY, "-o", "jsonl", "-v", stdout=writer)
     os.close(writer)
     wait_for(lambda: posts(emulator) == 1, running)
     wait_for(lambda: ["completed"] == program.states(), running)

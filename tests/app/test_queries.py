@@ -62,7 +62,7 @@ def test_orders_are_listed_page_by_page_until_the_empty_one(program: Program, em
         (order["description"] for order in every), reverse=True
     )
     first = program("order", "list", "--limit", "3", "--json")
-    cursor = first.err.strip().rpartition(" ")[2]
+    cursor = json.loads(first.err)["next"]["after"]
     second = program("order", "list", "--limit", "3", "--after", cursor, "--json")
     assert [order["id"] for order in every[:6]] == [order["id"] for order in first.json + second.json]
 
@@ -103,7 +103,7 @@ def test_a_search_asks_runa_once_and_says_how_old_its_answer_is(program: Program
     found = program("product", "list", "--search", "pet", "--json")
     assert ["800PET-US"] == [product["code"] for product in found.json]
     asked = len(emulator.requests)
-    again = program("product", "list", "--search", "PET supp", "--json")
+    again = program("product", "list", "--search", "PET supp", "--json", "-v")
     assert found.json == again.json
     assert asked == len(emulator.requests)
     assert "From the catalogue of 0 min ago" in again.err

@@ -56,7 +56,7 @@ def test_ctrl_c_takes_up_no_further_batch(program: Program, emulate: Emulate, no
     emulator = emulate("slow:30@1")
     for name in ("first", "second", "third"):
         record(program, name, nowhere)
-    running = program.start(*ALL, "--json")
+    running = program.start(*ALL, "--json", "-v")
     wait_for(lambda: posts(emulator) >= 1, running)
     running.send_signal(signal.SIGINT)
     wait_for_stopping(running)

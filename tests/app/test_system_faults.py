@@ -494,7 +494,7 @@ def test_a_batch_stopped_by_a_signal_says_where_it_stands_and_goes_on(
         "--no-preflight",
         "--json",
     )
-    running = program.start(*command)
+    running = program.start(*command, "-v")
     wait_for(lambda: posts(emulator) == 4, running)
     hand(running, number)
     wait_for_stopping(running)

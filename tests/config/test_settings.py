@@ -149,7 +149,7 @@ def test_a_named_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: b
         ("RUNA_ENV", "prod", "must be one of live, playground, local, found 'prod'."),
         ("RUNA_ENV", "Live", "must be one of live, playground, local, found 'Live'."),
         ("RUNA_MODE", "fast", "must be one of auto, sync, async, found 'fast'."),
-        ("RUNA_OUTPUT", "xml", "must be one of table, json, jsonl, csv, links, found 'xml'."),
+        ("RUNA_OUTPUT", "xml", "must be one of table, json, jsonl, gifts, csv, links, found 'xml'."),
         ("RUNA_TIMEOUT", "soon", "must be a number of seconds, found 'soon'."),
         ("RUNA_TIMEOUT", "0", "must be more than 0 and at most 86400 seconds, found '0'."),
         ("RUNA_TIMEOUT", "nan", "must be more than 0 and at most 86400 seconds, found 'nan'."),

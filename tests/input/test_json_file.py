@@ -401,3 +401,47 @@ def test_a_long_document_is_read_value_by_value() -> None:
         gift.item.partition(",")[0] + "," for gift in made
     ]
     assert SINGLE in made[-1].item
+
+
+# --- references ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "kept"),
+    [
+        ('"E001"', "E001"),
+        ('"  E 001  "', "E 001"),
+        ("17", "17"),
+        ("1.50", "1.50"),
+        (f'"{"x" * 200}"', "x" * 200),
+        ('"日本"', "日本"),
+        ("null", None),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True], ids=["an item", "an item of an order"])
+def test_an_item_may_bear_a_reference_that_is_kept_and_not_sent(
+    reference: str, kept: str | None, *, whole: bool
+) -> None:
+    own = item(reference=reference)
+    text = order(own, ITEM) if whole else f"[{own},{ITEM}]"
+    assert [kept, None] == [gift.reference for gift in gifts(read(text))]
+    assert all("reference" not in sent for sent in items(read(text)))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        '""', '"   "', '"a\\u0007b"', '"a\\nb"', '"\\u200b"', '"\\ud800"', f'"{"x" * 201}"',
+        "true", "[]", "{}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("whole", [False, True], ids=["an item", "an item of an order"])
+def test_a_reference_that_is_none_is_named_with_its_path(reference: str, *, whole: bool) -> None:
+    own = item(reference=reference)
+    (mistake,) = mistakes(lambda: read(order(ITEM, own) if whole else f"[{ITEM},{own}]"))
+    assert ("items[1].reference" if whole else "[1].reference") in mistake
+
+
+def test_two_references_make_two_gifts() -> None:
+    with read(f"[{item(reference='1')}]") as one, read(f"[{item(reference='2')}]") as other:
+        assert one.fingerprint() != other.fingerprint()

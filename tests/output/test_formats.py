@@ -19,12 +19,14 @@ VIEW = View(
     csv_header=["name"],
     csv_cells=lambda: [["a"], ["=b"]],
     links=lambda: ["http://127.0.0.1/gift/1"],
+    gifts=lambda: [{"row": 1}, {"row": 2}],
 )
 
 WRITTEN = {
     "table": "a table\n",
     "json": '[\n  {\n    "name": "a"\n  },\n  {\n    "name": "=b"\n  }\n]\n',
     "jsonl": '{"name":"a"}\n{"name":"=b"}\n',
+    "gifts": '{"row":1}\n{"row":2}\n',
     "csv": "name\na\n'=b\n",
     "links": "http://127.0.0.1/gift/1\n",
 }
@@ -49,6 +51,11 @@ def test_the_help_the_readme_and_the_example_settings_name_each_format(name: str
 def test_a_view_is_written_in_each_format(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     formats.show(Output(name), VIEW)
     assert WRITTEN[name] == capfd.readouterr().out
+
+
+def test_where_a_view_has_no_gifts_its_entries_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    formats.show(Output("gifts"), View(entries=lambda: [{"name": "a"}]))
+    assert '{"name":"a"}\n' == capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["csv", "links"])
