@@ -89,6 +89,7 @@ complete -c runa -n '__runa_in order create; and __runa_new = --format' -l forma
 complete -c runa -n '__runa_in order create; and __runa_new = --results' -l results -r -F -d 'Also write the results to this file, as CSV.'
 complete -c runa -n '__runa_in order create; and __runa_new = --batch' -l batch -r -f -d 'Issue this once: run again, it resumes or shows the result.'
 complete -c runa -n '__runa_in order create; and __runa_new --again' -l again -d 'Issue the same once more.'
+complete -c runa -n '__runa_in order create; and __runa_new --by-reference' -l by-reference -d 'Issue each reference of the file once, whatever batch it is in.'
 complete -c runa -n '__runa_in order create; and __runa_new = --idempotency-key' -l idempotency-key -r -f -d 'Your own key, for a single order.'
 complete -c runa -n '__runa_in order create; and __runa_new --no-lookup' -l no-lookup -d 'Do not look for orders of this name at Runa, issued from elsewhere.'
 complete -c runa -n '__runa_in order create; and __runa_new = --mode' -l mode -r -f -a 'auto sync async' -d 'auto: sync for one gift, else async.'

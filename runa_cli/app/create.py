@@ -4,7 +4,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-from runa_cli.app import dry_run, show_outcome
+from runa_cli.app import by_reference, dry_run, show_outcome
 from runa_cli.app.catalogue import CodeCurrencies
 from runa_cli.app.session import Session
 from runa_cli.core.errors import ConfigurationError, UsageMistake
@@ -27,7 +27,8 @@ def create(session: Session, request: CreateRequest) -> None:
                 check(plan)
             dry_run.show(session, plan, request)
         else:
-            _issue(session, plan, request)
+            issue = by_reference.issue if request.by_reference else _issue
+            issue(session, plan, request, _preflight(session, request, plan))
 
 
 def read_plan(session: Session, order_input: OrderInput) -> Plan:
@@ -43,10 +44,10 @@ def read_plan(session: Session, order_input: OrderInput) -> Plan:
         ) from error
 
 
-def _issue(session: Session, plan: Plan, request: CreateRequest) -> None:
+def _issue(session: Session, plan: Plan, request: CreateRequest, preflight: Callable[[Plan], None] | None) -> None:
     lines = show_outcome.lines_as_settled(session)
     issuer = session.issuer(wait=request.wait, progress=lines)
-    with issuer.recorded(plan, request, _preflight(session, request, plan)) as batch:
+    with issuer.recorded(plan, request, preflight) as batch:
         run = issuer.send(batch, again=request.again)
         show_outcome.show(session, run, results=request.results, lines=lines)
 

@@ -11,6 +11,7 @@ from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing import by_reference, references
 from runa_cli.issuing.adoption import Adoption, look_for_batch
 from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
@@ -22,12 +23,14 @@ from runa_cli.issuing.guard import (
     leave_out_issued,
 )
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
+from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.tables import Summary, summary_parts
 
 _ISSUED = (State.ACCEPTED, State.COMPLETED)
+_TO_BE_SENT = frozenset({State.PREPARED, State.SENT})
 EMBEDDED_URL = "http://127.0.0.1/v2"  # the embedded emulator has a port only while it runs
 
 
@@ -43,20 +46,66 @@ class PlannedRequest:
 def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     """Show the plan; as JSON, the exact requests. Raises what a create would raise before it sends."""
     check_cap(plan.sums, request.max_total)
-    batch = _check(session, plan, request)
-    adoption = None if batch else _check_new(session, plan, request)
-    check_confirmed_total(plan, request)
-    if batch is not None:
-        requests, issued = _requests_left(session, plan, request, batch), _issued(session, batch)
+    if request.by_reference:
+        known = _known(session, plan, request)
+        issued = f"{format_gifts(plan.left_out_count)}, by reference" if plan.left_out_count else "none"
+        requests = _requests_by_reference(session, plan, request, known)
     else:
-        name, taken = request.batch or made_up_name(session.clock), adoption.taken if adoption else NOTHING_TAKEN
-        requests = map(_new, new_orders(plan, request, name, taken))
-        issued = f"{format_gifts(plan.left_out_count)}, from another ledger" if adoption else "none"
+        issued, requests = _by_batch(session, plan, request)
     view = View(
         entries=lambda: (_document(session, planned) for planned in requests),
         table=lambda _: summary_parts(_summary(session, plan, issued, sum(1 for _ in requests))),
     )
     formats.show(session.output, view)
+
+
+# --- by reference ----------------------------------------------------------------------------------------------------
+
+
+def _known(session: Session, plan: Plan, request: CreateRequest) -> KnownOrders:
+    """Return the known orders; their gifts are left out of the plan. Raises GuardRefused."""
+    if not session.has_ledger:
+        check_confirmed_total(plan, request)
+        return KnownOrders()
+    guard = Guard(session.ledger, session.clock)
+    while True:
+        known = references.match(session.ledger, plan, request)
+        try:
+            by_reference.check(guard, plan, request, known)
+        except ReferencesKnown:
+            continue
+        return known
+
+
+def _requests_by_reference(
+    session: Session, plan: Plan, request: CreateRequest, known: KnownOrders
+) -> Iterator[PlannedRequest]:
+    for batch_id in known.batches(_TO_BE_SENT):
+        batch = session.ledger.batch_by_id(batch_id)
+        rows = known.rows(batch_id, _TO_BE_SENT)
+        yield from (_again(order, batch) for order in session.ledger.orders(batch, only=rows))
+    if plan.count_left:
+        target = None
+        if request.batch is not None and session.has_ledger:
+            target = Guard(session.ledger, session.clock).find_recorded(plan, request, [])
+        name = target.name if target else request.batch or made_up_name(session.clock)
+        taken = session.ledger.taken(target) if target else NOTHING_TAKEN
+        yield from map(_new, new_orders(plan, request, name, taken))
+
+
+# --- one batch -------------------------------------------------------------------------------------------------------
+
+
+def _by_batch(session: Session, plan: Plan, request: CreateRequest) -> tuple[str, Iterator[PlannedRequest]]:
+    """Return what is issued already, as a sentence, and the requests of the rest. Raises what a create would raise."""
+    batch = _check(session, plan, request)
+    adoption = None if batch else _check_new(session, plan, request)
+    check_confirmed_total(plan, request)
+    if batch is not None:
+        return _issued(session, batch), _requests_left(session, plan, request, batch)
+    name, taken = request.batch or made_up_name(session.clock), adoption.taken if adoption else NOTHING_TAKEN
+    issued = f"{format_gifts(plan.left_out_count)}, from another ledger" if adoption else "none"
+    return issued, map(_new, new_orders(plan, request, name, taken))
 
 
 def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None:
@@ -105,7 +154,7 @@ def _requests_left(session: Session, plan: Plan, request: CreateRequest, batch: 
         for order in session.ledger.orders(batch, UNSENT):
             yield _again(order, batch)
     else:
-        yield from map(_new, new_orders(plan, request, batch.name, session.ledger.taken(batch)))
+        yield from map(_new, new_orders(plan, request, batch.name, session.ledger.taken(batch, by_unsent=False)))
 
 
 def _new(order: NewOrder) -> PlannedRequest:

@@ -50,18 +50,20 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
 
 
 @dataclass(frozen=True)
-class _Result:
-    """The result of resuming one of several batches. It has no run where the batch was not worked on."""
+class Result:
+    """What became of one of several batches. It has no run where the batch was not worked on."""
 
     run: BatchRun | None
     error: RunaError | None
 
     @property
     def money(self) -> Money:
+        """What became of the money."""
         return self.error.money if self.error else Money.ISSUED
 
     @property
     def interrupted(self) -> bool:
+        """Whether no further batch may be started."""
         return isinstance(self.error, Interrupted) or (self.run is not None and self.run.interrupted)
 
 
@@ -75,34 +77,39 @@ def _resume_all(session: Session, *, yes: bool) -> None:
     ]
     if not batches:
         session.console.say("Nothing is unfinished.")
-    results: list[_Result] = []
+    results: list[Result] = []
     for batch in batches:
         if results and results[-1].interrupted:
-            results.append(_Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
+            results.append(Result(None, BatchRun(batch, ledger.tally(batch), interrupted=True).error()))
             continue
         try:
             results.append(_resume_one(session, issuer, batch, yes=yes))
         except KeyboardInterrupt:  # between two orders, when none is in flight
             run = BatchRun(batch, ledger.tally(batch), interrupted=True)
-            results.append(_Result(run, run.error()))
+            results.append(Result(run, run.error()))
     runs = [result.run for result in results if result.run]
-    show_outcome.show_together(session, batches, runs, _combined_error(results), lines)
+    show_outcome.show_together(session, batches, runs, combined_error(results), lines)
 
 
-def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> _Result:
+def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Result:
     run = None
     try:
         with _resumed(session, issuer, batch, yes=yes) as run:
             error = run.error()
     except RunaError as raised:
         error = raised
+    return named_result(batch, run, error)
+
+
+def named_result(batch: Batch, run: BatchRun | None, error: RunaError | None) -> Result:
+    """Return the result of one of several batches; its error names the batch."""
     if error is not None and batch.name not in error.message:
         error.message = f"Batch {batch.name}: {error.message}"
-    return _Result(run, error)
+    return Result(run, error)
 
 
-def _combined_error(results: Sequence[_Result]) -> RunaError | None:
-    """Return the one error of resuming several batches; None when all of them are finished."""
+def combined_error(results: Sequence[Result]) -> RunaError | None:
+    """Return the one error of several batches; None when all of them are finished."""
     errors = [result.error for result in results if result.error]
     if any(isinstance(error, Interrupted) for error in errors):
         return _interrupted(errors, results)
@@ -120,7 +127,7 @@ def _combined_error(results: Sequence[_Result]) -> RunaError | None:
     )
 
 
-def _interrupted(errors: Sequence[RunaError], results: Sequence[_Result]) -> RunaError:
+def _interrupted(errors: Sequence[RunaError], results: Sequence[Result]) -> RunaError:
     unknown = any(result.money is Money.UNKNOWN for result in results)
     money = Money.UNKNOWN if unknown else _combined_money(results)
     if len(errors) == 1:
@@ -133,7 +140,7 @@ def _interrupted(errors: Sequence[RunaError], results: Sequence[_Result]) -> Run
     )
 
 
-def _combined_money(results: Sequence[_Result]) -> Money:
+def _combined_money(results: Sequence[Result]) -> Money:
     """Return what became of the money of several batches."""
     outcomes = {result.money for result in results}
     if outcomes & {Money.ISSUED, Money.PARTIAL}:

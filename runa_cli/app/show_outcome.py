@@ -5,6 +5,7 @@ Where writing fails too, the run's own error is raised, because it says what bec
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runa_cli.app.session import Session
@@ -12,6 +13,7 @@ from runa_cli.core.errors import Context, LedgerUnusable, Money, OutputFailed, R
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.terms import Progress
 from runa_cli.ledger.records import Batch, Order
+from runa_cli.ledger.results import ResultRow
 from runa_cli.output import batch_formats, results_file
 from runa_cli.output.stdout import Output
 
@@ -65,10 +67,32 @@ class LinesAsSettled:
             raise self._output.failure("not every order could be written when it settled")
 
 
-def lines_as_settled(session: Session) -> LinesAsSettled | None:
-    """Return what writes orders as they settle; None where the output's format shows them all at the end."""
-    write = batch_formats.order_writer(session.output, session.ledger)
-    return LinesAsSettled(session.progress(), session.output, write) if write else None
+def lines_as_settled(session: Session, write: Callable[[Order], None] | None = None) -> LinesAsSettled | None:
+    """Return what writes orders as they settle; None where the output's format shows them all at the end.
+
+    `write` writes the gifts of an order in place of all that it holds.
+    """
+    output = session.output
+    default = batch_formats.order_writer(output, session.ledger)
+    chosen = write if write and output.format == "gifts" else default
+    return LinesAsSettled(session.progress(), output, chosen) if chosen else None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command shows of its runs: the batches that are shown whole and final, and how to write the results.
+
+    `rows` and `columns` are for the file of `--results`. The hints say how to see the results where they could not be
+    written.
+    """
+
+    batches: Sequence[Batch]
+    write: Callable[[], None]
+    hint: str
+    file_hint: str = ""
+    rows: Callable[[], Iterable[ResultRow]] = list
+    columns: Sequence[str] = ()
+    context: Context = field(default_factory=Context)
 
 
 def show(session: Session, run: BatchRun, *, results: Path | None = None, lines: LinesAsSettled | None = None) -> None:
@@ -76,29 +100,17 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
 
     `lines` has written the orders that settled already.
     """
-    output, ledger, error = session.output, session.ledger, run.error()
-    output.context = Context(batch=run.batch.name)
-    _prepare_output(output, error, f"`runa batch export {run.batch.name}` shows it.")
-    output_error = _catch_output_error(
-        output,
-        lambda: (
-            lines.finish(ledger.orders(run.batch)) if lines else batch_formats.show_batch(output, ledger, run.batch)
-        ),
+    output, ledger, batch = session.output, session.ledger, run.batch
+    shown = Shown(
+        batches=[] if run.may_change else [batch],
+        write=lambda: lines.finish(ledger.orders(batch)) if lines else batch_formats.show_batch(output, ledger, batch),
+        hint=f"`runa batch export {batch.name}` shows it.",
+        file_hint=f"`runa batch export {batch.name} -o csv` writes them again.",
+        rows=lambda: batch_formats.result_rows(ledger, batch),
+        columns=batch.columns,
+        context=Context(batch=batch.name),
     )
-    if results is not None:
-        file_error = _catch_output_error(
-            output,
-            lambda: results_file.write_results(
-                results,
-                batch_formats.result_rows(ledger, run.batch),
-                run.batch.columns,
-                hint=f"`runa batch export {run.batch.name} -o csv` writes them again.",
-                context=output.context,
-                money=output.money,
-            ),
-        )
-        output_error = output_error or file_error
-    _finish(session, [] if run.may_change else [run.batch], error, output_error)
+    write_and_raise(session, shown, run.error(), results)
 
 
 def show_together(
@@ -113,16 +125,30 @@ def show_together(
     `lines` has written the orders that settled already.
     """
     output, ledger = session.output, session.ledger
-    _prepare_output(output, error, "`runa batch export NAME` shows it, batch by batch.")
-    output_error = _catch_output_error(
-        output,
-        lambda: (
-            lines.finish(order for batch in batches for order in ledger.orders(batch))
-            if lines
-            else batch_formats.show_batches(output, ledger, batches)
-        ),
+    orders = (order for batch in batches for order in ledger.orders(batch))
+    shown = Shown(
+        batches=[run.batch for run in runs if not run.may_change],
+        write=lambda: lines.finish(orders) if lines else batch_formats.show_batches(output, ledger, batches),
+        hint="`runa batch export NAME` shows it, batch by batch.",
     )
-    _finish(session, [run.batch for run in runs if not run.may_change], error, output_error)
+    write_and_raise(session, shown, error)
+
+
+def write_and_raise(session: Session, shown: Shown, error: RunaError | None, results: Path | None = None) -> None:
+    """Write results, and to the file `results` too, record that they were shown, and raise the error of the runs."""
+    output = session.output
+    output.context = shown.context
+    _prepare_output(output, error, shown.hint)
+    output_error = _catch_output_error(output, shown.write)
+    if results is not None:
+        file_error = _catch_output_error(
+            output,
+            lambda: results_file.write_results(
+                results, shown.rows(), shown.columns, hint=shown.file_hint, context=shown.context, money=output.money
+            ),
+        )
+        output_error = output_error or file_error
+    _finish(session, shown.batches, error, output_error)
 
 
 def _prepare_output(output: Output, error: RunaError | None, way_out: str) -> None:

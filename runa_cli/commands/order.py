@@ -11,6 +11,7 @@ from runa_cli.commands.options import TimeoutOption, open_session, with_common
 from runa_cli.commands.order_options import (
     Again,
     BatchName,
+    ByReference,
     Concurrency,
     ConfirmTotal,
     DryRun,
@@ -48,6 +49,7 @@ def create(
     results: Results = None,
     batch: BatchName = None,
     again: Again = False,
+    by_reference: ByReference = False,
     idempotency_key: IdempotencyKey = None,
     no_lookup: NoLookup = False,
     mode: Mode = None,
@@ -82,8 +84,9 @@ def create(
     ) as session:
         settings = session.checked()
         _check_create(order_input, results, batch, idempotency_key)
+        _check_by_reference(order_input, idempotency_key, by_reference=by_reference)
         request = CreateRequest(
-            order_input=replace(order_input.with_settings(settings), stamp=not no_stamp),
+            order_input=replace(order_input.with_settings(settings), stamp=not no_stamp, by_reference=by_reference),
             environment=session.environment,
             account=settings.account,
             batch=None if batch is None else normalized_text(batch),
@@ -115,6 +118,14 @@ def _check_create(
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", idempotency_key):
         raise UsageMistake("--idempotency-key must be 1 to 200 plain characters without spaces.")
     check_order_input(order_input)
+
+
+def _check_by_reference(order_input: "OrderInput", idempotency_key: str | None, *, by_reference: bool) -> None:
+    """Check that references can be the ids of the gifts. Raises UsageMistake."""
+    if by_reference and order_input.file is None:
+        raise UsageMistake("--by-reference needs a --file (or - for standard input) whose gifts have a reference each.")
+    if by_reference and idempotency_key is not None:
+        raise UsageMistake("--by-reference and --idempotency-key are two ways to issue once: use one of them.")
 
 
 def _is_same_file(one: Path, other: Path) -> bool:

@@ -94,6 +94,15 @@ BatchName = Annotated[
     ),
 ]
 Again = Annotated[bool, typer.Option("--again", metavar="", help="Issue the same once more.", rich_help_panel=ONCE)]
+ByReference = Annotated[
+    bool,
+    typer.Option(
+        "--by-reference",
+        metavar="",
+        help="Issue each reference of the file once, whatever batch it is in.",
+        rich_help_panel=ONCE,
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     typer.Option("--idempotency-key", metavar="KEY", help="Your own key, for a single order.", rich_help_panel=ONCE),

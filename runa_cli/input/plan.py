@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -87,7 +87,8 @@ class Plan:
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}
         # An empty name makes SQLite use a temporary file without a name, which is deleted when it is closed.
-        self._connection = sqlite3.connect("", isolation_level=None)
+        # Threads that show gifts as they settle ask where these are in the plan, one thread at a time.
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         self._connection.execute("BEGIN")
         self._last_head: OrderHead | None = None
@@ -236,6 +237,15 @@ class Plan:
             f" ON {equal} AND own.number = other.number"
         )
 
+    def leave_out_known(self, known: Iterable[tuple[str, str, int]]) -> None:
+        """Leave out exactly the gifts that are known by their references: reference key, identity and recorded id."""
+        self._connection.execute("DELETE FROM issued")
+        self._connection.executemany(
+            "INSERT INTO issued (recorded_id, gift_id)"
+            " SELECT ?3, id FROM gift WHERE reference_key = ?1 AND same_gift = ?2",
+            known,
+        )
+
     def left_out(self) -> Iterator[Placed]:
         """Yield for each gift left out where its recorded gift is in this plan."""
         for values in self._connection.execute(
@@ -243,6 +253,15 @@ class Plan:
             " FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
         ):
             yield Placed(*values)
+
+    def placed(self, recorded: Sequence[int]) -> dict[int, Placed]:
+        """Return where recorded gifts are in this plan, by their ids; those that are not left out of it are missing."""
+        found = self._connection.execute(
+            "SELECT recorded_id, row, reference, carried, same_gift, reference_key FROM issued"  # noqa: S608 - only marks
+            f" JOIN gift ON gift.id = issued.gift_id WHERE recorded_id IN ({','.join('?' * len(recorded))})",
+            tuple(recorded),
+        )
+        return {values[0]: Placed(*values) for values in found}
 
     def moved(self) -> Iterator[Placed]:
         """Yield for each gift left out that has another row, reference or carried cells now."""
@@ -314,10 +333,43 @@ class Plan:
         """How many orders are left to send."""
         return sum(1 for _ in self.orders())
 
-    def fingerprint(self) -> str:
-        """Return the digest of the identities of all gifts: equal for the same gifts, however they are written."""
+    def fingerprint(self, *, left: bool = False) -> str:
+        """Return the digest of the identities of all gifts: equal for the same gifts, however they are written.
+
+        `left`: only of those that are not left out.
+        """
         return fingerprint(
-            self._connection.execute("SELECT same_gift, reference_key FROM gift ORDER BY same_gift, reference_key")
+            self._connection.execute(
+                "SELECT same_gift, reference_key FROM gift WHERE NOT ? OR id NOT IN (SELECT gift_id FROM issued)"
+                " ORDER BY same_gift, reference_key",
+                (left,),
+            )
+        )
+
+    def references(self, most: int = 400, *, left: bool = False) -> Iterator[list[tuple[str, str]]]:
+        """Yield reference key and identity of each gift, at most `most` at a time; `left`: that is not left out."""
+        found = self._connection.execute(
+            "SELECT reference_key, same_gift FROM gift WHERE NOT ? OR id NOT IN (SELECT gift_id FROM issued)"
+            " ORDER BY id",
+            (left,),
+        )
+        while chunk := found.fetchmany(most):
+            yield chunk
+
+    def rows_referenced(self, keys: Collection[str]) -> list[tuple[int, str, str, str]]:
+        """Return row, item, reference and reference key of the gifts that have one of these keys."""
+        return self._connection.execute(
+            "SELECT row, item, reference, reference_key FROM gift"  # noqa: S608 - only marks
+            f" WHERE reference_key IN ({','.join('?' * len(keys))}) ORDER BY id",
+            tuple(keys),
+        ).fetchall()
+
+    def repeated_references(self) -> Iterator[tuple[int, int, str]]:
+        """Yield for each further row of a reference the first row that has it, the row, and the reference there."""
+        yield from self._connection.execute(
+            "SELECT first.row, gift.row, gift.reference FROM gift JOIN (SELECT reference_key, min(id) AS id, row FROM"
+            " gift WHERE reference_key != '' GROUP BY reference_key HAVING count(*) > 1) AS first"
+            " ON gift.reference_key = first.reference_key AND gift.id != first.id ORDER BY gift.id"
         )
 
     def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:

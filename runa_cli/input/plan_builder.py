@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from runa_cli.api.canonical import STAMP_PAIRS, STAMPS
-from runa_cli.api.field_rules import MOST_METADATA
+from runa_cli.api.field_rules import MOST_METADATA, quoted
 from runa_cli.api.order_models import Item, OrderHead, item_violations, violations
+from runa_cli.core.identity import reference_key
 from runa_cli.input import order_rules
 from runa_cli.input.fields import metadata_pairs
 from runa_cli.input.places import PlaceOf
@@ -55,6 +56,7 @@ class PlanBuilder:
     def finish(self) -> Plan:
         """Return the plan. Raises InputError with every problem there was."""
         self._check_conversion()
+        self._check_repeated_references()
         self._check_sync()
         try:
             self.problems.check()
@@ -79,6 +81,7 @@ class PlanBuilder:
     ) -> None:
         """Validate an item that belongs to no order yet, and add it `quantity` times."""
         item = self._item(document, place)
+        self._check_reference(reference, place, quantity)
         if item is None:
             return
         product_currency = order_rules.product_currency([item], place, (), self.problems, self._currency_of)
@@ -100,6 +103,8 @@ class PlanBuilder:
     def add_order(self, document: Mapping[str, Any], items: Sequence[LocatedItem], place: PlaceOf, *, row: int) -> None:
         """Validate an order of a file with its items, and add it as it stands. Its first item is row `row` + 1."""
         checked = [self._item(item.document, item.place) for item in items]
+        for located in items:
+            self._check_reference(located.reference, located.place)
         valid = [item for item in checked if item is not None]
         product_currency = order_rules.product_currency(valid, place, ("items",), self.problems, self._currency_of)
         order_rules.check_templates(valid, place, self.problems)
@@ -133,6 +138,26 @@ class PlanBuilder:
     def _add_violations(self, error: ValidationError, place: PlaceOf) -> None:
         for loc, sentence in violations(error):
             self.problems.add(place(loc, alone=True), sentence)
+
+    # --- references ----------------------------------------------------------------------------------------------
+
+    def _check_reference(self, reference: str | None, place: PlaceOf, quantity: int = 1) -> None:
+        """Check that a gift has a reference of its own, where that is its id."""
+        if not self.order_input.by_reference:
+            return
+        if not reference_key(reference):
+            self.problems.add(place(("reference",)), "is missing, and --by-reference issues each reference once")
+        elif quantity > 1:
+            self.problems.add(
+                place(("quantity",)), f"is {quantity}, and with --by-reference each gift has a reference of its own"
+            )
+
+    def _check_repeated_references(self) -> None:
+        if not self.order_input.by_reference:
+            return
+        for first, row, reference in self.plan.repeated_references():
+            place = Place(file=self.plan.file, row=row, column="reference")
+            self.problems.add(place, f"is {quoted(reference)}, which row {first} has as well")
 
     # --- heads of orders -----------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class OrderInput:
     file_format: str | None = None
     mode: str = "auto"
     stamp: bool = True
+    by_reference: bool = False  # the reference of a gift is its own id
     settings: Mapping[str, str] = field(default_factory=dict, compare=False)  # by flag, which setting replaced it
 
     def with_settings(self, settings: Settings) -> Self:
@@ -92,6 +93,12 @@ class CreateRequest:
     dry_run: bool = False
     wait: bool = True
     results: Path | None = None
+    asked: bool = False  # whether a person has confirmed already what this run is about to send
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the reference of a gift is its own id, issued once whatever batch it is in."""
+        return self.order_input.by_reference
 
     @property
     def live(self) -> bool:
@@ -100,8 +107,8 @@ class CreateRequest:
 
     @property
     def confirmed(self) -> bool:
-        """Whether flags confirm that it is meant, so that nobody needs to be asked."""
-        return self.yes or self.confirm_total is not None
+        """Whether it is confirmed that it is meant, so that nobody needs to be asked."""
+        return self.asked or self.yes or self.confirm_total is not None
 
     @property
     def reissues(self) -> bool:

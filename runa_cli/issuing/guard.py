@@ -19,6 +19,7 @@ from runa_cli.core.states import GIVEN_UP, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing import references
 from runa_cli.issuing.failures import context, pruned
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
@@ -46,7 +47,7 @@ class Guard:
             return self._by_key(plan, request, request.idempotency_key, known)
         if request.batch is not None:
             return self._by_name(request.environment, request.batch)
-        return self._by_content(plan, request, known)
+        return None if request.by_reference else self._by_content(plan, request, known)
 
     def _by_name(self, environment: str, name: str) -> Batch | None:
         batch = self.ledger.batch(environment, name)
@@ -141,14 +142,18 @@ class Guard:
         """Check the gifts of a new batch against all the ledger holds. Raises GuardRefused.
 
         A name says that gifts which were issued before are meant once more. Returns a note on that, because names are
-        mistyped.
+        mistyped. Where gifts are known by their references, raises ReferencesKnown if one of those is not new.
         """
+        if request.by_reference:
+            references.check_new(self.ledger, plan, request)
         if request.again:
             return None
         overlap = self._overlap(plan, request, None)
         if not overlap.gifts:
             return None
         self._check_unfinished(overlap, request)
+        if request.by_reference:
+            raise self._issued_without_reference(overlap)
         issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
         if not issued.gifts:
             return None
@@ -166,6 +171,15 @@ class Guard:
     def _unless_pruned(self, request: CreateRequest, name: str | None) -> str | None:
         batch = self.ledger.batch(request.environment, name) if name else None
         return name if batch is not None and batch.pruned_at is None else None
+
+    def _issued_without_reference(self, overlap: "_Overlap") -> GuardRefused:
+        return self._refused(
+            overlap,
+            f"{overlap.count} of the gifts with a new reference were issued before without one, the last in batch"
+            f" {overlap.newest}. Nothing was sent.",
+            "Take these rows out if they are the same gifts. If they are meant once more, add --again; it also issues"
+            " anew what failed or was abandoned.",
+        )
 
     def check_edited(self, plan: Plan, request: CreateRequest, name: str, batch: Batch | None) -> None:
         """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused.
@@ -185,11 +199,22 @@ class Guard:
             "Take these rows out, or add --again if they are meant once more.",
         )
 
-    def check_order(self, batch: Batch, order: Order) -> None:
+    def check_order(self, batch: Batch, order: Order, *, again: bool = False, by_reference: bool = False) -> None:
         """Check, before an order is sent for the first time, that its gifts were not recorded again since.
 
-        Raises GuardRefused where another batch holds one of them that was recorded after it.
+        Raises GuardRefused where another batch holds one of them that was recorded after it, unless `again` says that
+        this is meant; with `by_reference`, also where another order holds one of its references.
         """
+        if by_reference and (other := references.recorded_elsewhere(self.ledger, batch, order)):
+            raise GuardRefused(
+                f"Order {order.position} of batch {batch.name} was not sent: its reference {other.reference} is"
+                f" recorded in another order too, for {describe_item(other.item)} ({other.state}).",
+                f"`runa batch abandon {shlex.quote(batch.name)}` gives the order up.",
+                context(batch, order),
+                code="duplicate",
+            )
+        if again:
+            return
         own = self.ledger.identities(order)
         for identity, found in self.ledger.same_gifts(batch.environment, own):
             newer = found.newest_id > own[identity]
@@ -309,10 +334,18 @@ def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str
         )
 
 
-def check_confirmed_total(plan: Plan, request: CreateRequest) -> None:
-    """Check the confirmed total: that of the whole input, or of what is about to be sent. Raises GuardRefused."""
+def check_confirmed_total(plan: Plan, request: CreateRequest, to_send: Mapping[str, Decimal] | None = None) -> None:
+    """Check the confirmed total: that of the whole input, or of what is about to be sent. Raises GuardRefused.
+
+    `to_send` is what is about to be sent, where orders of earlier runs are part of it: then the total of the input is
+    enough only if no more than that is sent.
+    """
     confirmed = request.confirm_total
-    if confirmed is None or [confirmed] in (list(plan.sums.values()), list(plan.sums_left.values())):
+    if confirmed is None:
+        return
+    left = plan.sums_left if to_send is None else to_send
+    is_within = all(amount <= plan.sums.get(currency, 0) for currency, amount in left.items())
+    if [confirmed] == list(left.values()) or (is_within and [confirmed] == list(plan.sums.values())):
         return
     raise GuardRefused(
         f"The total is {format_money(plan.sums)}, but {confirmed:,.2f} was confirmed. Nothing was sent.",

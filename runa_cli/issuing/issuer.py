@@ -4,9 +4,9 @@ A create is checked against the ledger first. What was asked for before is resum
 recorded, and only what is recorded and claimed is sent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
@@ -34,7 +34,7 @@ from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Placed, Tally
+from runa_cli.ledger.records import Batch, NewOrder, Placed, Tally
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -78,7 +78,7 @@ class Issuer:
     def _find_or_record(self, plan: Plan, request: CreateRequest, preflight: Preflight | None) -> tuple[Batch, bool]:
         """Return the batch to work on, and whether it is a new one."""
         guard = Guard(self.ledger, self.clock)
-        fingerprint = plan.fingerprint()
+        fingerprint = plan.fingerprint(left=request.by_reference)
         while True:
             known = self.ledger.batches_with(request.environment, fingerprint)
             batch = guard.find_recorded(plan, request, known)
@@ -91,7 +91,7 @@ class Issuer:
             if note := guard.check_new(plan, request):
                 self.say(note)
             check_confirmed_total(plan, request)
-            self._confirm_live(plan.sums, plan.item_count, request)
+            self.confirm_live(plan.sums, plan.item_count, request)
             if preflight:
                 preflight(plan)
             name = request.batch or made_up_name(self.clock)
@@ -128,6 +128,8 @@ class Issuer:
         batch = self.ledger.batch_by_id(batch.id)
         check_not_pruned(batch)
         self.confirm_key(batch, yes=request.yes)
+        if request.by_reference:
+            return self._append(batch, plan, request, preflight)
         leave_out_issued(self.ledger.held(batch), batch.name, plan, again=request.reissues)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
@@ -140,15 +142,37 @@ class Issuer:
             return batch
         guard = Guard(self.ledger, self.clock)
         guard.check_edited(plan, request, batch.name, batch)
-        self._confirm_live(plan.sums_left, plan.count_left, request)
+        self.confirm_live(plan.sums_left, plan.count_left, request)
         if preflight:
             preflight(plan)
         return self.ledger.amend(
             batch,
             content,
-            new_orders(plan, request, batch.name, self.ledger.taken(batch)),
+            new_orders(plan, request, batch.name, self.ledger.taken(batch, by_unsent=False)),
             plan.left_out(),
             check=lambda: guard.check_edited(plan, request, batch.name, batch),
+            now=self.clock.now(),
+        )
+
+    def _append(self, batch: Batch, plan: Plan, request: CreateRequest, preflight: Preflight | None) -> Batch:
+        """Add what is left of a plan by reference to a claimed batch."""
+        guard = Guard(self.ledger, self.clock)
+        guard.check_new(plan, request)
+        held = self.ledger.tally(batch).sums(frozenset(State) - {State.REJECTED, State.FAILED})
+        left = plan.sums_left
+        check_cap(
+            {each: held.get(each, Decimal(0)) + left.get(each, Decimal(0)) for each in held | left}, request.max_total
+        )
+        self.confirm_live(left, plan.count_left, request)
+        if preflight:
+            preflight(plan)
+        columns = (*batch.columns, *(heading for heading in plan.columns if heading not in batch.columns))
+        orders = new_orders(plan, request, batch.name, self.ledger.taken(batch))
+        return self.ledger.append(
+            batch,
+            columns,
+            (_carried_under(columns, plan.columns, order) for order in orders),
+            check=lambda: guard.check_new(plan, request),
             now=self.clock.now(),
         )
 
@@ -162,7 +186,8 @@ class Issuer:
 
     # --- confirmation --------------------------------------------------------------------------------------------
 
-    def _confirm_live(self, sums: Mapping[str, Decimal], items: int, request: CreateRequest) -> None:
+    def confirm_live(self, sums: Mapping[str, Decimal], items: int, request: CreateRequest) -> None:
+        """Make sure that a person wants this to be sent in live. Raises GuardRefused."""
         if request.live and not request.confirmed:
             self._ask_before_sending(sums, items)
 
@@ -226,19 +251,21 @@ class Issuer:
         finally:
             self.ledger.release(batch)
 
-    def send(self, batch: Batch, *, again: bool = False) -> BatchRun:
+    def send(self, batch: Batch, *, again: bool = False, only: Container[int] | None = None) -> BatchRun:
         """Send and settle every unfinished order of a claimed batch.
 
+        `only`: the rows of the orders that a run by reference is about; the batch needs no claim if all are settled.
         An order whose gifts another batch has recorded since is not sent for the first time, unless `again` says so.
         What goes wrong with single orders is in the run. Raises LedgerUnusable before anything is sent, and
         OutcomeUnknown where the ledger fails after that.
         """
         run = BatchRun(batch)
-        tally = self.ledger.tally(batch)
-        self._say_what_is_done(batch, tally)
+        tally = self.ledger.tally(batch, only)
+        if only is None:
+            self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)
         # An order that FAILED is fetched once more: Runa may have completed it since.
-        for order in self.ledger.orders(batch, SETTLED - {State.FAILED}):
+        for order in self.ledger.orders(batch, SETTLED - {State.FAILED}, only):
             run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
         pool = WorkerPool(self.concurrency, self.say)
@@ -252,7 +279,9 @@ class Issuer:
             say=self.say,
             rate_limit=self.rate_limit,
             stopping=pool.stopping,
-            check=_allow if again else partial(Guard(self.ledger, self.clock).check_order, batch),
+            check=partial(
+                Guard(self.ledger, self.clock).check_order, batch, again=again, by_reference=only is not None
+            ),
             clock=self.clock,
         )
 
@@ -264,7 +293,7 @@ class Issuer:
             if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason
 
-        unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED | {State.FAILED})]
+        unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED | {State.FAILED}, only)]
         with _while_sending(batch):
             try:
                 pool.run(unfinished, settle)
@@ -274,7 +303,7 @@ class Issuer:
                 run.interrupted = True
             finally:
                 run.left_in_flight = pool.active
-                run.tally = self.ledger.tally(batch)
+                run.tally = self.ledger.tally(batch, only)
                 self.progress.end(run.tally)
         return run
 
@@ -289,6 +318,15 @@ class Issuer:
 
 def _allow(*_: object) -> None:
     """Refuse nothing."""
+
+
+def _carried_under(columns: Sequence[str], own: Sequence[str], order: NewOrder) -> NewOrder:
+    """Return an order with the carried cells of its gifts under other headings than their own."""
+    gifts = []
+    for gift in order.gifts:
+        cells = dict(zip(own, gift.carried, strict=False))
+        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in columns]))
+    return replace(order, gifts=gifts)
 
 
 @contextmanager

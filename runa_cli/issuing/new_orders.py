@@ -26,8 +26,8 @@ def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
         name=name,
         named=request.batch is not None,
         source=plan.source,
-        shape=plan.shape,
-        fingerprint=plan.fingerprint(),
+        shape="list" if request.by_reference else plan.shape,
+        fingerprint=plan.fingerprint(left=request.by_reference),
         account=request.account,
         columns=plan.columns,
     )

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
-from runa_cli.core.identity import name_key
+from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import ConstraintViolated, Transaction
@@ -172,6 +172,44 @@ class Ledger(LedgerQueries):
                 content.fingerprint,
                 to_list(content.columns),
                 content.shape,
+                batch.id,
+            )
+        return self.batch_by_id(batch.id)
+
+    def append(
+        self, batch: Batch, columns: Sequence[str], orders: Iterable[NewOrder], *, check: Check, now: datetime
+    ) -> Batch:
+        """Add orders to a claimed batch, all of them or none; what it holds stays as it is.
+
+        A rejected gift whose reference comes again is no longer part of the results. `columns` are the batch's headings
+        of carried cells, and perhaps more after them. `check` is called in the transaction; what it raises is raised,
+        and nothing is changed.
+        """
+        with self._engine.transaction() as transaction:
+            check()
+            _insert_orders(transaction, batch.id, batch.environment, orders, now)
+            transaction.execute(
+                "UPDATE gift SET row = -abs(row) WHERE reference_key != ''"
+                " AND purchase_id IN (SELECT id FROM purchase WHERE batch_id = ? AND state = 'rejected')"
+                " AND reference_key IN (SELECT reference_key FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+                " WHERE batch_id = ? AND state != 'rejected')",
+                batch.id,
+                batch.id,
+            )
+            transaction.execute(
+                "UPDATE purchase SET superseded = 1 WHERE batch_id = ? AND state = 'rejected'"
+                " AND NOT EXISTS (SELECT 1 FROM gift WHERE purchase_id = purchase.id AND row > 0)",
+                batch.id,
+            )
+            rows = self._engine.select(
+                "SELECT same_gift, reference_key FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+                " WHERE batch_id = ? AND row > 0 AND same_gift IS NOT NULL ORDER BY same_gift, reference_key",
+                batch.id,
+            )
+            transaction.execute(
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = 'list', shown_at = NULL WHERE id = ?",
+                fingerprint((row["same_gift"], row["reference_key"]) for row in rows),
+                to_list(columns),
                 batch.id,
             )
         return self.batch_by_id(batch.id)

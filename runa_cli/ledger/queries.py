@@ -1,12 +1,12 @@
 """The ledger's queries: everything that only reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.engine import Engine
-from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift, Taken, Tally
+from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, Result, SameGift, Taken, Tally
 from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_recorded, read_result, read_same_gift
 
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
@@ -67,13 +67,15 @@ class LedgerQueries:
         )
         return [read_batch(row) for row in rows]
 
-    def tally(self, batch: Batch) -> Tally:
-        """Count the batch's orders, items and money by state."""
+    def tally(self, batch: Batch, only: Container[int] | None = None) -> Tally:
+        """Count the batch's orders, items and money by state. `only`: the rows of the orders to count."""
         tally = Tally()
         for row in self._engine.select(
-            "SELECT state, total, currency, item_count, settled_at" + _LATEST,
+            "SELECT id, state, total, currency, item_count, settled_at" + _LATEST,
             batch.id,
         ):
+            if only is not None and row["id"] not in only:
+                continue
             tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
             tally.settled_at = max(filter(None, (tally.settled_at, from_timestamp(row["settled_at"]))), default=None)
         return tally
@@ -92,11 +94,16 @@ class LedgerQueries:
         )
         return read_order(rows[0]) if rows else None
 
-    def orders(self, batch: Batch, states: Iterable[State] = tuple(State)) -> Iterator[Order]:
-        """Yield the batch's orders in these states by position, the latest generation of each, one at a time."""
+    def orders(
+        self, batch: Batch, states: Iterable[State] = tuple(State), only: Container[int] | None = None
+    ) -> Iterator[Order]:
+        """Yield the batch's orders in these states by position, the latest generation of each, one at a time.
+
+        `only`: the rows of the orders to yield.
+        """
         wanted = set(states)
         for row in self._engine.select("SELECT id, state" + _LATEST, batch.id):
-            if row["state"] in wanted:
+            if row["state"] in wanted and (only is None or row["id"] in only):
                 yield self.order(row["id"])
 
     def has_unfinished(self, batch: Batch) -> bool:
@@ -118,11 +125,11 @@ class LedgerQueries:
         )
         return {row["account"] for row in rows}
 
-    def taken(self, batch: Batch) -> Taken:
-        """Return the positions and keys of the batch's orders that an edit of the batch leaves recorded."""
+    def taken(self, batch: Batch, *, by_unsent: bool = True) -> Taken:
+        """Return the positions and keys of the batch's orders, without `by_unsent` only of those that were sent."""
+        unsent = "" if by_unsent else " AND NOT (state = 'prepared' AND first_sent_at IS NULL)"
         rows = self._engine.select(
-            "SELECT position, idempotency_key FROM purchase WHERE batch_id = ?"
-            " AND NOT (state = 'prepared' AND first_sent_at IS NULL)",
+            f"SELECT position, idempotency_key FROM purchase WHERE batch_id = ?{unsent}",  # noqa: S608 - own text
             batch.id,
         )
         return Taken({row["position"] for row in rows}, {row["idempotency_key"] for row in rows})
@@ -192,6 +199,17 @@ class LedgerQueries:
                 if identity.may_be(found.identity):
                     yield identity, found
 
+    def referenced(self, environment: str, keys: Sequence[str]) -> list[Referenced]:
+        """Return every recorded gift that has one of these reference keys, rejected ones too, in the order recorded."""
+        rows = self._engine.select(
+            "SELECT gift.*, purchase.state, purchase.order_id, purchase.batch_id FROM gift"  # noqa: S608 - only marks
+            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.environment = ?"
+            f" AND gift.reference_key IN ({','.join('?' * len(keys))}) ORDER BY gift.id",
+            environment,
+            *keys,
+        )
+        return [Referenced(read_recorded(row), row["purchase_id"], row["batch_id"]) for row in rows]
+
     def identities(self, order: Order) -> dict[GiftIdentity, int]:
         """Return the identities of an order's gifts, each with the id of the first gift that has it."""
         rows = self._engine.select(
@@ -207,6 +225,11 @@ class LedgerQueries:
             f"{_RESULTS} WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id", batch.id
         )
         return map(read_result, rows)
+
+    def results_of(self, gifts: Sequence[int]) -> dict[int, Result]:
+        """Return the results of gifts by the ids of their rows."""
+        rows = self._engine.select(f"{_RESULTS} WHERE gift.id IN ({','.join('?' * len(gifts))})", *gifts)
+        return {row["id"]: read_result(row) for row in rows}
 
     def order_results(self, order: Order) -> list[Result]:
         """Return the gifts of one order in the order they were sent."""

@@ -49,6 +49,15 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Referenced:
+    """A recorded gift that was found by its reference, with its order and the ids of the rows of order and batch."""
+
+    gift: Recorded
+    order_row: int
+    batch_id: int
+
+
+@dataclass(frozen=True)
 class Placed:
     """Where a recorded gift is in an input: its row, and what is carried with it from there."""
 
@@ -217,7 +226,10 @@ NOTHING_TAKEN = Taken()
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the results: a gift and the order it is part of. `position` is that of the order in its batch."""
+    """One row of the results: a gift and the order it is part of.
+
+    `position` is that of the order in its batch, `gift_id` the id of the gift's row.
+    """
 
     row: int
     reference: str | None
@@ -229,6 +241,7 @@ class Result:
     currency: str
     error_text: str | None
     position: int = 0
+    gift_id: int = 0
 
 
 @dataclass(frozen=True)

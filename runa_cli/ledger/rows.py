@@ -105,6 +105,7 @@ def read_result(row: Row) -> Result:
         currency=row["currency"],
         error_text=row["error_text"],
         position=row["position"],
+        gift_id=row["id"],
     )
 
 

@@ -150,6 +150,8 @@ MIGRATIONS = (
     """,
         _digest_bodies,
     ),
+    # For `--by-reference`.
+    Migration("CREATE INDEX gift_by_reference ON gift (reference_key);"),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -1,6 +1,7 @@
 """The recorded result of a batch in every output format."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from runa_cli.core.states import State
 from runa_cli.ledger import results
@@ -65,10 +66,15 @@ def order_writer(output: Output, ledger: Ledger) -> Callable[[Order], None] | No
             output.json_line(gift)
 
     def write_reply(order: Order) -> None:
-        if order.state in _STATES_SHOWN and order.reply:
+        if is_answered(order):
             output.json_line(reply_document(order))
 
     return {"gifts": write_gifts, "jsonl": write_reply}.get(output.format)
+
+
+def is_answered(order: Order) -> bool:
+    """Tell whether there is an order of Runa's to show for a recorded one."""
+    return order.state in _STATES_SHOWN and bool(order.reply)
 
 
 def links(ledger: Ledger, batch: Batch) -> Iterator[str]:
@@ -77,8 +83,12 @@ def links(ledger: Ledger, batch: Batch) -> Iterator[str]:
 
 
 def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
-    """Yield one result row for each gift of the batch, then one for each answered item that matches none of them."""
-    yield from map(results.row_from_ledger, ledger.results(batch))
+    """Yield one result row for each gift of the batch, then one for each answered item that matches none of them.
+
+    A gift that was recorded before the batch got further columns has empty cells there.
+    """
+    for row in map(results.row_from_ledger, ledger.results(batch)):
+        yield replace(row, carried=(*row.carried, *[""] * (len(batch.columns) - len(row.carried))))
     yield from unmatched_rows(ledger, batch)
 
 

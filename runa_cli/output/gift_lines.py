@@ -26,7 +26,7 @@ _MONEY_AT_RUNA = {"COMPLETED": Money.ISSUED, "FAILED": Money.NOT_ISSUED}
 def batch_gifts(ledger: Ledger, batch: Batch) -> Iterator[dict[str, Any]]:
     """Yield the gifts of a batch in the order of their rows, and last the answered items that match none of them."""
     for result in ledger.results(batch):
-        yield recorded_gift(result, batch)
+        yield recorded_gift(result, batch, batch.columns)
     for order in ledger.orders(batch, [State.COMPLETED]):
         if order.error_type == results.UNMATCHED:
             yield from unmatched_gifts(order, ledger.order_results(order), batch)
@@ -35,19 +35,19 @@ def batch_gifts(ledger: Ledger, batch: Batch) -> Iterator[dict[str, Any]]:
 def order_gifts(ledger: Ledger, order: Order) -> Iterator[dict[str, Any]]:
     """Yield the gifts of a recorded order that are part of its batch's results, and the items that match none."""
     batch, gifts = ledger.batch_by_id(order.batch_id), ledger.order_results(order)
-    yield from (recorded_gift(result, batch) for result in gifts if result.row > 0)
+    yield from (recorded_gift(result, batch, batch.columns) for result in gifts if result.row > 0)
     yield from unmatched_gifts(order, gifts, batch)
 
 
-def recorded_gift(result: Result, batch: Batch) -> dict[str, Any]:
-    """Return a recorded gift of a batch."""
+def recorded_gift(result: Result, batch: Batch, columns: Sequence[str]) -> dict[str, Any]:
+    """Return a recorded gift of a batch; `columns` are the headings of its carried cells."""
     has_no_item = result.state is State.COMPLETED and result.issued is None
     return _gift(
         results.row_from_ledger(result),
         batch=batch.name,
         order=result.position,
         money=Money.UNKNOWN if has_no_item else _MONEY[result.state],
-        columns=batch.columns,
+        columns=columns,
     )
 
 
