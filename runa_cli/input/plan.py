@@ -323,6 +323,8 @@ class Plan:
     @property
     def sums_left(self) -> dict[str, Decimal]:
         """The total of the face values that are not left out, by their currency."""
+        if not self.left_out_count:
+            return self.sums
         sums: dict[str, Decimal] = {}
         for order in self.orders():
             sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total

@@ -17,6 +17,9 @@ _LATEST = (
 )
 # Orders of which nothing can have been made at Runa: never sent, or rejected by Runa itself.
 NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND purchase.first_sent_at IS NULL))"
+# Written so that no index is used for it: with many keys to look up, a database may otherwise begin with every order of
+# the environment.
+_IN_ENVIRONMENT = "purchase.environment || '' = ?"
 _RESULTS = (
     "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position"
     " FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
@@ -187,7 +190,7 @@ class LedgerQueries:
             "SELECT gift.same_gift, gift.reference_key, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
             " max(gift.id) AS newest_id, max(gift.item) AS item, max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            " WHERE purchase.environment = ? AND purchase.state != 'rejected'"
+            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected'"
             f" AND gift.same_gift IN ({','.join('?' * len(wanted))})"
             " GROUP BY gift.same_gift, gift.reference_key, purchase.state, batch.id, batch.name ORDER BY batch.id",
             environment,
@@ -201,9 +204,11 @@ class LedgerQueries:
 
     def referenced(self, environment: str, keys: Sequence[str]) -> list[Referenced]:
         """Return every recorded gift that has one of these reference keys, rejected ones too, in the order recorded."""
+        if not keys:
+            return []
         rows = self._engine.select(
             "SELECT gift.*, purchase.state, purchase.order_id, purchase.batch_id FROM gift"  # noqa: S608 - only marks
-            " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.environment = ?"
+            f" JOIN purchase ON purchase.id = gift.purchase_id WHERE {_IN_ENVIRONMENT}"
             f" AND gift.reference_key IN ({','.join('?' * len(keys))}) ORDER BY gift.id",
             environment,
             *keys,

@@ -3,15 +3,20 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.emulator.server import Emulator
+from runa_cli.ledger.ledger import Ledger
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, rows_of, sheet
 from tests.support.fork_server import Start, fork_server
@@ -375,6 +380,60 @@ def test_a_reference_that_is_issued_for_another_gift_just_before_its_order_is_se
         for order in orders_at(emulator)
         for item in order["items"]
     ]
+
+
+def test_a_known_gift_that_is_edited_out_of_its_batch_before_that_is_claimed_is_new(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate()
+    path = sheet(program.home / "gifts.csv", gifts(2))
+    named = ("order", "create", "--file", str(path), "--batch", "bonus")
+    assert -9 == program.killed_at("return:Ledger.record", *named).code
+    first = sheet(program.home / "first.csv", gifts(1))
+    waiting = program.paused_at(
+        "call:Ledger.claim", "order", "create", "--file", str(first), "--by-reference", "-o", "gifts"
+    )
+    assert waiting.pauses()
+    sheet(path, gifts(1, first=1))
+    assert 0 == program(*named).code
+    waiting.go_on()
+    ran = waiting.end()
+    assert (0, "issued") == (ran.code, shown(ran)["E00000"]["money"]), ran.err
+    assert ["person0@example.com", "person1@example.com"] == paid(emulator)
+
+
+def test_a_batch_counts_as_shown_only_if_all_of_it_was(program: Program, emulate: Emulate) -> None:
+    """A batch that was never shown is shown by its own command, which refuses it as a duplicate afterwards."""
+    emulator = emulate()
+    path = sheet(program.home / "gifts.csv", gifts(2))
+    command = ("order", "create", "--file", str(path))
+    assert -9 == program.killed_at("return:Ledger.mark_completed", *command).code
+    first = sheet(program.home / "first.csv", gifts(1))
+    assert 0 == program("order", "create", "--file", str(first), "--by-reference").code
+    assert 0 == program(*command).code
+    assert -9 == program.killed_at("return:Ledger.mark_completed", *command, "--again").code
+    assert 0 == program("order", "create", "--file", str(path), "--by-reference").code
+    assert 6 == program(*command).code
+    assert 2 == posts(emulator)
+
+
+def test_many_references_are_looked_up_by_an_index_and_not_order_by_order(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        keys = [f"key {number}" for number in range(400)]
+        statements = statements_of(ledger, lambda: ledger.referenced("live", keys))
+        identities = [GiftIdentity(key, key) for key in keys]
+        statements += statements_of(ledger, lambda: list(ledger.same_gifts("live", identities)))
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    for statement, index in zip(statements, ("gift_by_reference", "gift_by_same_gift"), strict=True):
+        (first, *_) = connection.execute(f"EXPLAIN QUERY PLAN {statement}", ["live", *keys])
+        assert f"SEARCH gift USING INDEX {index}" in first[3]
+
+
+def statements_of(ledger: Ledger, read: Callable[[], object]) -> list[str]:
+    """Return the statements of a query."""
+    with patch.object(ledger._engine, "select", wraps=ledger._engine.select) as select:
+        read()
+    return [call.args[0] for call in select.call_args_list]
 
 
 def test_a_batch_of_known_gifts_that_another_process_works_on_is_busy(program: Program, emulate: Emulate) -> None:
