@@ -47,7 +47,9 @@ class Guard:
             return self._by_key(plan, request, request.idempotency_key, known)
         if request.batch is not None:
             return self._by_name(request.environment, request.batch)
-        return None if request.by_reference else self._by_content(plan, request, known)
+        if request.by_reference:
+            return None  # what is left of the plan is new: the same content can only be what Runa rejected
+        return self._by_content(plan, request, known)
 
     def _by_name(self, environment: str, name: str) -> Batch | None:
         batch = self.ledger.batch(environment, name)

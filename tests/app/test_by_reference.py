@@ -373,7 +373,7 @@ def test_a_reference_that_is_issued_for_another_gift_just_before_its_order_is_se
     resumed.go_on()
     ran = resumed.end()
     assert (6, "duplicate", "not_issued") == (ran.code, ran.error["code"], shown(ran)["a"]["money"])
-    assert 6 == stream(program, [line("a")]).code
+    assert "reference_changed" == stream(program, [line("a")]).error["code"]
     assert {"a"} == shown(stream(program, [line("a", 20)])).keys()
     assert [("20.00", "a@example.com")] == [
         (item["face_value"], item["distribution_method"]["email_address"])
@@ -479,6 +479,29 @@ def test_a_rejected_gift_may_be_corrected_and_may_come_without_the_others_of_its
     assert 0 == stream(program, [line("c"), line("b", 20), line("a")]).code
     assert 6 == stream(program, [line("b")]).code
     assert addresses("abc") == paid(emulator)
+
+
+def test_what_runa_rejected_is_issued_after_its_batch_was_pruned(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    set_balance(emulator, 0)
+    assert 5 == stream(program, map(line, "ab")).code
+    assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
+    set_balance(emulator, 1000)
+    again = stream(program, map(line, "ab"))
+    assert 0 == again.code, again.err
+    assert addresses("ab") == paid(emulator)
+
+
+def test_a_plain_create_of_the_same_gifts_is_a_duplicate_of_all_their_batches(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate()
+    for names in ("a", "ab"):
+        assert 0 == stream(program, map(line, names)).code
+    ran = program("order", "create", "--file", "-", "--format", "jsonl", "--json", stdin=line("a") + line("b"))
+    assert (6, "duplicate") == (ran.code, ran.error["code"])
+    assert "2 of the 2 gifts in this file were issued before" in ran.error["message"]
+    assert addresses("ab") == paid(emulator)
 
 
 def test_an_abandoned_gift_comes_back_only_with_again(program: Program, emulate: Emulate) -> None:
@@ -681,6 +704,7 @@ def test_the_cap_holds_for_the_whole_input_and_the_confirmed_total_for_it_or_for
     assert 0 == stream(program, map(line, "abc"), "--confirm-total", "10").code
     assert 0 == stream(program, map(line, "abcd"), "--confirm-total", "40").code
     assert 0 == stream(program, map(line, "abcd"), "--confirm-total", "40").code
+    assert 6 == stream(program, map(line, "abcd"), "--max-total", "39").code
     assert addresses("abcd") == paid(emulator)
 
 
