@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from runa_cli.core.states import State
 from runa_cli.ledger import results
@@ -24,9 +25,11 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
     def documents() -> Iterator[object]:
         return map(reply_document, _answered_orders(ledger, [batch]))
 
+    # An order from flags that FAILED and was issued again makes two.
+    has_several = len(list(islice(ledger.orders(batch, _STATES_SHOWN), 2))) > 1
     view = View(
         entries=documents,
-        documents=None if batch.shape == "list" else documents,
+        documents=documents if batch.shape == "object" and not has_several else None,
         table=lambda width: _batch_table(ledger, batch, width),
         csv_header=(*COLUMNS, *batch.columns),
         csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),

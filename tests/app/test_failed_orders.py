@@ -85,3 +85,10 @@ def test_an_order_of_another_id_is_not_taken_for_it(program: Program) -> None:
         command = (*GIFT, "--batch", "bonus", "--no-lookup")
         assert (5, 5) == (program(*command).code, program(*command).code)
     assert ["failed"] == program.states()
+
+
+def test_what_is_issued_again_beside_what_failed_is_one_list_in_json(program: Program, emulate: Emulate) -> None:
+    emulate("failed@1")
+    command = (*GIFT, "--batch", "bonus", "--json")
+    assert "FAILED" == program(*command).json["status"]
+    assert ["FAILED", "COMPLETED"] == [order["status"] for order in program(*command, "--again").json]
