@@ -79,6 +79,7 @@ class Issuer:
         """Return the batch to work on, and whether it is a new one."""
         guard = Guard(self.ledger, self.clock)
         fingerprint = plan.fingerprint(left=request.by_reference)
+        nothing_elsewhere = False
         while True:
             known = self.ledger.batches_with(request.environment, fingerprint)
             batch = guard.find_recorded(plan, request, known)
@@ -86,8 +87,9 @@ class Issuer:
                 if request.batch is None and self.ledger.tally(batch).any(*UNFINISHED):
                     self.say(f"Resuming unfinished batch {batch.name}.")
                 return batch, False
-            if self._adopt(plan, request):
-                continue
+            if not nothing_elsewhere:
+                nothing_elsewhere = not self._adopt(plan, request)
+                continue  # meanwhile another process may have recorded the same
             if note := guard.check_new(plan, request):
                 self.say(note)
             check_confirmed_total(plan, request)

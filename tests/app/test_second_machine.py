@@ -400,6 +400,23 @@ def test_an_unsent_order_whose_references_were_edited_is_stamped_anew(machines: 
     assert 1 == posts(machines.emulator)
 
 
+@pytest.mark.parametrize("point", ["call:look_for_batch", "return:look_for_batch", "call:Ledger.record"])
+def test_another_process_that_records_the_batch_during_the_look_up_is_noticed(
+    program: Program, emulate: Emulate, point: str
+) -> None:
+    emulator = emulate()
+    path = program.home / "gifts.csv"
+    path.write_text(STAFF)
+    command = ("order", "create", "--file", str(path), *BONUS)
+    running = program.paused_at(point, *command)
+    assert running.pauses()
+    assert -9 == program.killed_at("call:Client.create_order", *command).code
+    running.go_on()
+    ran = running.end()
+    assert (0, 1) == (ran.code, posts(emulator)), ran.err
+    assert set(links_of(ran).values()) == links_at(emulator)
+
+
 def test_two_machines_at_once_with_references_sorted_otherwise_pay_once(machines: Machines) -> None:
     """Both have looked before either has sent. The keys are the same, and the bodies are not."""
     path = machines.second.home / "gifts.csv"
