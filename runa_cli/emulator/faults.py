@@ -11,6 +11,7 @@ from runa_cli.emulator.account import AS_DOCUMENTED, Script
 from runa_cli.emulator.answers import Answer, error, from_application, rate_exceeded
 
 _HTML = {"Content-Type": "text/html"}
+_PROBLEM = {"Content-Type": "application/problem+json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ def _redirect(port: int) -> Answer:
     return Answer(307, b"", {"Location": f"http://localhost:{port}/elsewhere/order"})
 
 
+def _proxys_refusal(_: int) -> Answer:
+    """Refuse as something between the client and the API would, which has passed the order on all the same."""
+    return Answer(403, b'{"type": "about:blank", "title": "Forbidden", "status": 403}', _PROBLEM)
+
+
 ORDER_FAULTS: dict[str, Behaviour] = {
     "lost-before": Behaviour(asks_account=False, deliver=delivery.lost),
     "lost-after": Behaviour(deliver=delivery.lost),
@@ -59,6 +65,7 @@ ORDER_FAULTS: dict[str, Behaviour] = {
     "stored-5xx-made": Behaviour(script=Script(stores_500=True)),
     "transient-5xx": _refused(_application_error("internal_server_error")),
     "503-html": _refused(lambda _: Answer(503, b"<html><body>Unavailable</body></html>", _HTML)),
+    "proxy-403": Behaviour(shown=_proxys_refusal),
     "slow": Behaviour(deliver=delivery.late, seconds=2.0),
     "dribble": Behaviour(deliver=delivery.dribbled, seconds=0.02),
     "foreign-order": Behaviour(script=Script(foreign=True)),

@@ -141,6 +141,14 @@ def test_only_one_429_says_when_to_retry(faulty: Faulty, fault: str, header: str
         assert header == client.post(order()).headers.get("Retry-After")
 
 
+def test_a_proxy_refuses_an_order_that_is_made(faulty: Faulty) -> None:
+    with faulty("proxy-403") as (_, client):
+        reply = client.post(order())
+        assert (403, "application/problem+json") == (reply.status, reply.headers["Content-Type"])
+        assert 1 == len(client.orders())
+        assert 200 == client.post(order()).status
+
+
 @pytest.mark.parametrize(("fault", "made"), [("stored-5xx", 0), ("stored-5xx-made", 1)])
 def test_a_kept_500_is_repeated_for_its_key(faulty: Faulty, fault: str, made: int) -> None:
     with faulty(fault) as (_, client):
