@@ -117,7 +117,7 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
     if batch is None:
         return None
     check_not_pruned(batch)
-    leave_out_issued(ledger.held(batch), batch.name, plan, again=request.reissues)
+    leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
     if not is_as_recorded(ledger, batch, plan):
         guard.check_edited(plan, request, batch.name, batch)
     return batch
@@ -139,7 +139,7 @@ def _check_new(session: Session, plan: Plan, request: CreateRequest) -> Adoption
         )
     if adoption is not None:
         session.console.say(adoption.sentence)
-        leave_out_issued(adoption.recorded(), adoption.name, plan, again=request.reissues)
+        leave_out_issued(adoption.recorded(), adoption.name, plan.columns, plan, again=request.reissues)
         if ledger is not None:
             Guard(ledger, session.clock).check_edited(plan, request, adoption.name, None)
     elif ledger is not None and (note := Guard(ledger, session.clock).check_new(plan, request)):

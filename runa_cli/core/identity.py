@@ -55,10 +55,30 @@ def label(reference: str | None, carried: Sequence[str]) -> list[str]:
     return ["carried", *sorted(filter(None, map(normalized_text, carried)))]
 
 
-def labels_digest(labels: Iterable[Sequence[str]]) -> str | None:
-    """Return a digest of the labels of payout links in their order; None where no link has one."""
-    given = [list(text) for text in labels]
-    return _digest(given) if any(text != label(None, ()) for text in given) else None
+def label_text(reference: str | None, carried: Sequence[str]) -> str:
+    """Return a label as a person reads it."""
+    return reference or ", ".join(filter(None, carried))
+
+
+def cells_by_heading(columns: Sequence[str], carried: Sequence[str]) -> list[list[str]]:
+    """Return carried cells that are not empty with their headings, however the columns are arranged.
+
+    Two payout links may have the same label, as far as a duplicate is concerned, and yet be for different people whose
+    names have changed columns.
+    """
+    cells = ([name_key(heading), normalized_text(cell)] for heading, cell in zip(columns, carried, strict=False))
+    return sorted(pair for pair in cells if pair[1])
+
+
+def labels_digest(links: Iterable[tuple[str | None, Sequence[str]]], columns: Sequence[str]) -> str | None:
+    """Return a digest of the labels of payout links in their order; None where no link has one.
+
+    Each link is given by its reference and its carried cells.
+    """
+    labels = [
+        normalized_text(reference) if reference else cells_by_heading(columns, cells) for reference, cells in links
+    ]
+    return _digest(labels) if any(labels) else None
 
 
 def reference_key(reference: str | None) -> str:

@@ -6,13 +6,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from runa_cli.api.canonical import Stamp, order_body, plain, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
-from runa_cli.core.identity import GiftIdentity, fingerprint, identify, label, labels_digest
+from runa_cli.core.identity import (
+    GiftIdentity,
+    cells_by_heading,
+    fingerprint,
+    identify,
+    label_text,
+    labels_digest,
+    name_key,
+    normalized_text,
+)
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Gift, Placed, Recorded
 
@@ -24,13 +33,15 @@ _SCHEMA = """
     CREATE TABLE gift (
         id INTEGER PRIMARY KEY, head_id INTEGER NOT NULL, row INTEGER NOT NULL, reference TEXT, carried TEXT NOT NULL,
         identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, item TEXT NOT NULL,
-        value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT
+        value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
+        cells TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX gift_by_head ON gift (head_id, id);
     CREATE INDEX gift_by_identity ON gift (same_gift, reference_key);
     CREATE TABLE held (
         id INTEGER PRIMARY KEY, row INTEGER NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL,
-        reference TEXT, carried TEXT NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, order_id TEXT
+        reference TEXT, carried TEXT NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, order_id TEXT,
+        cells TEXT NOT NULL
     );
     CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL UNIQUE);
 """
@@ -39,12 +50,12 @@ _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
 
 # Recorded gifts are matched to planned ones in stages, equal ones in their order: what is the same in everything, then
 # the same gift with the same reference, then the same gift where one side has no reference. The label of a payout link
-# is part of what the same gift is, so a link never moves to another label.
+# is part of what the same gift is, and so are its `cells` as they are arranged, so a link never moves to another label.
 _STAGES = (
-    ("same_gift, reference_key, carried", "TRUE", "TRUE"),
-    ("same_gift, reference_key", "TRUE", "TRUE"),
-    ("same_gift", "TRUE", "reference_key = ''"),
-    ("same_gift", "reference_key = ''", "TRUE"),
+    ("same_gift, cells, reference_key, carried", "TRUE", "TRUE"),
+    ("same_gift, cells, reference_key", "TRUE", "TRUE"),
+    ("same_gift, cells", "TRUE", "reference_key = ''"),
+    ("same_gift, cells", "reference_key = ''", "TRUE"),
 )
 
 
@@ -57,6 +68,7 @@ class PlannedOrder:
     gifts: list[Gift]
     total: Decimal
     currency: str  # of the face values
+    columns: Sequence[str] = ()  # the headings of the carried cells
 
     @property
     def body_sha256(self) -> str:
@@ -66,7 +78,8 @@ class PlannedOrder:
     @property
     def labels(self) -> str | None:
         """The digest of the labels of its payout links; None where no link has one."""
-        return labels_digest(label(gift.reference, gift.carried) for gift in self.gifts if _LINK in gift.item)
+        links = ((gift.reference, gift.carried) for gift in self.gifts if _LINK in gift.item)
+        return labels_digest(links, self.columns)
 
     def body(self, stamp: Stamp | None) -> bytes:
         """Return the bytes to send."""
@@ -177,7 +190,7 @@ class Plan:
             head = OrderHead.model_validate(exact_json.loads(document))
             for gifts, total, currency in self._chunks(head_id, MOST_ITEMS if whole else self.most_items):
                 position += 1
-                yield PlannedOrder(position, head, gifts, total, currency)
+                yield PlannedOrder(position, head, gifts, total, currency, self.columns)
 
     def _chunks(self, head_id: int, most: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
         gifts: list[Gift] = []
@@ -204,16 +217,29 @@ class Plan:
 
     # --- what is recorded already --------------------------------------------------------------------------------
 
-    def leave_out(self, recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-        """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan."""
+    def leave_out(self, recorded: Iterable[Recorded], columns: Sequence[str]) -> Iterator[Recorded]:
+        """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan.
+
+        `columns` are the headings of the recorded carried cells.
+        """
         self._connection.executescript("DELETE FROM issued; DELETE FROM held;")
         self._connection.execute("BEGIN")
+        is_rearranged = sorted(map(name_key, columns)) == sorted(map(name_key, self.columns))
+        self._connection.create_function("cells_of", 1, partial(_cells, self.columns if is_rearranged else None))
+        self._connection.execute(
+            "UPDATE gift SET cells = cells_of(carried) WHERE carried != '[]' AND coalesce(reference, '') = ''"
+            " AND instr(item, ?)",
+            (_LINK,),
+        )
         self._connection.executemany(
-            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     *(gift.id, gift.row, gift.same_gift, gift.reference_key, gift.reference),
                     *(gift.carried, gift.item, str(gift.state), gift.order_id),
+                    ""
+                    if gift.reference or _LINK not in gift.item or gift.carried == "[]"
+                    else _cells(columns if is_rearranged else None, gift.carried),
                 )
                 for gift in recorded
             ),
@@ -221,7 +247,8 @@ class Plan:
         for stage in _STAGES:
             self._match(*stage)
         for values in self._connection.execute(
-            "SELECT * FROM held WHERE id NOT IN (SELECT recorded_id FROM issued) ORDER BY row"
+            "SELECT id, row, same_gift, reference_key, reference, carried, item, state, order_id FROM held"
+            " WHERE id NOT IN (SELECT recorded_id FROM issued) ORDER BY row"
         ):
             recorded_id, row, same_gift, reference_key, reference, carried, item, state, order_id = values
             yield Recorded(recorded_id, row, same_gift, reference_key, reference, carried, item, State(state), order_id)
@@ -296,22 +323,22 @@ class Plan:
 
     def rows_left(
         self, identities: Collection[GiftIdentity] | None = None, most: int = 50
-    ) -> list[tuple[int, str, str | None]]:
-        """Return row, item and reference of the first gifts that are not left out; only those of some identities."""
+    ) -> list[tuple[int, str, str]]:
+        """Return row, item and label of the first gifts that are not left out; only those of some identities."""
         found = (
-            (row, item, reference)
-            for row, item, reference, *identity in self._left()
+            (row, item, label_text(reference, _texts(carried)))
+            for row, item, reference, carried, *identity in self._left()
             if identities is None or GiftIdentity(*identity) in identities
         )
         return [*islice(found, most)]
 
     def count_left_of(self, identities: Collection[GiftIdentity]) -> int:
         """Count the gifts that have one of these identities and are not left out."""
-        return sum(1 for _, _, _, *identity in self._left() if GiftIdentity(*identity) in identities)
+        return sum(1 for _, _, _, _, *identity in self._left() if GiftIdentity(*identity) in identities)
 
     def _left(self) -> sqlite3.Cursor:
         return self._connection.execute(
-            "SELECT row, item, reference, same_gift, reference_key FROM gift"
+            "SELECT row, item, reference, carried, same_gift, reference_key FROM gift"
             " WHERE id NOT IN (SELECT gift_id FROM issued) ORDER BY id"
         )
 
@@ -383,6 +410,19 @@ class Plan:
             (most,),
         )
         return [(address, [int(row) for row in rows.split(",")]) for address, rows in repeated]
+
+
+def _texts(text: str) -> list[str]:
+    loaded = exact_json.loads(text)
+    return [str(cell) for cell in loaded] if isinstance(loaded, list) else []
+
+
+def _cells(columns: Sequence[str] | None, carried: str) -> str:
+    """Return carried cells as text: by their headings, or where those are None in their order."""
+    cells = _texts(carried)
+    if columns is not None:
+        return exact_json.dumps(cells_by_heading(columns, cells))
+    return exact_json.dumps([normalized_text(cell) for cell in cells]).rstrip(',"] ')
 
 
 def _too_many(templates: set[str]) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 from runa_cli.api.canonical import stamped_labels
 from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, GuardRefused
-from runa_cli.core.identity import GiftIdentity
+from runa_cli.core.identity import GiftIdentity, label_text
 from runa_cli.core.money import format_money
 from runa_cli.core.states import GIVEN_UP, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
@@ -24,6 +24,7 @@ from runa_cli.issuing.failures import context, pruned
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Recorded, SameGift, Tally
+from runa_cli.ledger.rows import from_list
 
 MOST_NAMED = 5  # rows in a message; its details hold more
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, the same order from flags is more likely a slip than meant
@@ -362,16 +363,20 @@ def check_not_pruned(batch: Batch) -> None:
         raise pruned(batch)
 
 
-def leave_out_issued(held: Iterable[Recorded], name: str, plan: Plan, *, again: bool = False) -> None:
+def leave_out_issued(
+    held: Iterable[Recorded], name: str, columns: Sequence[str], plan: Plan, *, again: bool = False
+) -> None:
     """Leave what a batch has issued out of its edited plan.
 
-    `held` are the gifts of the batch whose money has moved or may have moved. Raises GuardRefused, naming the rows,
-    when a gift that was issued is missing or changed in the plan. Gifts that FAILED or were abandoned may be missing:
-    they are not issued again by themselves, and a person may correct them. With `again` they are issued again.
+    `held` are the gifts of the batch whose money has moved or may have moved, their carried cells under `columns`.
+    Raises GuardRefused, naming the rows, when a gift that was issued is missing or changed in the plan. Gifts that
+    FAILED or were abandoned may be missing: they are not issued again by themselves, and a person may correct them.
+    With `again` they are issued again.
     """
     missing: list[Recorded] = []
     count = 0
-    for gift in plan.leave_out(gift for gift in held if not (again and gift.state in GIVEN_UP)):
+    meant = (gift for gift in held if not (again and gift.state in GIVEN_UP))
+    for gift in plan.leave_out(meant, columns):
         if gift.state not in GIVEN_UP:
             count += 1
             if len(missing) < MOST_LISTED:
@@ -420,7 +425,7 @@ def is_as_recorded(ledger: Ledger, batch: Batch, plan: Plan) -> bool:
 def describe_recorded(gift: Recorded) -> str:
     """Describe a recorded gift: value, recipient, state and order."""
     order = f", order {gift.order_id}" if gift.order_id else ""
-    return f"{describe_item(gift.item, gift.reference)} ({gift.state}{order})"
+    return f"{describe_item(gift.item, label_text(gift.reference, from_list(gift.carried)))} ({gift.state}{order})"
 
 
 def describe_item(item: str, reference: str | None = None) -> str:

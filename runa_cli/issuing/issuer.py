@@ -132,7 +132,7 @@ class Issuer:
         self.confirm_key(batch, yes=request.yes)
         if request.by_reference:
             return self._append(batch, plan, request, preflight)
-        leave_out_issued(self.ledger.held(batch), batch.name, plan, again=request.reissues)
+        leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):

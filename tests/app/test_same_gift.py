@@ -167,6 +167,33 @@ def test_links_without_a_reference_are_told_apart_by_all_their_cells(program: Pr
     assert 6 == issue(program, "face_value,name\n25,Zoe\n25,Ben\n25,Dan\n", *command).code
 
 
+CELLS = "face_value,winner,referrer\n10,Ann,Bob\n"
+
+
+@pytest.mark.parametrize(
+    ("edited", "matches"),
+    [
+        ("face_value,referrer,winner\n10,Bob,Ann\n", True),
+        ("face_value,Winner , referrer\n10, Ann,Bob\n", True),
+        ("face_value,person,by\n10,Ann,Bob\n", True),
+        ("face_value,winner,referrer\n10,Bob,Ann\n", False),
+        ("face_value,winner,referrer\n10,,Ann\n", False),
+        ("face_value,person,by\n10,Bob,Ann\n", False),
+    ],
+    ids=["columns moved", "spelled otherwise", "headings renamed", "swapped", "one missing", "renamed and swapped"],
+)
+def test_cells_that_change_columns_are_another_label(
+    program: Program, emulate: Emulate, edited: str, matches: bool
+) -> None:
+    emulator = emulate()
+    named = ("--product", "AMZ-US", "--batch", "bonus")
+    assert 0 == issue(program, CELLS, *named).code
+    ran = issue(program, edited, *named, "--json")
+    assert (0 if matches else 6, 1) == (ran.code, posts(emulator)), ran.err
+    if not matches:
+        assert "10 to Ann, Bob" in ran.error["message"]
+
+
 def test_another_reference_at_the_same_address_is_another_gift(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     header = "reference,face_value,email\n"

@@ -369,6 +369,14 @@ def test_a_link_is_never_adopted_for_another_reference(machines: Machines) -> No
     assert 1 == posts(machines.emulator)
 
 
+def test_links_of_cells_that_changed_columns_are_not_adopted(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, "face_value,winner,referrer\n25,Ann,Bob\n25,Bob,Ann\n").code
+    refused = machines.issue(machines.second, "face_value,winner,referrer\n25,Bob,Ann\n25,Ann,Bob\n")
+    assert (6, "") == (refused.code, refused.out), refused.err
+    moved = machines.issue(machines.second, "face_value,referrer,winner\n25,Bob,Ann\n25,Ann,Bob\n")
+    assert (0, 1) == (moved.code, posts(machines.emulator)), moved.err
+
+
 def test_a_link_of_an_edited_file_is_not_adopted_by_guessing(machines: Machines) -> None:
     """The order is no longer one that this file makes, so nothing proves for whom its link was made."""
     assert 0 == machines.issue(machines.first, "face_value,reference\n25,E001\n").code
