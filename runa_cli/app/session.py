@@ -106,7 +106,7 @@ class Session:
     def _marks(self) -> Path | None:
         """Return the directory of the ledgers' high-water marks; None for a user without a home directory."""
         try:
-            return paths.data_directory()
+            return paths.state_directory()  # apart from the ledger, which may be restored with its directory
         except ConfigurationError:
             return None
 

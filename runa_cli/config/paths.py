@@ -13,6 +13,11 @@ def data_directory() -> Path:
     return _directory(platformdirs.user_data_path, "XDG_DATA_HOME")
 
 
+def state_directory() -> Path:
+    """Return the directory for what the program notes for itself: the ledgers' marks. Raises ConfigurationError."""
+    return _directory(platformdirs.user_state_path, "XDG_STATE_HOME")
+
+
 def cache_directory() -> Path:
     """Return the directory for files that can be fetched again. Raises ConfigurationError."""
     return _directory(platformdirs.user_cache_path, "XDG_CACHE_HOME")

@@ -119,8 +119,8 @@ class Issuer:
             return False
         batch = adoption.batch()
         known = [other.id for other in self.ledger.batches_with(batch.environment, batch.fingerprint)]
-        self.ledger.record(batch, adoption.orders(), known=known, check=_allow, now=self.clock.now())
-        self.say(adoption.sentence)
+        if self.ledger.record(batch, adoption.orders(), known=known, check=_allow, now=self.clock.now()):
+            self.say(adoption.sentence)  # else another process has recorded the batch meanwhile
         return True
 
     def _prepare_to_resume(

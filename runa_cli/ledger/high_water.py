@@ -47,7 +47,7 @@ NO_MARKS = Marks()
 
 
 class MarkFile:
-    """The file with the mark of one ledger, in a directory of the user's data."""
+    """The file with the mark of one ledger, in a directory apart from it."""
 
     def __init__(self, directory: Path, ledger: Path) -> None:
         """`ledger` is the file of the ledger itself, with links followed."""
@@ -83,6 +83,8 @@ class MarkFile:
             known = self._read(handle)
             if known is not None and known.ledger_id == mark.ledger_id and known.changes >= mark.changes:
                 return
+            if known is not None and known.ledger_id != mark.ledger_id:
+                self._keep(known)
             # It is overwritten in place: its few bytes keep their places, so that a crash leaves the old or the new
             # ones, and the lock is that of the file which everybody reads.
             os.pwrite(handle, self._text(mark), 0)
@@ -91,13 +93,15 @@ class MarkFile:
     def check(self, marks: Marks, found: Mark) -> None:
         """Check that a ledger as it was found is not behind its mark, and is no other one. Raises LedgerUnusable.
 
-        A ledger in which nothing was ever recorded may take the place of one that is gone.
+        A ledger in which nothing was ever recorded may take the place of one that is gone, and that one may come back.
         """
         if found.ledger_id in marks.furthest:
             mark, path = marks.furthest[found.ledger_id]
             if found.changes < mark.changes:
                 raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
-        if marks.own is None or found.ledger_id == marks.own.ledger_id or (found.ledger_id and not found.orders):
+        if marks.own is None or found.ledger_id == marks.own.ledger_id:
+            return
+        if found.ledger_id and not (found.orders and marks.own.orders):
             return
         if not found.ledger_id:  # it is of an older version of this program
             raise self._refused(f"went backwards: it holds {_extent(found)}", marks.own, self.path)
@@ -118,6 +122,13 @@ class MarkFile:
             f" {path} to use the ledger as it is.",
             code="ledger_went_backwards",
         )
+
+    def _keep(self, mark: Mark) -> None:
+        """Keep the mark of a ledger that another one replaces here, under a name of its own: a copy may turn up."""
+        path = self.path.with_name(f"{self.path.stem}-{mark.ledger_id[:8]}.json")
+        with self._locked(path, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
+            os.pwrite(handle, self._text(mark), 0)
+            os.fsync(handle)
 
     def _read_file(self, path: Path) -> Mark | None:
         with self._locked(path, os.O_RDONLY, fcntl.LOCK_SH) as handle:

@@ -76,6 +76,44 @@ def test_a_ledger_that_is_gone_is_replaced_by_a_new_one_and_that_is_said(
     assert "gone" not in program("batch", "list").err
 
 
+def test_a_ledger_that_was_away_may_come_back(program: Program, emulate: Emulate) -> None:
+    """Meanwhile a new one was made in its place, in which nothing was recorded."""
+    emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    away = program.home / "away.db"
+    program.ledger.rename(away)
+    assert [] == program("batch", "list", "--json").json
+    program.ledger.unlink()
+    away.rename(program.ledger)
+    assert 1 == len(program("batch", "list", "--json").json)
+
+
+def test_an_older_copy_is_refused_even_after_another_ledger_took_its_place(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    copy = program.home / "copy.db"
+    shutil.copy(program.ledger, copy)
+    assert 0 == program(*GIFT, "--batch", "second", "--again").code
+    program.ledger.unlink()
+    assert [] == program("batch", "list", "--json").json
+    ran = program(*GIFT, "--batch", "second", "--again", "--json", RUNA_LEDGER=str(copy))
+    assert (4, "ledger_went_backwards", 2) == (ran.code, ran.error["code"], posts(emulator))
+    shutil.copy(copy, program.ledger)
+    assert (4, 2) == (program("batch", "list").code, posts(emulator))
+
+
+def test_a_data_directory_that_is_restored_whole_is_recognised(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT).code
+    backup = program.home / "backup"
+    shutil.copytree(program.ledger.parent, backup)
+    assert 0 == program(*GIFT, "--again").code
+    shutil.rmtree(program.ledger.parent)
+    shutil.copytree(backup, program.ledger.parent)
+    ran = program(*GIFT, "--again", "--json")
+    assert (4, "ledger_went_backwards", 2) == (ran.code, ran.error["code"], posts(emulator))
+
+
 def test_a_dry_run_makes_no_ledger_in_place_of_one_that_is_gone(program: Program, emulate: Emulate) -> None:
     emulate()
     assert 0 == program(*GIFT).code
@@ -205,7 +243,7 @@ def test_an_edit_that_leaves_fewer_orders_is_no_step_backwards(program: Program,
 
 def test_a_mark_that_cannot_be_written_is_reported_once_and_costs_nothing(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
-    elsewhere = {"RUNA_LEDGER": str(program.home / "elsewhere.db"), "XDG_DATA_HOME": "/dev/null"}
+    elsewhere = {"RUNA_LEDGER": str(program.home / "elsewhere.db"), "XDG_STATE_HOME": "/dev/null"}
     ran = program(*GIFT, "-o", "links", **elsewhere)
     assert (0, 1, 1) == (ran.code, posts(emulator), ran.err.count("it will not be noticed"))
     assert ran.out
@@ -257,7 +295,7 @@ def test_a_new_ledger_is_announced(program: Program, emulate: Emulate) -> None:
     assert new not in program(*GIFT, "--again", RUNA_LEDGER=str(path)).err
     for silent, announced in (("--quiet", False), ("--json", False), ("--verbose", True)):
         path.unlink()
-        for mark in program.ledger.parent.glob("ledger-mark-*"):
+        for mark in (program.home / ".local/state/runa").glob("ledger-mark-*"):
             mark.unlink()
         for more in program.home.glob("mine.db-*"):
             more.unlink()

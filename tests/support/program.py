@@ -91,7 +91,7 @@ class Program:
     @property
     def mark(self) -> Path:
         """The only high-water mark there is."""
-        (mark,) = self.ledger.parent.glob("ledger-mark-*.json")
+        (mark,) = (self.home / ".local/state/runa").glob("ledger-mark-*.json")
         return mark
 
     def states(self) -> list[str]:
