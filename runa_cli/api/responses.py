@@ -144,6 +144,7 @@ class Order(Tolerant):
     id: Annotated[str, BeforeValidator(_order_id)]
     status: Literal["COMPLETED", "FAILED", "PROCESSING"]
     created_at: SomeText = ""
+    completed_at: SomeText = ""
     total_price: SomeMoney = None
     items: list[OrderItem] | None = None
     metadata: SomeObject = None
@@ -152,6 +153,11 @@ class Order(Tolerant):
     def created(self) -> datetime | None:
         """When Runa created the order (UTC); None where Runa does not say."""
         return parse_time(self.created_at)
+
+    @property
+    def completed(self) -> datetime | None:
+        """When Runa completed the order (UTC); None where Runa does not say."""
+        return parse_time(self.completed_at)
 
     @property
     def stamp(self) -> str | None:

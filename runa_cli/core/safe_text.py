@@ -28,6 +28,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
+def undefused(cell: str) -> str:
+    """Return a cell of this program's own results as it was before `defused` put an apostrophe before it."""
+    return cell[1:] if cell.startswith("'") and defused(cell[1:]) == cell else cell
+
+
 def defused(cell: str) -> str:
     """Return a cell that no spreadsheet runs as a formula and no terminal acts on. A plain number stays a number."""
     cell = cell.translate(_CONTROLS)

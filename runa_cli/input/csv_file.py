@@ -5,12 +5,21 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import BinaryIO
 
+from runa_cli.core.safe_text import undefused
 from runa_cli.input.columns import field_of, typo_of
 from runa_cli.input.problems import Place, Problems
+from runa_cli.ledger import results
 
 MOST_CELL = 1 << 20  # characters; a cell longer than a mebibyte is an unclosed quote
+
+
+class _Kind(Enum):
+    FIELD = "field"
+    CARRIED = "carried"  # to the results
+    ADDED = "added"  # by this program, to its results
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,10 @@ class CsvRow:
 
 
 class CsvFile:
-    """A CSV file. The header is read at once, rows as they are iterated."""
+    """A CSV file. The header is read at once, rows as they are iterated.
+
+    A results file of this program is recognised: what it adds to its input is left out, and its apostrophes are undone.
+    """
 
     def __init__(self, stream: BinaryIO, name: str, problems: Problems) -> None:
         self.name = name
@@ -40,17 +52,18 @@ class CsvFile:
             problems.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
         self.delimiter = separator[1] if separator else _delimiter(header_line)
         self._reader = csv.reader(self._lines(header_line), delimiter=self.delimiter, strict=True)
+        self._is_results = False
         self._headings = self._header()
 
     @property
     def columns(self) -> set[str]:
         """The fields that the file has a column for."""
-        return {name for name, known in self._headings if known}
+        return {name for name, kind in self._headings if kind is _Kind.FIELD}
 
     @property
     def carried(self) -> tuple[str, ...]:
         """The names of the columns that are carried to the results."""
-        return tuple(name for name, known in self._headings if not known)
+        return tuple(name for name, kind in self._headings if kind is _Kind.CARRIED)
 
     def rows(self) -> Iterator[CsvRow]:
         """Yield the rows that are not blank, numbered from 1."""
@@ -69,25 +82,32 @@ class CsvFile:
                 self._problems.add(place, f"has {len(cells)} cells, but the header names {len(self._headings)}")
                 continue
             cells += [""] * (len(self._headings) - len(cells))
+            if self._is_results:
+                cells = [undefused(cell) for cell in cells]
             pairs = list(zip(self._headings, cells, strict=True))
             yield CsvRow(
                 place,
                 row,
-                {name: cell.strip() for (name, known), cell in pairs if known},
-                tuple(cell for (_, known), cell in pairs if not known),
+                {name: cell.strip() for (name, kind), cell in pairs if kind is _Kind.FIELD},
+                tuple(cell for (_, kind), cell in pairs if kind is _Kind.CARRIED),
             )
 
-    def _header(self) -> list[tuple[str, bool]]:
+    def _header(self) -> list[tuple[str, "_Kind"]]:
         names = self._next_row() or []
-        headings: list[tuple[str, bool]] = []
-        for name in names:
+        self._is_results = tuple(name.strip() for name in names[: len(results.COLUMNS)]) == results.COLUMNS
+        added = set(results.COLUMNS) if self._is_results else set[str]()
+        headings: list[tuple[str, _Kind]] = []
+        for number, name in enumerate(names):
             known = field_of(name)
+            if known is None and number < len(added):
+                headings.append((name, _Kind.ADDED))
+                continue
             place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
             if known is None and (field := typo_of(name)):
                 self._problems.add(place, f"is one typo away from {field}: rename it to {field}, or to something else")
-            if known is not None and (known, True) in headings:
+            if known is not None and (known, _Kind.FIELD) in headings:
                 self._problems.add(place, f"is a second column for {known}")
-            headings.append((known, True) if known else (name, False))
+            headings.append((known, _Kind.FIELD) if known else (name, _Kind.CARRIED))
         return headings
 
     def _next_line(self) -> str:

@@ -79,7 +79,7 @@ def _adopted(  # noqa: PLR0917 - each is another field
         reply=order.document,
         issued=[None] * len(gifts) if is_failed else issued,
         created=order.created,
-        settled=responses.parse_time(document.get("completed_at")) or order.created,
+        settled=order.settled,
     )
 
 

@@ -37,6 +37,7 @@ class FoundOrder:
     stamp: str | None
     batch_stamp: str | None
     created: datetime
+    settled: datetime
     packed: bytes
 
     @property
@@ -158,8 +159,16 @@ class BatchLookup:
 
 def _found(answer: Answered) -> FoundOrder:
     order, reply = answer.order, answer.reply
-    packed = zlib.compress(reply.body, 1)
-    return FoundOrder(order.id, order.status, order.stamp, order.batch_stamp, order.created or reply.received, packed)
+    created = order.created or reply.received
+    return FoundOrder(
+        id=order.id,
+        status=order.status,
+        stamp=order.stamp,
+        batch_stamp=order.batch_stamp,
+        created=created,
+        settled=min(order.completed or created, reply.received),  # on this machine's clock it has settled by now
+        packed=zlib.compress(reply.body, 1),
+    )
 
 
 def _read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:

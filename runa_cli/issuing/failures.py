@@ -244,8 +244,8 @@ def pruned(batch: Batch) -> GuardRefused:
     when = f" on {batch.pruned_at:%Y-%m-%d}" if batch.pruned_at else ""
     return GuardRefused(
         f"Batch {batch.name} was pruned{when}: its links are no longer recorded. Nothing was sent.",
-        "Runa still has its orders (`runa order list`, `runa order get ID`). Gifts that it does not hold need a list and a"
-        " --batch name of their own.",
+        "Runa still has its orders (`runa order list`, `runa order get ID`). Gifts that it does not hold need a list of"
+        " their own.",
         Context(batch=batch.name),
         code="pruned",
     )

@@ -167,6 +167,24 @@ def test_links_without_a_reference_are_told_apart_by_all_their_cells(program: Pr
     assert 6 == issue(program, "face_value,name\n25,Zoe\n25,Ben\n25,Dan\n", *command).code
 
 
+@pytest.mark.parametrize("text", ["face_value,name\n10,Al\n10,=Bo\n", STAFF], ids=["links", "mailed"])
+def test_the_programs_own_results_are_the_same_list(program: Program, emulate: Emulate, text: str) -> None:
+    emulator = emulate()
+    path = program.home / "results.csv"
+    flags = ("--product", "AMZ-US") if "product" not in text else ()
+    assert 0 == issue(program, text, *flags, "--results", str(path)).code
+    results = path.read_text()
+    ran = program("order", "create", "--file", str(path), "--json")
+    assert (6, "duplicate", 1) == (ran.code, ran.error["code"], posts(emulator)), ran.err
+    other = program.home / "again.csv"
+    assert 0 == program("order", "create", "--file", str(path), "--again", "--results", str(other)).code
+    again = other.read_text()
+    assert results.splitlines()[0] == again.splitlines()[0]
+    assert [row["name"] for row in rows_of(results) if "name" in row] == [
+        row["name"] for row in rows_of(again) if "name" in row
+    ]
+
+
 CELLS = "face_value,winner,referrer\n10,Ann,Bob\n"
 
 
