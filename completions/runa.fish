@@ -96,7 +96,7 @@ complete -c runa -n '__runa_in order create; and __runa_new = --mode' -l mode -r
 complete -c runa -n '__runa_in order create; and __runa_new --wait --no-wait' -l wait -d 'Wait for the links, or stop when Runa has accepted.'
 complete -c runa -n '__runa_in order create; and __runa_new --wait --no-wait' -l no-wait -d 'Wait for the links, or stop when Runa has accepted.'
 complete -c runa -n '__runa_in order create; and __runa_new = --timeout' -l timeout -r -f -d 'Wall-clock limit of an order, over all attempts (120).'
-complete -c runa -n '__runa_in order create; and __runa_new = --concurrency' -l concurrency -r -f -d 'Orders in flight (4).'
+complete -c runa -n '__runa_in order create; and __runa_new = --concurrency' -l concurrency -r -f -d 'Orders sent at a time (auto: as the limit needs).'
 complete -c runa -n '__runa_in order create; and __runa_new = --rate-limit' -l rate-limit -r -f -d 'Orders a minute (300); 0: no limit.'
 complete -c runa -n '__runa_in order create; and __runa_new --no-stamp' -l no-stamp -d 'Leave key and batch name out of the order.'
 complete -c runa -n '__runa_in order create; and __runa_new --dry-run' -l dry-run -d 'Show what would be sent; send and record nothing.'

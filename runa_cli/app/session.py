@@ -15,9 +15,10 @@ from runa_cli.api.retry import LOCAL, REMOTE
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.settings import Settings
-from runa_cli.config.values import JSON_FORMATS
+from runa_cli.config.values import AUTO, JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
+from runa_cli.issuing.concurrency import LEAST, Concurrency
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.rate_limit import WINDOW, RateLimit
 from runa_cli.issuing.terms import Progress, Terms
@@ -164,18 +165,29 @@ class Session:
             say=self.console.say,
             account=settings.account,
             ask=self.ask,
-            concurrency=settings.concurrency.value,
+            concurrency=self._concurrency(),
             rate_limit=self._rate_limit(),
             clock=self.clock,
         )
 
-    def _rate_limit(self) -> RateLimit:
-        """Return the limit on orders a minute; by default the emulator has none."""
+    def _concurrency(self) -> Concurrency:
+        """Return how many orders are sent at a time. The emulator runs on this machine and gains nothing from many."""
+        chosen = self.settings.concurrency.value
+        if chosen != AUTO:
+            return Concurrency(chosen)
+        return Concurrency(LEAST if self.environment == "local" else None, self._orders_per_minute)
+
+    @property
+    def _orders_per_minute(self) -> int:
+        """The limit on orders a minute, 0 for none; by default the emulator has none."""
         limit = self.settings.rate_limit
-        if not limit.value or (self.environment == "local" and limit.origin == sources.ORIGIN_DEFAULT):
-            return RateLimit(clock=self.clock)
-        ledger, environment, clock = self.ledger, self.environment, self.clock
-        return RateLimit(lambda: ledger.take_turn(environment, limit.value, WINDOW, clock.now()), clock)
+        return 0 if self.environment == "local" and limit.origin == sources.ORIGIN_DEFAULT else limit.value
+
+    def _rate_limit(self) -> RateLimit:
+        limit, ledger, environment, clock = self._orders_per_minute, self.ledger, self.environment, self.clock
+        if not limit:
+            return RateLimit(clock=clock)
+        return RateLimit(lambda: ledger.take_turn(environment, limit, WINDOW, clock.now()), clock)
 
     def progress(self) -> Progress:
         """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""

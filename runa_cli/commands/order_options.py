@@ -132,7 +132,10 @@ WaitOption = Annotated[
     ),
 ]
 Concurrency = Annotated[
-    str | None, typer.Option("--concurrency", metavar="N", help="Orders in flight (4).", rich_help_panel=SENDING)
+    str | None,
+    typer.Option(
+        "--concurrency", metavar="N", help="Orders sent at a time (auto: as the limit needs).", rich_help_panel=SENDING
+    ),
 ]
 RateLimit = Annotated[
     str | None,

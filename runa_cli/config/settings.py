@@ -16,12 +16,15 @@ from runa_cli.config.paths import data_directory
 from runa_cli.config.sources import ORIGIN_DEFAULT, Setting, Sources
 from runa_cli.config.values import (
     API_VERSION,
+    AUTO,
     BASE_URLS,
     FORMATS,
     LOOK_BACK_DAYS,
     MODES,
     ORDERS_PER_MINUTE,
+    Auto,
     Environment,
+    auto_or,
     is_loopback,
     is_runa,
     matching,
@@ -57,7 +60,7 @@ class Settings:
     mode: Setting[str]
     timeout: Setting[float]
     rate_limit: Setting[int]
-    concurrency: Setting[int]
+    concurrency: Setting[int | Auto]
     max_total: Setting[Decimal | None]
     ledger: Setting[Path]
     look_back: Setting[int]
@@ -100,7 +103,7 @@ def load(
         mode=source.read("RUNA_MODE", "auto", one_of(MODES)),
         timeout=source.read("RUNA_TIMEOUT", 120.0, read_seconds),
         rate_limit=source.read("RUNA_RATE_LIMIT", ORDERS_PER_MINUTE, whole_number(0, 100_000)),
-        concurrency=source.read("RUNA_CONCURRENCY", 4, whole_number(1, 64)),
+        concurrency=source.read("RUNA_CONCURRENCY", AUTO, auto_or(whole_number(1, 64))),
         max_total=source.read("RUNA_MAX_TOTAL", None, optional(parse_amount)),
         ledger=_ledger(source),
         look_back=source.read("RUNA_LOOK_BACK", LOOK_BACK_DAYS, whole_number(0, 365)),

@@ -126,6 +126,15 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return convert
 
 
+Auto = Literal["auto"]
+AUTO: Auto = "auto"
+
+
+def auto_or(convert: Callable[[str], int]) -> Callable[[str], int | Auto]:
+    """Return a function that accepts the word `auto` or what `convert` accepts."""
+    return lambda text: AUTO if text == AUTO else convert(text)
+
+
 def read_product_codes(text: str) -> tuple[str, ...]:
     """Split product codes at spaces, commas and vertical bars."""
     return tuple(code for code in re.split(r"[\s,|]+", text) if code)

@@ -18,7 +18,9 @@ from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adoption import look_for_batch
+from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
+from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.guard import (
     Guard,
     check_cap,
@@ -28,7 +30,7 @@ from runa_cli.issuing.guard import (
     leave_out_issued,
 )
 from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
-from runa_cli.issuing.order_flow import OrderFlow
+from runa_cli.issuing.order_flow import FlowStep, OrderFlow
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
@@ -54,7 +56,7 @@ class Issuer:
     say: Say
     account: str
     ask: Ask | None = None
-    concurrency: int = 1
+    concurrency: Concurrency = field(default_factory=lambda: Concurrency(1))
     rate_limit: RateLimit = field(default_factory=RateLimit)
     clock: Clock = REAL
 
@@ -270,7 +272,12 @@ class Issuer:
         for order in self.ledger.orders(batch, SETTLED - {State.FAILED}, only):
             run.add_failure(order, recorded_failure(order, context(batch, order)))
             self.progress.settled(order)
-        pool = WorkerPool(self.concurrency, self.say)
+
+        def answered(seconds: float) -> None:
+            self.concurrency.add(seconds)
+            pool.widen(self.concurrency.slots)
+
+        pool = WorkerPool(self.concurrency.slots, self.say, self.clock)
         flow = OrderFlow(
             ledger=self.ledger,
             client=self.client,
@@ -284,21 +291,25 @@ class Issuer:
             check=partial(
                 Guard(self.ledger, self.clock).check_order, batch, again=again, by_reference=only is not None
             ),
+            answered=answered,
             clock=self.clock,
         )
 
-        def settle(order_row: int) -> None:
-            result = flow.settle(self.ledger.order(order_row))
+        def conclude(result: FlowStep) -> Later[None] | None:
+            if isinstance(result, Later):
+                run_step = result.run
+                return Later(result.seconds, lambda: conclude(run_step()))
             if isinstance(result.failure, LedgerUnusable):
                 pool.stop()  # nothing more can be recorded, so nothing more may be sent
             run.add_failure(result.order, result.failure)
             if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason
+            return None
 
         unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED | {State.FAILED}, only)]
         with _while_sending(batch):
             try:
-                pool.run(unfinished, settle)
+                pool.run(unfinished, lambda row: conclude(flow.settle(self.ledger.order(row))))
                 run.interrupted = pool.interrupted
             except KeyboardInterrupt:
                 pool.stop()

@@ -8,7 +8,7 @@ only the same bytes are sent again, under the same key.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -20,6 +20,7 @@ from runa_cli.core.errors import GuardRefused, LedgerUnusable, RunaError
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing import failures
 from runa_cli.issuing.answer_recorder import AnswerRecorder
+from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.key_age import may_be_forgotten
 from runa_cli.issuing.lookup import Lookup
 from runa_cli.issuing.outcome import FlowResult
@@ -56,6 +57,11 @@ class _Attempts:
         self.last_error = answer.reason
 
 
+FlowStep = FlowResult | Later[FlowResult]  # what became of an order, or the step that will tell
+# Decides what to do with an order whose accepted id turned out to be another order's; it is `sent` again by then.
+InDoubt = Callable[[Order, Uncertain, _Attempts], FlowStep]
+
+
 @dataclass
 class OrderFlow:
     """Takes the recorded orders of one batch to their settled states."""
@@ -70,6 +76,7 @@ class OrderFlow:
     rate_limit: RateLimit
     stopping: threading.Event
     check: Callable[[Order], None]  # raises GuardRefused for an order that must not be sent for the first time
+    answered: Callable[[float], None]  # is told how long each answer to a `POST /order` took (seconds)
     clock: Clock = REAL
 
     def __post_init__(self) -> None:
@@ -78,37 +85,45 @@ class OrderFlow:
             self.ledger, self.batch, self.say, same_clock=self.client.is_direct, clock=self.clock
         )
 
-    def settle(self, order: Order) -> FlowResult:
+    def settle(self, order: Order) -> FlowStep:
         """Send an order, or resume it where an earlier run left it, until it settles or the time limit is reached.
 
-        Errors of Runa, the network or the ledger after the first byte was sent are not raised; they are in the result.
+        Where Runa has accepted it, the step that fetches it is returned. Errors of Runa, the network or the ledger
+        after the first byte was sent are not raised; they are in the result.
         """
+        return self._step(order, partial(self._advance, order))
+
+    def _step(self, order: Order, run: Callable[[], FlowStep]) -> FlowStep:
         try:
-            result = self._advance(order)
+            result = run()
         except LedgerUnusable as error:
             result = FlowResult(order, failures.reply_not_recorded(self.batch, order, error))
         except Exception as error:  # noqa: BLE001 - a defect in one order must not stop the others
             log.info("order %d: %s", order.position, failures.call_chain(error))
             result = FlowResult(order, failures.defect(self.batch, order, error))
+        if isinstance(result, Later):
+            shown = replace(order, body=b"", reply=None)  # what an error tells of it: many orders may be followed
+            return Later(result.seconds, partial(self._step, shown, result.run))
         self.progress.settled(result.order)
         return result
 
-    def _advance(self, order: Order) -> FlowResult:
+    def _advance(self, order: Order) -> FlowStep:
         if order.state in UNFINISHED and not order.is_intact:  # an answer could not be compared with it either
             return FlowResult(order, failures.body_changed(self.batch, order))
         attempts = _Attempts(self.clock.seconds(), order.error_text, order.same_errors)
         if order.state is State.FAILED:
             return self._ask_again(order, attempts)
         if order.state is State.ACCEPTED:
-            polled = self._poll(order, attempts, at_once=True)
-            if isinstance(polled, FlowResult):
-                return polled
-            order = self.ledger.mark_doubted(order)
+            return self._poll(order, attempts, self._send_doubted, at_once=True)
         if order.state in {State.PREPARED, State.SENT}:
             return self._look_up_if_repeated(order) or self._send(order, attempts)
         return self._recorder.result(order)
 
-    def _ask_again(self, order: Order, attempts: _Attempts) -> FlowResult:
+    def _send_doubted(self, order: Order, _: Uncertain, attempts: _Attempts) -> FlowStep:
+        """Send an order that an earlier run took for accepted, under an id that is another order's."""
+        return self._look_up_if_repeated(order) or self._send(order, attempts)
+
+    def _ask_again(self, order: Order, attempts: _Attempts) -> FlowStep:
         """Fetch an order that Runa reported as FAILED: it may have settled otherwise since."""
         if not order.order_id or not order.is_intact:  # pruned, or changed in the ledger
             return self._recorder.result(order)
@@ -121,7 +136,7 @@ class OrderFlow:
         self.say(f"Runa reported order {order.order_id} as FAILED before, and now as {answer.order.status}.")
         return self._settled(recorded)
 
-    def _look_up_if_repeated(self, order: Order) -> FlowResult | None:
+    def _look_up_if_repeated(self, order: Order) -> FlowStep | None:
         """Look an order up at Runa if an earlier run received the same error again and again.
 
         That run concluded that Runa repeats a stored error. It may have been an outage after all, so an order that is
@@ -130,9 +145,9 @@ class OrderFlow:
         if order.state is not State.SENT or order.same_errors < SAME_SERVER_ERRORS:
             return None
         result = self._look_up(order, order.error_text or "")
-        return result if result.order.state is not State.SENT else None
+        return result if isinstance(result, Later) or result.order.state is not State.SENT else None
 
-    def _look_up_if_old(self, order: Order, attempts: _Attempts) -> FlowResult | None:
+    def _look_up_if_old(self, order: Order, attempts: _Attempts) -> FlowStep | None:
         """Look an order up at Runa if sending it might pay twice. None: it may be sent."""
         if not may_be_forgotten(order, self.clock.now()):
             return None
@@ -145,25 +160,31 @@ class OrderFlow:
 
     # --- sending -------------------------------------------------------------------------------------------------
 
-    def _send(self, order: Order, attempts: _Attempts) -> FlowResult:
+    def _send(self, order: Order, attempts: _Attempts) -> FlowStep:
         """Send the order, and again as often as the retry rules allow."""
         while True:
             attempted = self._attempt(order, attempts)
-            if isinstance(attempted, FlowResult):
+            if not isinstance(attempted, tuple):
                 return attempted
             order, answer = attempted
-            match self._decide(answer, attempts):
-                case Wait(seconds):
-                    if answer.outcome is Outcome.RATE_LIMITED:
-                        self.rate_limit.pause(seconds)
-                    self.progress.waiting(order, answer.reason, seconds)
-                    self.clock.sleep(seconds)
-                case LookUp():
-                    return self._look_up(order, f"the same answer is repeated ({answer.reason})", attempts)
-                case GiveUp():
-                    return FlowResult(order, self._timed_out(order, attempts))
+            if result := self._wait_to_send_again(order, answer, attempts):
+                return result
 
-    def _attempt(self, order: Order, attempts: _Attempts) -> FlowResult | tuple[Order, Uncertain]:
+    def _wait_to_send_again(self, order: Order, answer: Uncertain, attempts: _Attempts) -> FlowStep | None:
+        """Wait as long as the retry rules say. Returns the result where the order is not sent again."""
+        match self._decide(answer, attempts):
+            case Wait(seconds):
+                if answer.outcome is Outcome.RATE_LIMITED:
+                    self.rate_limit.pause(seconds)
+                self.progress.waiting(order, answer.reason, seconds)
+                self.clock.sleep(seconds)
+            case LookUp():
+                return self._look_up(order, f"the same answer is repeated ({answer.reason})", attempts)
+            case GiveUp():
+                return FlowResult(order, self._timed_out(order, attempts))
+        return None
+
+    def _attempt(self, order: Order, attempts: _Attempts) -> FlowStep | tuple[Order, Uncertain]:
         """Send the order's bytes once. Returns the order and the answer where that leaves the outcome open."""
         sent_before = order.state is State.SENT
         was_old = may_be_forgotten(order, self.clock.now())
@@ -196,15 +217,18 @@ class OrderFlow:
         log.info("order %d: attempt %d", order.position, attempts.count)
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._seconds_left(attempts))
+        self.answered(self.clock.seconds() - sending_at)
         followed = self._follow(order, answer, attempts, sent_before=sent_before)
-        if isinstance(followed, FlowResult):
+        if not isinstance(followed, tuple):
             return followed
         order, uncertain = followed
+        return self._record_uncertain(order, uncertain, attempts, sent_before=sent_before), uncertain
+
+    def _record_uncertain(self, order: Order, uncertain: Uncertain, attempts: _Attempts, *, sent_before: bool) -> Order:
         attempts.add(uncertain)
-        order = self._recorder.record_uncertain(
+        return self._recorder.record_uncertain(
             order, uncertain, same_errors=attempts.same_errors, sent_before=sent_before
         )
-        return order, uncertain
 
     def _check_first_sending(self, order: Order) -> None:
         """Check an order that Runa cannot know yet. Raises GuardRefused."""
@@ -213,7 +237,7 @@ class OrderFlow:
 
     def _follow(
         self, order: Order, answer: Answered | Refused | Uncertain, attempts: _Attempts, *, sent_before: bool
-    ) -> FlowResult | tuple[Order, Uncertain]:
+    ) -> FlowStep | tuple[Order, Uncertain]:
         """Follow an answer to the order's result. Returns the order and an Uncertain where the outcome stays open."""
         match answer:
             case Uncertain():
@@ -226,8 +250,12 @@ class OrderFlow:
             return order, recorded
         if recorded.state is not State.ACCEPTED:
             return self._recorder.result(recorded)
-        polled = self._poll(recorded, attempts)
-        return polled if isinstance(polled, FlowResult) else (self.ledger.mark_doubted(recorded), polled)
+        return self._poll(recorded, attempts, self._send_again)
+
+    def _send_again(self, order: Order, uncertain: Uncertain, attempts: _Attempts) -> FlowStep:
+        """Send an order again that Runa accepted under an id that is another order's."""
+        order = self._record_uncertain(order, uncertain, attempts, sent_before=True)
+        return self._wait_to_send_again(order, uncertain, attempts) or self._send(order, attempts)
 
     def _decide(self, answer: Uncertain, attempts: _Attempts) -> Decision:
         return decide(
@@ -259,35 +287,39 @@ class OrderFlow:
 
     # --- polling -------------------------------------------------------------------------------------------------
 
-    def _poll(self, order: Order, attempts: _Attempts, *, at_once: bool = False) -> FlowResult | Uncertain:
+    def _poll(self, order: Order, attempts: _Attempts, in_doubt: InDoubt, *, at_once: bool = False) -> FlowStep:
         """Fetch an accepted order until it settles. It is never sent again meanwhile.
 
-        Returns Uncertain where the accepted id turns out to be another order's. `at_once` fetches before waiting.
+        `in_doubt` decides where the accepted id turns out to be another order's. `at_once` fetches before waiting.
         """
-        if not self.terms.wait and not at_once:
+        if at_once:
+            return self._poll_now(order.id, attempts, in_doubt, 1)
+        if not self.terms.wait:
             return FlowResult(order)
-        poll, reason = 0, "Runa is still processing it"
-        while True:
-            if poll or not at_once:
-                seconds = poll_wait(max(poll, 1), self.terms.pace)
-                if self.clock.seconds() - attempts.started + seconds >= self.terms.timeout:
-                    return FlowResult(order, self._still_processing(order, reason))
-                self.progress.waiting(order, reason, seconds)
-                self.clock.sleep(seconds)
-            poll += 1
-            answer = self.client.fetch_order(order.order_id or "", seconds=self._seconds_left(attempts))
-            if isinstance(answer, Refused) and answer.reply.status in {401, 403} and answer.before_order:
-                return FlowResult(order, failures.access_refused_later(self.batch, order, answer))
-            polled = self._record_poll(order, answer, attempts)
-            match polled:
-                case Uncertain():
-                    return polled
-                case str():
-                    reason = polled
-                case Order() if polled.state is not State.ACCEPTED:
-                    return self._recorder.result(polled)
-            if not self.terms.wait:
-                return FlowResult(order)
+        return self._poll_later(order, "Runa is still processing it", attempts, in_doubt, 1)
+
+    def _poll_later(self, order: Order, reason: str, attempts: _Attempts, in_doubt: InDoubt, poll: int) -> FlowStep:
+        seconds = poll_wait(max(poll - 1, 1), self.terms.pace)
+        if self.clock.seconds() - attempts.started + seconds >= self.terms.timeout:
+            return FlowResult(order, self._still_processing(order, reason))
+        self.progress.waiting(order, reason, seconds)
+        return Later(seconds, partial(self._poll_now, order.id, attempts, in_doubt, poll))
+
+    def _poll_now(self, order_row: int, attempts: _Attempts, in_doubt: InDoubt, poll: int) -> FlowStep:
+        order, reason = self.ledger.order(order_row), ""
+        answer = self.client.fetch_order(order.order_id or "", seconds=self._seconds_left(attempts))
+        if isinstance(answer, Refused) and answer.reply.status in {401, 403} and answer.before_order:
+            return FlowResult(order, failures.access_refused_later(self.batch, order, answer))
+        match self._record_poll(order, answer, attempts):
+            case Uncertain() as uncertain:
+                return in_doubt(self.ledger.mark_doubted(order), uncertain, attempts)
+            case str() as reason:
+                pass
+            case Order() as polled if polled.state is not State.ACCEPTED:
+                return self._recorder.result(polled)
+        if not self.terms.wait:
+            return FlowResult(order)
+        return self._poll_later(order, reason or "Runa is still processing it", attempts, in_doubt, poll + 1)
 
     def _record_poll(
         self, order: Order, answer: Answered | Refused | Uncertain, attempts: _Attempts
@@ -312,12 +344,12 @@ class OrderFlow:
 
     # --- looking up ----------------------------------------------------------------------------------------------
 
-    def _look_up(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowResult:
+    def _look_up(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowStep:
         """Search Runa for an order whose outcome its answers leave open, and adopt it if it is there."""
         not_found = failures.outcome_not_found(self.batch, order, reason, "No order at Runa has its stamp.")
         return self._adopt_if_found(order, reason, attempts) or FlowResult(order, not_found)
 
-    def _adopt_if_found(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowResult | None:
+    def _adopt_if_found(self, order: Order, reason: str, attempts: _Attempts | None = None) -> FlowStep | None:
         """Search Runa for an order and adopt it; None where no order at Runa has its stamp."""
         self.progress.waiting(order, "looking the order up at Runa", 0.0)
         try:
@@ -335,11 +367,11 @@ class OrderFlow:
         self.say(f"Order {answer.order.id} was found at Runa by its stamp and is recorded here now.")
         return self._settled(recorded)
 
-    def _settled(self, order: Order) -> FlowResult:
+    def _settled(self, order: Order) -> FlowStep:
         """Return the result of an order that Runa showed; one that is still processing is polled first."""
         if order.state is not State.ACCEPTED:
             return self._recorder.result(order)
-        polled = self._poll(order, _Attempts(self.clock.seconds(), None, 0), at_once=True)
-        if isinstance(polled, FlowResult):
-            return polled
-        return FlowResult(order, self._still_processing(order, polled.reason))
+        return self._poll(order, _Attempts(self.clock.seconds(), None, 0), self._leave_in_doubt, at_once=True)
+
+    def _leave_in_doubt(self, order: Order, uncertain: Uncertain, _: _Attempts) -> FlowResult:
+        return FlowResult(order, self._still_processing(order, uncertain.reason))

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from runa_cli.core.clock import REAL, Clock
 
-WINDOW = 60.0  # seconds
+# Seconds. Runa counts the orders of a minute when they arrive, and one may take a second longer to arrive than another.
+WINDOW = 61.0
 
 TakeTurn = Callable[[], float]
 

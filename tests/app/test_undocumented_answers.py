@@ -108,6 +108,26 @@ def test_strange_headers_never_end_in_a_defect(program: Program, headers: dict[s
     assert program.states() in (["completed"], ["sent"])
 
 
+def test_an_accepted_order_does_not_keep_the_next_one_from_being_sent(program: Program) -> None:
+    """Runa settles none before it has all of them, and one is sent at a time."""
+    made: dict[str, Any] = {}
+
+    def script(method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
+        if method == "POST":
+            order = completed(headers["X-Idempotency-Key"], body)
+            made[order["id"]] = order
+            return as_json(202, {"id": order["id"], "status": "PROCESSING"})
+        order_id = path.rpartition("/")[2]
+        return as_json(200, made[order_id] if len(made) == 3 else {"id": order_id, "status": "PROCESSING"})
+
+    rows = "".join(f"10,p{number}@example.com,AMZ-US,part {number}\n" for number in range(3))
+    with ScriptedServer(script) as server:
+        program.env.update(RUNA_ENV="local", RUNA_BASE_URL=server.url, RUNA_API_KEY=KEY)
+        command = ("order", "create", "--file", "-", "--format", "csv", "--mode", "async", "--concurrency", "1")
+        ran = program(*command, "--no-preflight", "-o", "links", stdin=f"face_value,email,product,description\n{rows}")
+    assert (0, 3) == (ran.code, len(ran.out.split())), ran.err
+
+
 def test_an_acceptance_that_names_another_order_is_doubted_and_the_own_order_found(program: Program) -> None:
     """Polling the foreign id for ever would leave our own order's links unreachable."""
     accepted: list[str] = []

@@ -62,7 +62,7 @@ def test_a_flag_goes_before_the_environment_before_the_file_before_the_default()
 
 def test_the_defaults_are_those_that_are_documented() -> None:
     loaded = load()
-    assert ("2024-02-05", "auto", 120.0, 300, 4, 45, "table", False) == (
+    assert ("2024-02-05", "auto", 120.0, 300, "auto", 45, "table", False) == (
         loaded.api_version.value, loaded.mode.value, loaded.timeout.value, loaded.rate_limit.value,
         loaded.concurrency.value, loaded.look_back.value, loaded.output.value, loaded.no_color.value,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pytest
 
+from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.worker_pool import STOP_SIGNALS, WorkerPool
 from tests.support.system_faults import wait_until_main_thread_is_in
 
@@ -81,7 +82,8 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("function", "least"),
     [
-        ("WorkerPool.run", 8),
+        ("WorkerPool.run", 2),
+        ("WorkerPool.widen", 5),
         ("WorkerPool._wait_for_workers", 2),
         ("WorkerPool._counting_signals", 5),
         ("Thread.start", 5),
@@ -203,6 +205,109 @@ def test_what_a_task_raises_is_raised_once_the_others_are_done() -> None:
     with pytest.raises(ValueError, match="no"):
         WorkerPool(1, lambda _: None).run(range(3), task)
     assert [] == finished
+
+
+# --- what remains of a task ------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_remains_keeps_no_other_from_being_started() -> None:
+    started: list[int] = []
+    all_started = threading.Event()
+    finished: list[int] = []
+
+    def task(item: int) -> Later[None]:
+        started.append(item)
+        if len(started) == 3:
+            all_started.set()
+        return Later(0.0, lambda: remaining(item))
+
+    def remaining(item: int) -> None:
+        assert all_started.wait(10)
+        finished.append(item)
+
+    with no_longer_than(20):
+        WorkerPool(1, lambda _: None).run(range(3), task)
+    assert [0, 1, 2] == sorted(finished)
+
+
+def test_a_task_may_remain_for_many_steps_and_is_waited_for() -> None:
+    steps: list[int] = []
+
+    def step(left: int) -> Later[None] | None:
+        steps.append(left)
+        return Later(0.0, lambda: step(left - 1)) if left else None
+
+    with no_longer_than(20):
+        WorkerPool(1, lambda _: None).run(range(1), lambda _: step(5))
+    assert [5, 4, 3, 2, 1, 0] == steps
+
+
+def test_no_more_tasks_are_started_than_may_remain() -> None:
+    begun: list[int] = []
+    remaining = [0]
+
+    def task(item: int) -> Later[None]:
+        begun.append(item)
+        remaining[0] += 1
+        assert remaining[0] == 1
+        return Later(0.0, finish)
+
+    def finish() -> None:
+        remaining[0] -= 1
+
+    with no_longer_than(20):
+        WorkerPool(2, lambda _: None, most_followed=1).run(range(1), task)
+        WorkerPool(1, lambda _: None, most_followed=1).run(range(5), task)
+    assert [0, 0, 1, 2, 3, 4] == begun
+
+
+def test_after_ctrl_c_what_remains_is_finished_and_nothing_new_is_started() -> None:
+    finished: list[int] = []
+
+    def task(item: int) -> Later[None]:
+        signal.raise_signal(signal.SIGINT)
+        assert pool.stopping.wait(10)
+        return Later(0.0, lambda: finished.append(item))
+
+    pool = WorkerPool(1, lambda _: None)
+    with no_longer_than(20):
+        pool.run(range(3), task)
+    assert (True, 0, [0]) == (pool.interrupted, pool.active, finished)
+
+
+def test_the_second_ctrl_c_leaves_what_remains_and_counts_it() -> None:
+    asked = threading.Event()
+
+    def task(_: int) -> Later[None]:
+        signal.raise_signal(signal.SIGINT)
+        assert asked.wait(10)
+        signal.raise_signal(signal.SIGINT)
+        return Later(3600.0, lambda: None)
+
+    pool = WorkerPool(1, lambda _: asked.set())
+    with no_longer_than(20):
+        pool.run(range(2), task)
+    assert 1 <= pool.active <= 2
+
+
+def test_what_a_step_raises_is_raised_once_the_others_are_done() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    with no_longer_than(20), pytest.raises(ValueError, match="no"):
+        WorkerPool(1, lambda _: None).run(range(3), lambda _: Later(0.0, fail))
+
+
+def test_a_pool_becomes_wider_while_it_works() -> None:
+    both = threading.Barrier(2)
+
+    def task(_: int) -> None:
+        pool.widen(2)
+        both.wait(10)
+
+    pool = WorkerPool(1, lambda _: None)
+    with no_longer_than(20):
+        pool.run(range(4), task)
 
 
 def test_a_pool_with_nothing_to_do_is_done() -> None:
