@@ -70,7 +70,10 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
     )
 
 
-OWN_KEY_ADVICE = "Fix the cause, then use another --idempotency-key: Runa repeats this answer for the present one."
+OWN_KEY_ADVICE = (
+    "Fix the cause, then use another --idempotency-key, and another --batch name if it has one: Runa repeats this"
+    " answer for the present key, and nothing was issued under it."
+)
 
 
 def advice(error_type: str) -> str:
