@@ -1,5 +1,23 @@
-"""`python -m runa_cli`."""
+"""`runa`, and `python -m runa_cli`."""
 
-from runa_cli.cli import main
+import sys
+from typing import NoReturn
 
-main()
+from runa_cli import __version__
+
+
+def main() -> NoReturn:
+    """Run the program and exit with its code."""
+    if sys.argv[1:] == ["--version"]:  # answered here: to import the command line takes three times as long
+        try:
+            print(f"runa {__version__}", flush=True)  # noqa: T201
+            sys.exit(0)
+        except OSError:
+            pass  # the command line fails as well, and reports it
+    from runa_cli import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,12 +13,14 @@ from typer.exceptions import TyperException
 
 from runa_cli import __version__
 from runa_cli.commands import account, batch, emulator, order, product
+from runa_cli.commands.options import Group
 from runa_cli.core.errors import Interrupted, Money, RunaError, UsageMistake
 
 if TYPE_CHECKING:
     from runa_cli.core.clock import Clock
 
 app = typer.Typer(
+    cls=Group,
     name="runa",
     help="Send gift cards through the Runa Payouts API: never twice, never lost.",
     no_args_is_help=True,

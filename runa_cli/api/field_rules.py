@@ -6,9 +6,10 @@ An error says what was found and what is allowed. The reader of the input adds t
 
 import re
 from decimal import Decimal
+from functools import cache
+from types import ModuleType
 from typing import Annotated
 
-import email_validator
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
@@ -22,12 +23,6 @@ LEAST_FACE_VALUE = Decimal("0.01")
 MOST_FACE_VALUE = Decimal("999999999.99")  # no gift is worth more, so a larger amount is a mistake
 MOST_DECIMALS = 2  # no currency that Runa pays in has three
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
-
-# Runa accepts addresses of the reserved test domains, and its playground promises never to mail them
-# (developer.runa.io: reference/2024-02-05/playground).
-for _domain in ("test", "invalid"):
-    if _domain in email_validator.SPECIAL_USE_DOMAIN_NAMES:
-        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
 
 
 def violation(sentence: str) -> PydanticCustomError:
@@ -81,11 +76,23 @@ def _text(value: object) -> str:
     return value
 
 
+@cache
+def _email_validator() -> ModuleType:
+    import email_validator  # imported late: it takes long, and not every order has an address
+
+    # Runa accepts addresses of the reserved test domains, and its playground promises never to mail them
+    # (developer.runa.io: reference/2024-02-05/playground).
+    for domain in ("test", "invalid"):
+        if domain in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+            email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(domain)
+    return email_validator
+
+
 def _address(value: object) -> str:
-    address = _text(value)
+    address, rules = _text(value), _email_validator()
     try:
-        email_validator.validate_email(address, check_deliverability=False)
-    except email_validator.EmailNotValidError as error:
+        rules.validate_email(address, check_deliverability=False)
+    except rules.EmailNotValidError as error:
         raise violation(f"is not an e-mail address: {quoted(address)} ({str(error).rstrip('.')})") from error
     return address
 

@@ -10,7 +10,6 @@ from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
 from runa_cli.core.money import format_money
 from runa_cli.core.states import UNFINISHED, State
-from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.output import batch_formats, formats
@@ -112,6 +111,8 @@ def show_batch(session: Session, name: str) -> None:
         return map(_order_object, ledger.orders(batch))
 
     def links() -> Iterator[str]:
+        from runa_cli.issuing.guard import check_not_pruned  # imported late: it loads pydantic
+
         check_not_pruned(batch)
         return batch_formats.links(ledger, batch)
 

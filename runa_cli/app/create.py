@@ -4,7 +4,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-from runa_cli.app import by_reference, dry_run, show_outcome
+from runa_cli.app import show_outcome
 from runa_cli.app.catalogue import CodeCurrencies
 from runa_cli.app.session import Session
 from runa_cli.core.errors import ConfigurationError, UsageMistake
@@ -23,12 +23,17 @@ def create(session: Session, request: CreateRequest) -> None:
         _check_one_order(request, plan)
         _note_repeated_addresses(session, plan)
         if request.dry_run:
+            from runa_cli.app import dry_run
+
             if request.preflight and (check := _preflight(session, request, plan)):
                 check(plan)
             dry_run.show(session, plan, request)
+        elif request.by_reference:
+            from runa_cli.app import by_reference
+
+            by_reference.issue(session, plan, request, _preflight(session, request, plan))
         else:
-            issue = by_reference.issue if request.by_reference else _issue
-            issue(session, plan, request, _preflight(session, request, plan))
+            _issue(session, plan, request, _preflight(session, request, plan))
 
 
 def read_plan(session: Session, order_input: OrderInput) -> Plan:

@@ -1,31 +1,32 @@
 """What a command works with: settings, ledger, client, standard output and standard error.
 
-Ledger, client and the embedded emulator are opened where they are first used.
+Ledger, client and the embedded emulator are opened where they are first used. Their modules are imported there too:
+they load the libraries for HTTP, validation and databases, which take longer than most commands need.
 """
 
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runa_cli.api.client import Client, Endpoint
-from runa_cli.api.retry import LOCAL, REMOTE
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.settings import Settings
 from runa_cli.config.values import AUTO, JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
-from runa_cli.issuing.concurrency import LEAST, Concurrency
-from runa_cli.issuing.issuer import Issuer
-from runa_cli.issuing.rate_limit import WINDOW, RateLimit
-from runa_cli.issuing.terms import Progress, Terms
-from runa_cli.ledger.ledger import Ledger
 from runa_cli.output.console import Console
-from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
 from runa_cli.output.stdout import Output
+
+if TYPE_CHECKING:
+    from runa_cli.api.client import Client, Endpoint
+    from runa_cli.issuing.concurrency import Concurrency
+    from runa_cli.issuing.issuer import Issuer
+    from runa_cli.issuing.rate_limit import RateLimit
+    from runa_cli.issuing.terms import Progress
+    from runa_cli.ledger.ledger import Ledger
 
 LOCAL_KEY = "xxlocal.emulator"  # the emulator asks for a key as Runa does; this one is valid nowhere else
 
@@ -89,9 +90,11 @@ class Session:
         return self.settings
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         """The open ledger. Raises LedgerUnusable, and ConfigurationError where a setting cannot be read."""
         if self._ledger is None:
+            from runa_cli.ledger.ledger import Ledger
+
             configuration.check_readable(self.settings)  # the ledger that is meant may be another one
             marks = self._marks()
             if marks is None:
@@ -111,7 +114,7 @@ class Session:
         except ConfigurationError:
             return None
 
-    def _announce(self, ledger: Ledger) -> None:
+    def _announce(self, ledger: "Ledger") -> None:
         if not ledger.is_new:
             return
         self.console.note(f"New ledger: {ledger.path}")
@@ -133,16 +136,20 @@ class Session:
         return True
 
     @property
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """The client of Runa; for `local`, of the emulator, which is started now. Raises ConfigurationError."""
         if self._client is None:
+            from runa_cli.api.client import Client
+
             settings = self.checked()
             url = configuration.request_url(settings) or self._start_emulator()
             self._client = Client(self.endpoint(url), self.clock)
         return self._client
 
-    def endpoint(self, url: str) -> Endpoint:
+    def endpoint(self, url: str) -> "Endpoint":
         """Return the base URL, key and version that requests use."""
+        from runa_cli.api.client import Endpoint
+
         key = self.settings.api_key.value
         local = self.environment == "local"
         return Endpoint(url, LOCAL_KEY if local or key is None else key.value, self.settings.api_version.value)
@@ -154,8 +161,12 @@ class Session:
             # It ends with the command; its links open while `runa emulator serve` runs.
             return self._stack.enter_context(Emulator(path, links=f"http://127.0.0.1:{DEFAULT_PORT}")).url
 
-    def issuer(self, *, wait: bool = True, progress: Progress | None = None) -> Issuer:
+    def issuer(self, *, wait: bool = True, progress: "Progress | None" = None) -> "Issuer":
         """Return the issuer of this session; `wait` is whether it waits for accepted orders to settle."""
+        from runa_cli.api.retry import LOCAL, REMOTE
+        from runa_cli.issuing.issuer import Issuer
+        from runa_cli.issuing.terms import Terms
+
         settings, local = self.settings, self.environment == "local"
         return Issuer(
             ledger=self.ledger,
@@ -170,8 +181,10 @@ class Session:
             clock=self.clock,
         )
 
-    def _concurrency(self) -> Concurrency:
+    def _concurrency(self) -> "Concurrency":
         """Return how many orders are sent at a time. The emulator runs on this machine and gains nothing from many."""
+        from runa_cli.issuing.concurrency import LEAST, Concurrency
+
         chosen = self.settings.concurrency.value
         if chosen != AUTO:
             return Concurrency(chosen)
@@ -183,14 +196,18 @@ class Session:
         limit = self.settings.rate_limit
         return 0 if self.environment == "local" and limit.origin == sources.ORIGIN_DEFAULT else limit.value
 
-    def _rate_limit(self) -> RateLimit:
+    def _rate_limit(self) -> "RateLimit":
+        from runa_cli.issuing.rate_limit import WINDOW, RateLimit
+
         limit, ledger, environment, clock = self._orders_per_minute, self.ledger, self.environment, self.clock
         if not limit:
             return RateLimit(clock=clock)
         return RateLimit(lambda: ledger.take_turn(environment, limit, WINDOW, clock.now()), clock)
 
-    def progress(self) -> Progress:
+    def progress(self) -> "Progress":
         """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""
+        from runa_cli.output.progress import NoProgress, ProgressBar, ProgressLines
+
         if self.console.quiet:
             return NoProgress()
         return ProgressBar(self.console) if self.console.is_terminal else ProgressLines(self.console)
@@ -205,6 +222,8 @@ class Session:
 @contextmanager
 def emulator_data() -> Iterator[Path]:
     """Yield the path of the emulator's account. Raises ConfigurationError where it cannot be used."""
+    import sqlite3
+
     path = paths.data_directory() / "emulator.db"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

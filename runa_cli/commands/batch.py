@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import TimeoutOption, open_session, with_common
+from runa_cli.commands.options import Group, TimeoutOption, open_session, with_common
 
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
 
-app = typer.Typer(help="What was issued from here.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="What was issued from here.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The batch's name.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]

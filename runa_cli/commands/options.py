@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions, Session
@@ -65,6 +66,21 @@ _COMMON: Options = {
     "no_color": (NoColorOption, False),
     "context": (typer.Context, inspect.Parameter.empty),
 }
+
+
+class Group(TyperGroup):
+    """A group of commands. The help of its commands is shown without pydantic, which takes long to load.
+
+    Typer loads it to check a value that is None, and an option of its own that is not given is None.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options of the group itself."""
+        options = super().get_params(ctx)
+        for option in options:
+            if option.name in {"help", "install_completion", "show_completion"}:
+                option.default = False
+        return options
 
 
 def with_common(command: Command) -> Command:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import TimeoutOption, open_session, with_common
+from runa_cli.commands.options import Group, TimeoutOption, open_session, with_common
 from runa_cli.commands.order_options import (
     Again,
     BatchName,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
     from runa_cli.input.request import OrderInput
 
-app = typer.Typer(help="Issue orders and read them.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Issue orders and read them.", no_args_is_help=True)
 
 
 @app.command()

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runa_cli.commands.options import open_session, with_common
+from runa_cli.commands.options import Group, open_session, with_common
 
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
 
-app = typer.Typer(help="What can be ordered.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="What can be ordered.", no_args_is_help=True)
 
 
 @app.command("list")

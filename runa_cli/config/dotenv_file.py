@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-
-from dotenv.parser import Binding, parse_stream
+from typing import TYPE_CHECKING
 
 from runa_cli.config.plain_text import stray_character
 from runa_cli.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 # A line that sets a variable of this program, inside of a value: the quote above it was not closed.
 _SWALLOWED = re.compile(r"^\s*(?:export\s+)?['\"]?RUNA", re.IGNORECASE | re.MULTILINE)
@@ -45,6 +47,8 @@ def read_dotenv(path: Path, *, named: bool) -> DotenvFile:
         if absent and not named:
             return found
         raise ConfigurationError(f"{path} cannot be read: {read_failure(error)}.") from error
+    from dotenv.parser import parse_stream  # imported late: most runs have no such file
+
     for binding in parse_stream(StringIO(text)):
         _add(found, binding)
     return found
@@ -57,7 +61,7 @@ def read_failure(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-def _add(found: DotenvFile, binding: Binding) -> None:
+def _add(found: DotenvFile, binding: "Binding") -> None:
     line = _line(binding)
     problem = next(_problems(binding), None)
     if problem is not None:
@@ -75,7 +79,7 @@ def _add(found: DotenvFile, binding: Binding) -> None:
     found.lines[name] = line
 
 
-def _problems(binding: Binding) -> Iterator[str]:
+def _problems(binding: "Binding") -> Iterator[str]:
     """Yield what is wrong with a line, as the rest of a sentence that begins with its place."""
     content = binding.original.string.strip(" \t\r\n")
     if binding.error:
@@ -94,7 +98,7 @@ def _unquoted(content: str) -> str:
     return "" if written[:1] in {'"', "'"} else re.sub(r"\s+#.*", "", written)
 
 
-def _line(binding: Binding) -> int:
+def _line(binding: "Binding") -> int:
     """Return the line that a binding starts on; the blank lines above belong to it, too."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")

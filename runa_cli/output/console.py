@@ -5,16 +5,20 @@ A message never affects what happens to the money: where standard error is close
 
 import io
 import logging
+import os
 import sys
 from contextlib import suppress
-from typing import IO, Any, cast
-
-from rich.console import Console as RichConsole
-from rich.text import Text
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Context, RunaError
 from runa_cli.core.safe_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_FORCES_STYLES = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables by which Rich writes styles into a file too
 
 
 class LossyStream(io.TextIOBase):
@@ -60,9 +64,19 @@ class Console:
         self._stream = LossyStream(sys.stderr)
         self._only_errors = as_json and not verbose and not self.is_terminal
         self.quiet = quiet or self._only_errors
-        self.rich = RichConsole(
+        self._no_color = no_color
+        self._plain = not self.is_terminal and not any(map(os.environ.get, _FORCES_STYLES))
+        if not self._plain:
+            self.rich  # noqa: B018 - loaded before anything is sent, not when something fails
+
+    @cached_property
+    def rich(self) -> "RichConsole":
+        """The console of Rich, which styles what is written on a terminal."""
+        from rich.console import Console as RichConsole  # imported late: it takes long, and a log file needs none
+
+        return RichConsole(
             file=cast(IO[str], self._stream),
-            color_system=None if no_color else "auto",
+            color_system=None if self._no_color else "auto",
             highlight=False,
             markup=False,
             emoji=False,
@@ -76,7 +90,7 @@ class Console:
     def say(self, sentence: str) -> None:
         """Write a note, unless the console is quiet."""
         if not self.quiet:
-            self._print(Text(printable_lines(sentence)))
+            self._print(("", printable_lines(sentence)))
 
     def note(self, sentence: str) -> None:
         """Write a note that is left out where errors are JSON and a program reads them."""
@@ -87,7 +101,7 @@ class Console:
         """Write a warning, even where the console is quiet."""
         if self._only_errors:
             return
-        self._print(Text.assemble(("Warning: ", "yellow"), printable_lines(sentence)))
+        self._print(("yellow", "Warning: "), ("", printable_lines(sentence)))
 
     def next_page(self, after: str) -> None:
         """Tell from which cursor a list that was cut goes on: as a note, or for programs as one line of JSON."""
@@ -101,11 +115,11 @@ class Console:
         if self._as_json:
             self._write_json(error.as_dict())
             return
-        self._print(Text.assemble(("Error: ", "bold red"), printable_lines(error.message)))
+        self._print(("bold red", "Error: "), ("", printable_lines(error.message)))
         if error.hint:
-            self._print(Text(printable_lines(error.hint)))
+            self._print(("", printable_lines(error.hint)))
         if ids := _ids(error.context):
-            self._print(Text(printable_lines(ids), style="dim"))
+            self._print(("dim", printable_lines(ids)))
 
     def ask(self, question: str) -> bool:
         """Ask a yes/no question on the terminal; anything but y or yes means no."""
@@ -130,8 +144,15 @@ class Console:
         self._stream.write(exact_json.dumps_for_display(value) + "\n")
         self._stream.flush()
 
-    def _print(self, text: Text) -> None:
-        self.rich.print(text, soft_wrap=True)
+    def _print(self, *pieces: tuple[str, str]) -> None:
+        """Write a line; a piece is a style and its text."""
+        if self._plain:
+            self._stream.write("".join(text for _, text in pieces) + "\n")
+            self._stream.flush()
+            return
+        from rich.text import Text
+
+        self.rich.print(Text.assemble(*((text, style) for style, text in pieces)), soft_wrap=True)
 
 
 class _PrintableFormatter(logging.Formatter):

@@ -1,9 +1,11 @@
-"""The facts of an order that a table shows above its gifts."""
+"""The facts of an order that a table shows above its gifts.
+
+What reads Runa's replies is imported late: it loads pydantic, and lists of batches do without.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from runa_cli.api import responses
 from runa_cli.core.money import format_money
 from runa_cli.ledger.records import Batch, Order
 from runa_cli.output.tables import Summary
@@ -11,6 +13,8 @@ from runa_cli.output.tables import Summary
 
 def order_summary(order: Order, batch: Batch) -> Summary:
     """Return the facts of a recorded order."""
+    from runa_cli.api import responses
+
     document = reply_document(order)
     facts = [
         ("Batch", batch.name),
@@ -30,6 +34,8 @@ def api_summary(document: Mapping[str, Any]) -> Summary:
 
 def reply_document(order: Order) -> dict[str, Any]:
     """Return Runa's recorded reply for an order as a JSON object; empty where there is none."""
+    from runa_cli.api import responses
+
     return responses.read_object(order.reply or b"{}")
 
 
@@ -45,6 +51,8 @@ def exchange_rate(detail: object) -> str:
 
 
 def _runa_facts(document: Mapping[str, Any], face_value: str) -> list[tuple[str, str]]:
+    from runa_cli.api import responses
+
     price = f"{document.get('total_price', '')} {document.get('currency', '')}".strip()
     discount = responses.as_decimal(document.get("total_discount"))
     return [
@@ -59,5 +67,7 @@ def _runa_facts(document: Mapping[str, Any], face_value: str) -> list[tuple[str,
 
 
 def _time(value: object) -> str:
+    from runa_cli.api import responses
+
     moment = responses.parse_time(str(value)) if value else None
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""

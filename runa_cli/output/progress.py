@@ -4,8 +4,6 @@ import threading
 import time
 from decimal import Decimal
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import SETTLED, State
@@ -76,6 +74,8 @@ class ProgressBar(NoProgress):
     """Shows progress as a bar on the terminal."""
 
     def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn  # only on a terminal
+
         self._console = console
         self._lock = threading.Lock()
         self._tally = Tally()

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
-
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Context, Money, OutputFailed
 from runa_cli.core.safe_text import printable
@@ -34,6 +32,9 @@ class Output:
         self.money = Money.NOT_ISSUED
         self.context = Context()
         self.allow_broken_pipe = True
+        if output_format == "table":
+            # Loaded before anything is sent: a program that is updated while it sends would else draw with other code.
+            from runa_cli.output import rich_tables  # noqa: F401
 
     @property
     def is_terminal(self) -> bool:
@@ -46,7 +47,11 @@ class Output:
     @property
     def width(self) -> int | None:
         """The width of the terminal in columns; None where there is no terminal."""
-        return Console().width if self.is_terminal else None
+        if not self.is_terminal:
+            return None
+        from rich.console import Console  # imported late: see tables.py
+
+        return Console().width
 
     def text(self, text: str, *, encoding: str = "utf-8") -> None:
         """Write text. Raises OutputFailed."""
@@ -73,6 +78,8 @@ class Output:
 
     def parts(self, parts: Iterable[Part]) -> None:
         """Write what a table is made of, a part at a time. Raises OutputFailed."""
+        from rich.console import Console  # imported late: see tables.py
+
         buffer = io.StringIO()
         console = Console(
             file=buffer,

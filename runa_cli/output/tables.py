@@ -1,37 +1,23 @@
-"""Tables for people: finished data in, Rich renderables out.
+"""Tables for people: finished data in, the parts of a table out.
 
-Ids and links are never cut or wrapped. Where a table of gifts with its links is wider than the terminal, each link is
-on a line of its own below its row. Where a list is wider, each of its cells is on a line of its own.
+Rich, which draws them, is loaded only where a table is shown (`rich_tables.py`): it takes as long as a short command.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import RenderableType
-from rich.style import Style
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-from runa_cli.core.safe_text import printable
-from runa_cli.ledger.results import ResultRow
-
-GOOD, BUSY, BAD, DIM = "green", "yellow", "red", "dim"  # readable on dark and on light backgrounds
-_STATUS_STYLES = {
-    **dict.fromkeys(("completed", "active", "live", "claimed"), GOOD),
-    **dict.fromkeys(("processing", "accepted", "prepared", "sent", "temporarily_degraded"), BUSY),
-    **dict.fromkeys(("failed", "rejected", "abandoned", "cancelled", "expired", "temporarily_disabled"), BAD),
-}
-_GRID_GAP = 2  # columns of the terminal between two columns of `_grid_row`
-_TABLE_GAP = 3  # and of `_table`
+    from runa_cli.ledger.results import ResultRow
 
 
 @dataclass(frozen=True)
 class Part:
     """A piece of output. An `unwrapped` one keeps its lines whole, however narrow the terminal is."""
 
-    content: RenderableType
+    content: "RenderableType"
     unwrapped: bool = False
 
 
@@ -57,188 +43,22 @@ class Column:
     min_width: int = 8
 
 
-def status_text(status: str) -> Text:
-    """Return a status in its colour."""
-    return Text(printable(status), style=_STATUS_STYLES.get(status.lower(), ""))
-
-
-def link(url: str) -> Text:
-    """Return a link, clickable where the terminal supports it and the URL holds nothing unsafe."""
-    text = printable(url)
-    safe = text == url and url.startswith(("https://", "http://"))
-    return Text(text, style=Style(color="cyan", link=url if safe else None), no_wrap=True, overflow="ignore")
-
-
-# --- one order -------------------------------------------------------------------------------------------------------
-
-
-def order_parts(summary: Summary, gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
+def order_parts(summary: Summary, gifts: "Sequence[ResultRow]", width: int | None) -> Iterator[Part]:
     """Yield the facts of one order, then a table of its gifts. `width` is None where there is no terminal."""
-    yield from summary_parts(summary)
-    if gifts:
-        yield Part("")
-        yield from gift_parts(gifts, width)
+    from runa_cli.output import rich_tables
+
+    return rich_tables.order_parts(summary, gifts, width)
 
 
 def summary_parts(summary: Summary) -> Iterator[Part]:
     """Yield a heading with name and status, and a line for each fact."""
-    head = Text.assemble((summary.title + " ", "bold"), (printable(summary.name), "bold cyan"), "  ")
-    yield Part(head.append_text(status_text(summary.status)), unwrapped=True)
-    facts = [(name, value) for name, value in summary.facts if value]
-    longest = max((cell_len(name) for name, _ in facts), default=0)
-    for name, value in facts:
-        yield Part(Text.assemble(("  " + name.ljust(longest) + "  ", DIM), printable(value)), unwrapped=True)
+    from runa_cli.output import rich_tables
 
-
-def gift_parts(gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
-    """Yield a table with a row for each gift. `width` is None where there is no terminal."""
-    with_links = any(gift.payout_url for gift in gifts)
-    table = _gift_table(gifts, with_links=with_links)
-    if not with_links or width is None or _natural_width(table) <= width:
-        yield Part(table, unwrapped=width is None)
-        return
-    columns = _gift_columns(gifts)
-    widths = _fitted_widths([[cell.plain for cell in _gift_cells(gift)] for gift in gifts], columns, width, _GRID_GAP)
-    indent = widths[0] + _GRID_GAP
-    yield Part(_grid_row([Text(column.heading, style="bold") for column in columns], columns, widths))
-    yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
-    for gift in gifts:
-        yield Part(_grid_row(_gift_cells(gift), columns, widths))
-        if gift.payout_url:
-            yield Part(Text(" " * indent).append_text(link(gift.payout_url)), unwrapped=True)
-
-
-def _gift_columns(gifts: Sequence[ResultRow]) -> list[Column]:
-    columns = [
-        Column("#", number=True, style=DIM),
-        Column("Recipient"),
-        Column("Value", number=True, no_wrap=True),
-        Column("Products"),
-        Column("Status", no_wrap=True),
-    ]
-    if any(gift.expiry_date for gift in gifts):
-        columns.append(Column("Expires", no_wrap=True))
-    return columns
-
-
-def _gift_cells(gift: ResultRow) -> list[Text]:
-    status = status_text(gift.status)
-    if gift.error:
-        status.append(f" {printable(gift.error)}", style=BAD)
-    cells = [
-        Text(str(gift.row or "-")),  # 0: an item of Runa's answer that matches no row
-        Text(printable(gift.recipient or gift.reference or "payout link")),
-        Text(printable(f"{gift.face_value} {gift.currency}".strip())),
-        Text(printable(", ".join(gift.products))),
-        status,
-    ]
-    return [*cells, Text(printable(gift.expiry_date[:10]))] if gift.expiry_date else cells
-
-
-def _gift_table(gifts: Sequence[ResultRow], *, with_links: bool) -> Table:
-    table = _table()
-    columns = _gift_columns(gifts)
-    for column in columns:
-        table.add_column(column.heading, justify="right" if column.number else "left", style=column.style)
-    if with_links:
-        table.add_column("Payout link", no_wrap=True, overflow="ignore")
-    for gift in gifts:
-        cells = _gift_cells(gift)
-        cells += [Text("")] * (len(columns) - len(cells))
-        table.add_row(*cells, *([link(gift.payout_url)] if with_links else []))
-    return table
-
-
-# --- lists -----------------------------------------------------------------------------------------------------------
+    return rich_tables.summary_parts(summary)
 
 
 def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[Part]:
     """Yield a table of texts. `width` is None where there is no terminal."""
-    rows = list(rows)
-    widths: Sequence[int | None] = [None] * len(columns)
-    if width is not None:
-        widths = _fitted_widths(rows, columns, width, _TABLE_GAP)
-        if _total_width(widths, _TABLE_GAP) > width:
-            yield from _one_cell_per_line(columns, rows)
-            return
-    table = _table()
-    for column, fitted in zip(columns, widths, strict=True):
-        table.add_column(
-            column.heading,
-            justify="right" if column.number else "left",
-            style=column.style,
-            width=fitted,
-            no_wrap=column.no_wrap or width is None,
-            overflow="ignore" if column.no_wrap else "fold",
-        )
-    for row in rows:
-        table.add_row(*(_cell(column, cell) for column, cell in zip(columns, row, strict=True)))
-    yield Part(table, unwrapped=width is None)
+    from runa_cli.output import rich_tables
 
-
-def _one_cell_per_line(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[Part]:
-    """Yield a list that is too wide for the terminal."""
-    longest = max(cell_len(column.heading) for column in columns)
-    for row in rows:
-        for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
-            if cell or not index:
-                heading = Text(
-                    ("  " if index else "") + column.heading.ljust(longest + (0 if index else 2)) + "  ", DIM
-                )
-                yield Part(heading.append_text(_cell(column, cell)), unwrapped=True)
-
-
-def _cell(column: Column, cell: str) -> Text:
-    return status_text(cell) if column.status else Text(printable(cell))
-
-
-# --- layout ----------------------------------------------------------------------------------------------------------
-
-
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
-
-
-def _natural_width(table: Table) -> int:
-    """Return the width of the table when nothing in it wraps."""
-    widest = [max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns]
-    return sum(widest) + _TABLE_GAP * (len(widest) - 1)
-
-
-def _fitted_widths(rows: Sequence[Sequence[str]], columns: Sequence[Column], width: int, gap: int) -> list[int]:
-    """Return the widths of the columns, with those that may wrap narrowed, the widest first, until the table fits.
-
-    Where it cannot fit, the widths are the least possible.
-    """
-    cells = [[column.heading for column in columns], *rows]
-    widths = [
-        max(cell_len(printable(row[index])) for row in cells if index < len(row)) for index in range(len(columns))
-    ]
-    while _total_width(widths, gap) > width:
-        narrowable = [
-            index
-            for index, column in enumerate(columns)
-            if not column.no_wrap and widths[index] > max(column.min_width, cell_len(column.heading))
-        ]
-        if not narrowable:
-            break
-        widths[max(narrowable, key=widths.__getitem__)] -= 1
-    return widths
-
-
-def _total_width(widths: Sequence[int | None], gap: int) -> int:
-    return sum(filter(None, widths)) + gap * (len(widths) - 1)
-
-
-def _grid_row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Table:
-    table = Table.grid(padding=(0, _GRID_GAP, 0, 0), pad_edge=False)
-    for column, width in zip(columns, widths, strict=True):
-        table.add_column(
-            justify="right" if column.number else "left",
-            style=column.style,
-            width=width,
-            overflow="ignore" if column.no_wrap else "fold",
-            no_wrap=column.no_wrap,
-        )
-    table.add_row(*cells)
-    return table
+    return rich_tables.list_parts(columns, rows, width)
