@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import starting
+from tests.benchmarks import ledgers, sending, starting
 from tests.benchmarks.measure import Line, Unmeasurable, own_peak, table, unmeasured
 from tests.benchmarks.setting import FULL, QUICK, TINY, Bench
 
@@ -13,6 +13,11 @@ BENCHMARKS = {
     "version": starting.version,
     "help": starting.help_texts,
     "one-order": starting.one_order,
+    "minute": sending.orders_a_minute,
+    "rows": sending.many_rows,
+    "memory": sending.memory,
+    "ledger": ledgers.large_ledger,
+    "lists": ledgers.lists,
 }
 
 

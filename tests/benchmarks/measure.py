@@ -2,19 +2,24 @@
 
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from threading import Timer
 
-LONGEST = 3600.0  # seconds after which a run is given up
+LONGEST = 1800.0  # seconds after which a run is given up
 
 
 class Unmeasurable(Exception):
     """A benchmark that cannot be run here, and why."""
+
+
+class TooLong(Exception):
+    """A run that was given up."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,13 @@ class Command:
     home: Path
     env: dict[str, str] = field(default_factory=dict)
     codes: Sequence[int] = (0,)
+    seconds: float = LONGEST
 
     def run(self) -> Sample:
-        """Run it with nothing in its environment but what is given. Raises Unmeasurable where it fails.
+        """Run it with nothing in its environment but what is given.
 
-        The output is read, so that nothing waits, and its last 64 KiB are kept.
+        The output is read, so that nothing waits, and its last 64 KiB are kept. Raises TooLong where it takes longer
+        than `seconds`, and Unmeasurable where it fails.
         """
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.env}
         with TemporaryFile() as errors:
@@ -51,11 +58,14 @@ class Command:
                 self.arguments, env=env, cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
             )
             assert running.stdout is not None
+            end = Timer(self.seconds, running.kill)
+            end.start()
             out, first = b"", 0.0
             while block := os.read(running.stdout.fileno(), 65_536):
                 first = first or time.perf_counter() - started
                 out = (out + block)[-65_536:]
             _, status, used = os.wait4(running.pid, 0)
+            end.cancel()
             wall = time.perf_counter() - started
             running.returncode = os.waitstatus_to_exitcode(status)
             running.stdout.close()
@@ -65,6 +75,8 @@ class Command:
             wall, first or wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, running.returncode,
             out.decode(errors="replace"), err,
         )  # fmt: skip
+        if sample.code == -signal.SIGKILL and wall >= self.seconds:
+            raise TooLong(f"more than {self.seconds:g} s")
         if sample.code not in self.codes:
             raise Unmeasurable(f"exit code {sample.code}: {(err or sample.out).strip().splitlines()[:1]}")
         return sample
@@ -86,10 +98,10 @@ def best(samples: Sequence[Sample], of: Callable[[Sample], float]) -> float:
 Step = Callable[[int], Sample]
 
 
-def in_turns(repetitions: int, *steps: Step) -> list[list[Sample]]:
-    """Run each step once without measuring, then in turns; a step gets the number of its repetition, from 0."""
+def in_turns(repetitions: int, *steps: Step, warm: bool = True) -> list[list[Sample]]:
+    """Run the steps in turns, `warm` after once without measuring; a step gets the number of its repetition, from 0."""
     samples: list[list[Sample]] = [[] for _ in steps]
-    for step in steps:
+    for step in steps if warm and repetitions > 1 else ():
         step(0)
     for number in range(1, repetitions + 1):
         for step, taken in zip(steps, samples, strict=True):
@@ -130,6 +142,11 @@ def limited(what: str, value: float, limit: float, unit: str, *, floor: str = ""
     return Line(what, f"{value:.3g} {unit}", floor, ratio, f"{limit:g} {unit}", value <= limit)
 
 
+def failed(what: str, why: object, limit: str) -> Line:
+    """Return the line of what took too long to be measured."""
+    return Line(what, str(why), "", "", limit, met=False)
+
+
 def unmeasured(what: str, why: object) -> Line:
     """Return the line of what could not be measured."""
     return Line(what, f"not measured: {why}", "", "", "", None)
@@ -141,7 +158,7 @@ def seconds(value: float) -> str:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return the lines as a Markdown table."""
+    """Return the lines as a Markdown table, which a `|` in a cell would break."""
     rows: list[list[str]] = [
         ["what", "measured", "floor", "ratio", "at most", "met"],
         *(line.cells() for line in lines),
@@ -153,6 +170,3 @@ def table(lines: Sequence[Line]) -> str:
 
 def _padded(cell: str, width: int) -> str:
     return cell.ljust(width)
-
-
-Benchmark = Callable[[Any], list[Line]]

@@ -36,7 +36,7 @@ class Size:
 
 FULL = Size("full", 20, 5, 100_000, 10_000, 1_000_000, 1_000_000, 60, 60)
 QUICK = Size("quick", 10, 3, 20_000, 5_000, 100_000, 100_000, 60, 60)
-TINY = Size("tiny", 1, 1, 200, 100, 400, 500, 2, 2)
+TINY = Size("tiny", 1, 1, 200, 100, 400, 500, 0.5, 1)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def version(bench: Bench) -> list[Line]:
     nothing = Command([sys.executable, "-c", "pass"], home)
     command = bench.runa(home, "--version")
     runs, floor = in_turns(bench.size.starts, lambda _: command.run(), lambda _: nothing.run())
-    return [compared("runa --version | python -c pass", runs, floor, 3)]
+    return [compared("runa --version, against python -c pass", runs, floor, 3)]
 
 
 def help_texts(bench: Bench) -> list[Line]:
@@ -26,8 +26,8 @@ def help_texts(bench: Bench) -> list[Line]:
     commands = [bench.runa(home, "--help"), bench.runa(home, "order", "create", "--help")]
     top, create, floor = in_turns(bench.size.starts, *[lambda _, it=it: it.run() for it in (*commands, floor_command)])
     return [
-        compared("runa --help | two commands --help", top, floor, 1.15),
-        compared("runa order create --help | two commands --help", create, floor, 1.6),
+        compared("runa --help, against two commands --help", top, floor, 1.15),
+        compared("runa order create --help, against two commands --help", create, floor, 1.6),
     ]
 
 
@@ -59,8 +59,8 @@ def one_order(bench: Bench) -> list[Line]:
         except Unmeasurable as missing:
             reason = str(missing)
         runs, floor_runs, *http_runs = in_turns(bench.size.starts, *steps)
-    lines = [compared("runa order create | Typer and requests", runs, floor_runs, 1.3)]
-    what = "runa order create | http POST of HTTPie"
+    lines = [compared("runa order create, against Typer and requests", runs, floor_runs, 1.3)]
+    what = "runa order create, against http POST of HTTPie"
     return [*lines, compared(what, runs, http_runs[0], 1.0) if http_runs else unmeasured(what, reason)]
 
 
