@@ -17,6 +17,8 @@ PER_BATCH = 10
 OLD_BATCHES = 100  # that are old enough to be pruned
 NEW_DAYS, OLD_DAYS = 60, 120
 
+NOW = datetime.now(UTC)
+
 Row = dict[str, object]
 chance = random.Random(1)  # noqa: S311 - nothing secret
 
@@ -42,7 +44,7 @@ def insert(ledger: sqlite3.Connection, table: str, like: Row, rows: Iterable[Row
 def moment(batch: int, batches: int) -> str:
     """Return when a batch was issued: the first ones long ago, the others up to now."""
     days = OLD_DAYS if batch < min(OLD_BATCHES, batches // 2) else NEW_DAYS * (1 - batch / batches)
-    return (datetime.now(UTC) - timedelta(days=days, hours=1)).isoformat(timespec="microseconds")
+    return (NOW - timedelta(days=days, hours=1)).isoformat(timespec="microseconds")
 
 
 def batch_rows(batches: int) -> Iterator[Row]:
@@ -75,8 +77,8 @@ def gift_rows(like: Row, orders: int, address: str) -> Iterator[Row]:
     for number in range(orders):
         new = f"made-up{number}@example.com"
         yield {
-            "id": 1000 + number, "purchase_id": 1000 + number, "identity": hexadecimal(64),
-            "same_gift": hexadecimal(32), "item": str(like["item"]).replace(address, new),
+            "id": 1000 + number, "purchase_id": 1000 + number, "row": number % PER_BATCH + 1,
+            "identity": hexadecimal(64), "same_gift": hexadecimal(32), "item": str(like["item"]).replace(address, new),
             "issued": str(like["issued"]).replace(address, new).replace("links.example", f"links.example/{number}"),
         }  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.measure import Command, Line, TooLong, compared, failed, in_turns, unmeasured
+from tests.benchmarks.measure import Command, Line, TooLong, Unmeasurable, compared, failed, in_turns, unmeasured
 from tests.benchmarks.setting import GIFT, HERE, Bench, serving, write_gifts
 
 TIMES_EMPTY = 1.2
@@ -36,23 +36,25 @@ def lists(bench: Bench) -> list[Line]:
     """Measure when the first line of a list comes, or of a prune, with a million orders, and the memory."""
     with serving() as url:
         home = _large(bench, url)
-    commands = {
-        "batch list": ("batch", "list"),
-        "batch list --all": ("batch", "list", "--all"),
-        "gift list --search": ("gift", "list", "--search", "made-up77"),
-        "batch prune, 100 batches": ("batch", "prune", "--yes"),
-        "batch prune, none": ("batch", "prune", "--yes"),
-    }
-    return [_list(bench, home, what, arguments) for what, arguments in commands.items()]
+    commands = [
+        ("batch list", ("batch", "list"), "made-up"),
+        ("batch list --all", ("batch", "list", "--all"), "made-up"),
+        ("gift list --search", ("gift", "list", "--search", "made-up77@"), "made-up77@"),
+        ("batch prune, old batches", ("batch", "prune", "--yes"), "pruned: "),
+        ("batch prune, no old batches", ("batch", "prune", "--yes"), "No settled batch"),
+    ]
+    return [_list(bench, home, *command) for command in commands]
 
 
-def _list(bench: Bench, home: Path, name: str, arguments: Sequence[str]) -> Line:
+def _list(bench: Bench, home: Path, name: str, arguments: Sequence[str], expected: str) -> Line:
     what, limit = f"{name}, {bench.size.ledger_orders:,} orders", f"{FIRST_LINE:g} s, {MOST_MEMORY:g} MiB"
     command = replace(bench.runa(home, *arguments), codes=(0, 2), seconds=LONGEST_LIST)
     try:
         run = command.run()
     except TooLong as error:
         return failed(what, error, limit)
+    if not run.code and expected not in run.out + run.err:
+        raise Unmeasurable(f"{name} did not show {expected!r}")
     if run.code == 2:
         return unmeasured(what, run.err.strip().partition("\n")[0])
     measured = f"first line after {run.first:.2f} s, {run.peak:.0f} MiB, ended after {run.wall:.1f} s"
