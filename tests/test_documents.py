@@ -12,7 +12,14 @@ from tests.support.program import Program
 from tests.test_imports import ORDER
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md", "docs/security.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/performance.md",
+    "docs/reliability.md",
+    "docs/security.md",
+]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 

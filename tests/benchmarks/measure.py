@@ -126,15 +126,24 @@ class Line:
         return [self.what, self.measured, self.floor, self.ratio, self.target, met]
 
 
-def compared(what: str, samples: Sequence[Sample], floor: Sequence[Sample], target: float) -> Line:
-    """Return the line of a command that may take at most `target` times as long as its floor, on the clock."""
+def compared(
+    what: str, samples: Sequence[Sample], floor: Sequence[Sample], target: float, *, by_cpu: bool = False
+) -> Line:
+    """Return the line of a command that may take at most `target` times as long as its floor.
+
+    That is judged on the clock; by CPU for what waits for nothing, because other processes delay it on the clock.
+    """
     wall, cpu = best(samples, lambda it: it.wall), best(samples, lambda it: it.cpu)
     floor_wall, floor_cpu = best(floor, lambda it: it.wall), best(floor, lambda it: it.cpu)
-    ratio = wall / floor_wall
+    ratio, cpu_ratio = wall / floor_wall, cpu / max(floor_cpu, 0.001)
     return Line(
-        what, f"{seconds(wall)} (CPU {seconds(cpu)})", f"{seconds(floor_wall)} (CPU {seconds(floor_cpu)})",
-        f"{ratio:.2f} (CPU {cpu / max(floor_cpu, 0.001):.2f})", f"{target:g} x", ratio <= target,
-    )  # fmt: skip
+        what,
+        f"{seconds(wall)} (CPU {seconds(cpu)})",
+        f"{seconds(floor_wall)} (CPU {seconds(floor_cpu)})",
+        f"{ratio:.2f} (CPU {cpu_ratio:.2f})",
+        f"{target:g} x CPU" if by_cpu else f"{target:g} x",
+        (cpu_ratio if by_cpu else ratio) <= target,
+    )
 
 
 def limited(what: str, value: float, limit: float, unit: str, *, floor: str = "", ratio: str = "") -> Line:

@@ -17,7 +17,7 @@ def version(bench: Bench) -> list[Line]:
     nothing = Command([sys.executable, "-c", "pass"], home)
     command = bench.runa(home, "--version")
     runs, floor = in_turns(bench.size.starts, lambda _: command.run(), lambda _: nothing.run())
-    return [compared("runa --version, against python -c pass", runs, floor, 3)]
+    return [compared("runa --version, against python -c pass", runs, floor, 3, by_cpu=True)]
 
 
 def help_texts(bench: Bench) -> list[Line]:
@@ -26,8 +26,8 @@ def help_texts(bench: Bench) -> list[Line]:
     commands = [bench.runa(home, "--help"), bench.runa(home, "order", "create", "--help")]
     top, create, floor = in_turns(bench.size.starts, *[lambda _, it=it: it.run() for it in (*commands, floor_command)])
     return [
-        compared("runa --help, against two commands --help", top, floor, 1.15),
-        compared("runa order create --help, against two commands --help", create, floor, 1.6),
+        compared("runa --help, against two commands --help", top, floor, 1.15, by_cpu=True),
+        compared("runa order create --help, against two commands --help", create, floor, 1.6, by_cpu=True),
     ]
 
 
