@@ -269,8 +269,9 @@ def sys_path() -> list[str]:
     return [str(Path(__file__).parents[2]), *filter(None, sys.path)]
 
 
-def test_a_help_text_that_cannot_be_written_ends_quietly(program: Program) -> None:
-    ran = program.execute(["bash", "-c", " ".join([*program.command("--help"), ">/dev/full"])])
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_a_help_text_or_a_version_that_cannot_be_written_ends_quietly(program: Program, flag: str) -> None:
+    ran = program.execute(["bash", "-c", " ".join([*program.command(flag), ">/dev/full"])])
     assert (1, "") == (ran.code, ran.err)
 
 
