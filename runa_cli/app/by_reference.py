@@ -40,7 +40,11 @@ def issue(session: Session, plan: Plan, request: CreateRequest, preflight: Prefl
         gifts = _Gifts(ledger, plan, known)
         shown = show_outcome.Shown(
             batches=[run.batch for run in _final(outcomes) if known.gifts[run.batch.id] >= _count(ledger, run.batch)],
-            write=lambda: lines.finish(gifts.orders()) if lines else formats.show(output, gifts.view()),
+            write=lambda: (
+                lines.finish(gifts.orders(), at_once=any(each.run and each.run.left_in_flight for each in outcomes))
+                if lines
+                else formats.show(output, gifts.view())
+            ),
             hint="the same command shows it.",
             file_hint="The same command writes them again.",
             rows=gifts.rows,

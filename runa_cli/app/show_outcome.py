@@ -51,15 +51,16 @@ class LinesAsSettled:
         except (OutputFailed, LedgerUnusable):
             self._failed = True
 
-    def finish(self, orders: Iterable[Order]) -> None:
+    def finish(self, orders: Iterable[Order], *, at_once: bool = False) -> None:
         """Write the orders that the run has not got to. Raises OutputFailed if a line could not be written.
 
-        After a second Ctrl-C a thread may still be in the middle of a write that nobody reads: it is not waited for.
+        `at_once`: after a second Ctrl-C nothing more is written, and a thread that may still be in the middle of a
+        write is not waited for, because nobody may be reading.
         """
         if not self._lock.acquire(timeout=LONGEST_WRITE):
             raise self._output.failure("a line is still being written")
         try:
-            for order in orders:
+            for order in () if at_once else orders:
                 self._write_once(order)
         finally:
             self._lock.release()
@@ -103,7 +104,11 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
     output, ledger, batch = session.output, session.ledger, run.batch
     shown = Shown(
         batches=[] if run.may_change else [batch],
-        write=lambda: lines.finish(ledger.orders(batch)) if lines else batch_formats.show_batch(output, ledger, batch),
+        write=lambda: (
+            lines.finish(ledger.orders(batch), at_once=run.left_in_flight > 0)
+            if lines
+            else batch_formats.show_batch(output, ledger, batch)
+        ),
         hint=f"`runa batch export {batch.name}` shows it.",
         file_hint=f"`runa batch export {batch.name} -o csv` writes them again.",
         rows=lambda: batch_formats.result_rows(ledger, batch),
@@ -128,7 +133,11 @@ def show_together(
     orders = (order for batch in batches for order in ledger.orders(batch))
     shown = Shown(
         batches=[run.batch for run in runs if not run.may_change],
-        write=lambda: lines.finish(orders) if lines else batch_formats.show_batches(output, ledger, batches),
+        write=lambda: (
+            lines.finish(orders, at_once=any(run.left_in_flight for run in runs))
+            if lines
+            else batch_formats.show_batches(output, ledger, batches)
+        ),
         hint="`runa batch export NAME` shows it, batch by batch.",
     )
     write_and_raise(session, shown, error)
