@@ -1,7 +1,8 @@
 """`batch list` and `batch show`: the batches of this ledger and their orders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from runa_cli.app.session import Session
@@ -16,6 +17,8 @@ from runa_cli.output import batch_formats, formats
 from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
+LISTED = 20  # batches, enough for a screen
+_TABLE_ROWS = 1000  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _BATCH_COLUMNS = (
     Column("Batch", min_width=21),  # the length of a generated name
     Column("In"),
@@ -82,15 +85,24 @@ def find_active(session: Session, name: str) -> Batch:
     return batch
 
 
-def show_list(session: Session) -> None:
-    """Show every batch, newest first."""
-    ledger = session.ledger
-    environment = environment_from_flag(session)
-    batches = ((batch, ledger.tally(batch)) for batch in ledger.batches(environment))
+def show_list(session: Session, *, limit: int | None = LISTED, after: str | None = None) -> None:
+    """Show batches, newest first; those that are older than the batch `after`, at most `limit`, None for all.
 
-    def table(width: int | None) -> Iterable[Part]:
-        rows = [_batch_row(*pair) for pair in batches]
-        return list_parts(_BATCH_COLUMNS, rows, width) if rows else [Part("Nothing was issued from here yet.")]
+    Where there are more, that is said on standard error. Raises what `find` raises.
+    """
+    ledger, environment = session.ledger, environment_from_flag(session)
+    before = {} if after is None else {"before": find(session, after).id}
+    first_page = {} if limit is None else {"first_page": limit}
+    batches = islice(ledger.tallied_batches(environment, **before, **first_page), limit)
+
+    def table(width: int | None) -> Iterator[Part]:
+        rows = (_batch_row(*pair) for pair in batches)
+        chunk = [*islice(rows, _TABLE_ROWS)]
+        if not chunk:
+            yield Part("Nothing was issued from here yet." if after is None else f"No batch is older than {after}.")
+        while chunk:
+            yield from list_parts(_BATCH_COLUMNS, chunk, width)
+            chunk = [*islice(rows, _TABLE_ROWS)]
 
     view = View(
         entries=lambda: (_batch_object(*pair) for pair in batches),
@@ -100,6 +112,18 @@ def show_list(session: Session) -> None:
         links=lambda: (link for batch, _ in batches for link in batch_formats.links(ledger, batch)),
     )
     formats.show(session.output, view)
+    if limit is not None:
+        _tell_of_more(session, environment, limit, before)
+
+
+def _tell_of_more(session: Session, environment: str | None, limit: int, before: dict[str, int]) -> None:
+    ledger = session.ledger
+    more = ledger.count_batches(environment, **before) - limit
+    if more <= 0:
+        return
+    (last,) = islice(ledger.batches(environment, **before), limit - 1, limit)
+    batches = "1 more batch" if more == 1 else f"{more:,} more batches"
+    session.console.next_page(last.name, f"{batches}: `runa batch list --all` shows all of them.")
 
 
 def show_batch(session: Session, name: str) -> None:

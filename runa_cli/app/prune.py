@@ -1,9 +1,10 @@
 """`batch prune`: deletes the payloads, addresses and links of old settled batches."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from runa_cli.app.batches import active_environment, find_active
 from runa_cli.app.changes import show_changes
@@ -13,7 +14,9 @@ from runa_cli.core.errors import BatchBusy, Context, GuardRefused, RunaError
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import State
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch
+from runa_cli.ledger.records import Batch, Settled
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,38 @@ class _Pruning:
         """Check that a batch may be pruned. Raises GuardRefused."""
         batch, tally = self.ledger.batch_by_id(batch.id), self.ledger.tally(batch)
         if batch.pruned_at is not None:
-            raise _kept(batch, f"was pruned already, on {batch.pruned_at:%Y-%m-%d}", code="pruned")
+            raise _kept(batch.name, f"was pruned already, on {batch.pruned_at:%Y-%m-%d}", code="pruned")
         if self.ledger.has_unfinished(batch):
             raise _kept(
-                batch, "is unfinished", f"`runa batch resume {shlex.quote(batch.name)}` finishes it.", code="unfinished"
+                batch.name,
+                "is unfinished",
+                f"`runa batch resume {shlex.quote(batch.name)}` finishes it.",
+                code="unfinished",
             )
         if tally.settled_at is None or tally.settled_at >= self.before:
-            raise _kept(batch, f"settled less than {self.days} days ago", "See --older-than.", code="not_old_enough")
-        if tally.any(State.COMPLETED) and (batch.shown_at is None or batch.shown_at < tally.settled_at):
             raise _kept(
-                batch,
-                "has links that were never shown",
-                f"`runa batch export {shlex.quote(batch.name)}` shows them; after that it can be pruned.",
-                code="not_shown",
+                batch.name, f"settled less than {self.days} days ago", "See --older-than.", code="not_old_enough"
             )
+        if tally.any(State.COMPLETED) and (batch.shown_at is None or batch.shown_at < tally.settled_at):
+            raise _not_shown(batch.name)
 
-    def prune(self, batch: Batch, now: datetime) -> None:
+    def settled(self, environment: str, kept: list[RunaError]) -> Iterator[Settled]:
+        """Yield the batches that may be pruned, and add to `kept` why old settled ones may not."""
+        for batch in self.ledger.settled_before(environment, self.before):
+            if batch.is_shown:
+                yield batch
+            else:
+                kept.append(_not_shown(batch.name))
+
+    def named(self, batch: Batch, kept: list[RunaError]) -> Iterator[Settled]:
+        """Yield the batch if it may be pruned, or else add to `kept` why it may not."""
+        if _may(self.check, batch, kept):
+            items = sum(self.ledger.tally(batch).items.values())
+            yield Settled(batch.id, batch.name, items, is_shown=True)
+
+    def prune(self, batch_id: int, now: datetime) -> None:
         """Prune a batch under its claim. Raises BatchBusy, or GuardRefused where it may not be pruned any more."""
+        batch = self.ledger.batch_by_id(batch_id)
         if not self.ledger.claim(batch):
             raise BatchBusy(
                 f"Batch {batch.name} was not pruned: another process works on it.",
@@ -67,14 +85,18 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
     environment = active_environment(session)
     ledger = session.ledger
     pruning = _Pruning(ledger, session.clock.now() - timedelta(days=older_than), older_than)
-    named = [find_active(session, name)] if name is not None else None
+    named = find_active(session, name) if name is not None else None
     kept: list[RunaError] = []
-    batches = [batch for batch in named or ledger.batches(environment) if _may(pruning.check, batch, kept)]
-    pruned: list[Batch] = []
+    batches = [*pruning.settled(environment, kept)] if named is None else [*pruning.named(named, kept)]
+    pruned: list[Settled] = []
     if batches:
         question = f"Delete the links and addresses of {len(batches)} batch(es) in {environment}?"
         confirm(session, f"{question} They cannot be shown again", yes=yes)
-        pruned = [batch for batch in batches if _may(lambda it: pruning.prune(it, session.clock.now()), batch, kept)]
+        pruned = [
+            batch
+            for batch in batches
+            if _may(lambda batch_id: pruning.prune(batch_id, session.clock.now()), batch.batch_id, kept)
+        ]
     if pruned and not ledger.erase_deleted():
         session.console.warn(
             f"Another process reads the ledger now, so the deleted links are still in {ledger.path}-wal. They are gone"
@@ -82,15 +104,15 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
         )
     if named and kept and kept[0].code in _REFUSED_BY_NAME:
         raise kept[0]
-    _show(session, pruned, [error for error in kept if named or error.code in _WORTH_TELLING], older_than)
+    _show(session, environment, pruned, [error for error in kept if named or error.code in _WORTH_TELLING], older_than)
 
 
 _WORTH_TELLING = {"not_shown", BatchBusy.default_code}  # the others are not what was asked for
 _REFUSED_BY_NAME = {"not_shown", "unfinished", BatchBusy.default_code}
 
 
-def _may(action: Callable[[Batch], None], batch: Batch, kept: list[RunaError]) -> bool:
-    """Do something with a batch. Returns False, and adds the error to `kept`, where that is refused."""
+def _may(action: Callable[[_T], None], batch: _T, kept: list[RunaError]) -> bool:
+    """Do something with a batch or its id. Returns False, and adds the error to `kept`, where that is refused."""
     try:
         action(batch)
     except (GuardRefused, BatchBusy) as error:
@@ -99,21 +121,27 @@ def _may(action: Callable[[Batch], None], batch: Batch, kept: list[RunaError]) -
     return True
 
 
-def _kept(batch: Batch, reason: str, hint: str | None = None, *, code: str) -> GuardRefused:
-    return GuardRefused(f"Batch {batch.name} was not pruned: it {reason}.", hint, Context(batch=batch.name), code=code)
+def _kept(batch: str, reason: str, hint: str | None = None, *, code: str) -> GuardRefused:
+    return GuardRefused(f"Batch {batch} was not pruned: it {reason}.", hint, Context(batch=batch), code=code)
 
 
-def _show(session: Session, pruned: list[Batch], kept: list[RunaError], days: int) -> None:
-    gifts = {batch.id: sum(session.ledger.tally(batch).items.values()) for batch in pruned}
+def _not_shown(batch: str) -> GuardRefused:
+    return _kept(
+        batch,
+        "has links that were never shown",
+        f"`runa batch export {shlex.quote(batch)}` shows them; after that it can be pruned.",
+        code="not_shown",
+    )
+
+
+def _show(session: Session, environment: str, pruned: list[Settled], kept: list[RunaError], days: int) -> None:
     sentences = [" ".join(filter(None, (error.message, error.hint))) for error in kept]
     if pruned:
-        sentences.append(f"{len(pruned)} batch(es) pruned: {format_gifts(sum(gifts.values()))}.")
+        sentences.append(f"{len(pruned)} batch(es) pruned: {format_gifts(sum(batch.items for batch in pruned))}.")
     elif not kept:
         sentences.append(f"No settled batch is older than {days} days.")
     document = {
-        "pruned": [
-            {"batch": batch.name, "environment": batch.environment, "items": gifts[batch.id]} for batch in pruned
-        ],
+        "pruned": [{"batch": batch.name, "environment": environment, "items": batch.items} for batch in pruned],
         "kept": [{"batch": error.context.batch, "code": error.code, "reason": error.message} for error in kept],
     }
     show_changes(session, document, sentences)

@@ -15,7 +15,7 @@ from runa_cli.core.errors import (
     RunaError,
     UsageMistake,
 )
-from runa_cli.core.states import UNFINISHED, State
+from runa_cli.core.states import State
 from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.outcome import BatchRun
@@ -70,11 +70,7 @@ class Result:
 def _resume_all(session: Session, *, yes: bool) -> None:
     lines = show_outcome.lines_as_settled(session)
     ledger, issuer = session.ledger, session.issuer(progress=lines)
-    batches = [
-        batch
-        for batch in ledger.batches(session.environment, oldest_first=True)
-        if ledger.tally(batch).any(*UNFINISHED)
-    ]
+    batches = ledger.unfinished_batches(session.environment)
     if not batches:
         session.console.say("Nothing is unfinished.")
     results: list[Result] = []

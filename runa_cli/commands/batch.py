@@ -17,12 +17,19 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask."
 
 @app.command("list")
 @with_common
-def list_(*, common: "CommonOptions") -> None:
-    """Show every batch, newest first."""
+def list_(
+    *,
+    common: "CommonOptions",
+    every: Annotated[bool, typer.Option("--all", metavar="", help="All there are, not only the newest 20.")] = False,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="NAME", help="Only batches older than this one.")
+    ] = None,
+) -> None:
+    """Show the batches, newest first."""
     from runa_cli.app import batches
 
     with open_session(common) as session:
-        batches.show_list(session)
+        batches.show_list(session, limit=None if every else batches.LISTED, after=after)
 
 
 @app.command()

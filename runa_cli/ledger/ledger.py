@@ -264,6 +264,7 @@ class Ledger(LedgerQueries):
             batch = self.batch_by_id(rejected.batch_id)
             new_id = _insert_order(transaction, batch.id, batch.environment, replacement, now)
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
+            transaction.execute("UPDATE purchase SET superseded = 1 WHERE id = ?", rejected.id)
         return self.order(new_id)
 
     def mark_sent(self, order: Order, account: str, *, check: Check, now: datetime) -> Order:

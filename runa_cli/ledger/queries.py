@@ -1,20 +1,29 @@
 """The ledger's queries: everything that only reads."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
-from runa_cli.core.states import UNFINISHED, State
+from runa_cli.core.states import State
 from runa_cli.ledger.engine import Engine
-from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, Result, SameGift, Taken, Tally
-from runa_cli.ledger.rows import from_timestamp, read_batch, read_order, read_recorded, read_result, read_same_gift
+from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, Result, SameGift, Settled, Taken, Tally
+from runa_cli.ledger.rows import (
+    from_timestamp,
+    read_batch,
+    read_order,
+    read_recorded,
+    read_result,
+    read_same_gift,
+    to_timestamp,
+)
 
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
-_LATEST = (
-    " FROM purchase AS own WHERE batch_id = ? AND superseded = 0 AND generation = (SELECT max(generation) FROM purchase"
-    " AS other WHERE other.batch_id = own.batch_id AND other.position = own.position AND other.superseded = 0)"
-    " ORDER BY position"
-)
+_LATEST = " FROM purchase WHERE batch_id = ? AND superseded = 0 ORDER BY position"
+# Values and not parameters, so that the index of unfinished orders is used.
+_UNFINISHED = "purchase.state IN ('prepared', 'sent', 'accepted')"
+_NEWEST = (1 << 63) - 1  # no id is greater
+_PAGE = 500  # batches that are in memory at a time
 # Orders of which nothing can have been made at Runa: never sent, or rejected by Runa itself.
 NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND purchase.first_sent_at IS NULL))"
 # Written so that no index is used for it: with many keys to look up, a database may otherwise begin with every order of
@@ -51,17 +60,66 @@ class LedgerQueries:
         (row,) = self._engine.select("SELECT * FROM batch WHERE id = ?", batch_id)
         return read_batch(row)
 
-    def batches(self, environment: str | None = None, *, oldest_first: bool = False) -> Iterator[Batch]:
-        """Yield the batches of one environment or of all, newest first unless `oldest_first`."""
-        order = "id ASC" if oldest_first else "id DESC"
-        if environment is None:
-            rows = self._engine.select(f"SELECT * FROM batch ORDER BY {order}")  # noqa: S608 - one of the two above
-        else:
-            rows = self._engine.select(
-                f"SELECT * FROM batch WHERE environment = ? ORDER BY {order}",  # noqa: S608 - as above
-                environment,
-            )
-        yield from map(read_batch, rows)
+    def batches(self, environment: str | None = None, *, before: int = _NEWEST) -> Iterator[Batch]:
+        """Yield the batches of one environment or of all, newest first; `before`: only those with a lower id."""
+        for page in self._pages(environment, before):
+            yield from page
+
+    def tallied_batches(
+        self, environment: str | None = None, *, before: int = _NEWEST, first_page: int = _PAGE
+    ) -> Iterator[tuple[Batch, Tally]]:
+        """Yield batches as `batches` does, with their counts, which are read for a page of batches at once."""
+        for page in self._pages(environment, before, first_page):
+            tallies = self.tallies([batch.id for batch in page])
+            for batch in page:
+                yield batch, tallies.get(batch.id) or Tally()
+
+    def _pages(self, environment: str | None, before: int, size: int = _PAGE) -> Iterator[list[Batch]]:
+        """Yield batches in pages: nothing is kept open between two of them, so that others can write meanwhile."""
+        condition, own = ("", ()) if environment is None else ("environment = ? AND ", (environment,))
+        while rows := self._engine.select(
+            f"SELECT * FROM batch WHERE {condition}id < ? ORDER BY id DESC LIMIT ?",  # noqa: S608 - own text
+            *own,
+            before,
+            size,
+        ):
+            yield [read_batch(row) for row in rows]
+            before, size = rows[-1]["id"], _PAGE
+
+    def count_batches(self, environment: str | None = None, *, before: int = _NEWEST) -> int:
+        """Count the batches that `batches` yields."""
+        condition, own = ("", ()) if environment is None else ("environment = ? AND ", (environment,))
+        (row,) = self._engine.select(
+            f"SELECT count(*) AS number FROM batch WHERE {condition}id < ?",  # noqa: S608 - own text
+            *own,
+            before,
+        )
+        return int(row["number"])
+
+    def unfinished_batches(self, environment: str) -> list[Batch]:
+        """Return the batches that have an unfinished order, oldest first."""
+        rows = self._engine.select(
+            "SELECT batch.* FROM"  # noqa: S608 - own text
+            f" (SELECT DISTINCT batch_id FROM purchase WHERE {_UNFINISHED} AND superseded = 0) AS unfinished"
+            " JOIN batch ON batch.id = unfinished.batch_id WHERE batch.environment = ? ORDER BY batch.id",
+            environment,
+        )
+        return [read_batch(row) for row in rows]
+
+    def settled_before(self, environment: str, time: datetime) -> Iterator[Settled]:
+        """Yield the batches that are not pruned and of which the last order settled before a time, newest first."""
+        for row in self._engine.stream(
+            "SELECT batch.id, batch.name, sum(item_count) AS items,"  # noqa: S608 - own text
+            " max(CASE WHEN state = 'completed' THEN 1 ELSE 0 END) = 0"
+            " OR coalesce(batch.shown_at >= max(settled_at), FALSE) AS is_shown"
+            " FROM batch JOIN purchase ON purchase.batch_id = batch.id AND superseded = 0"
+            " WHERE batch.environment = ? AND batch.pruned_at IS NULL"
+            f" AND NOT EXISTS (SELECT 1 FROM purchase WHERE purchase.batch_id = batch.id AND {_UNFINISHED})"
+            " GROUP BY batch.id HAVING max(settled_at) < ? ORDER BY batch.id DESC",
+            environment,
+            to_timestamp(time),
+        ):
+            yield Settled(row["id"], row["name"], row["items"], bool(row["is_shown"]))
 
     def batches_with(self, environment: str, fingerprint: str) -> list[Batch]:
         """Return the batches of the same content, newest first."""
@@ -72,16 +130,32 @@ class LedgerQueries:
 
     def tally(self, batch: Batch, only: Container[int] | None = None) -> Tally:
         """Count the batch's orders, items and money by state. `only`: the rows of the orders to count."""
+        if only is None:
+            return self.tallies([batch.id]).get(batch.id) or Tally()
         tally = Tally()
-        for row in self._engine.select(
-            "SELECT id, state, total, currency, item_count, settled_at" + _LATEST,
-            batch.id,
-        ):
-            if only is not None and row["id"] not in only:
-                continue
-            tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
-            tally.settled_at = max(filter(None, (tally.settled_at, from_timestamp(row["settled_at"]))), default=None)
+        for row in self._engine.select("SELECT id, state, total, currency, item_count, settled_at" + _LATEST, batch.id):
+            if row["id"] in only:
+                tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
+                tally.settled(from_timestamp(row["settled_at"]))
         return tally
+
+    def tallies(self, batch_ids: Sequence[int]) -> dict[int, Tally]:
+        """Count the orders, items and money of batches by state; a batch without orders has no entry.
+
+        Orders with the same total are counted together: amounts are text, and are added here.
+        """
+        tallies: dict[int, Tally] = {}
+        for row in self._engine.select(
+            "SELECT batch_id, state, currency, total, count(*) AS orders, sum(item_count) AS items,"  # noqa: S608 - only marks
+            " max(settled_at) AS settled_at FROM purchase"
+            f" WHERE batch_id IN ({','.join('?' * len(batch_ids))}) AND superseded = 0"
+            " GROUP BY batch_id, state, currency, total",
+            *batch_ids,
+        ):
+            tally = tallies.setdefault(row["batch_id"], Tally())
+            tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["items"], orders=row["orders"])
+            tally.settled(from_timestamp(row["settled_at"]))
+        return tallies
 
     # --- orders --------------------------------------------------------------------------------------------------
 
@@ -111,13 +185,8 @@ class LedgerQueries:
 
     def has_unfinished(self, batch: Batch) -> bool:
         """Tell whether any order ever recorded in the batch is unfinished, replaced ones too."""
-        marks = ",".join("?" * len(UNFINISHED))
         return bool(
-            self._engine.select(
-                f"SELECT id FROM purchase WHERE batch_id = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608 - only marks
-                batch.id,
-                *map(str, UNFINISHED),
-            )
+            self._engine.select(f"SELECT id FROM purchase WHERE batch_id = ? AND {_UNFINISHED} LIMIT 1", batch.id)  # noqa: S608 - own text
         )
 
     def accounts(self, batch: Batch) -> set[str]:

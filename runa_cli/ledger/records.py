@@ -70,6 +70,19 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """A batch that has settled and is not pruned: the id of its row, its name and how many gifts it holds.
+
+    `is_shown`: none of its links would be lost, because the result was shown since it settled, or because it has none.
+    """
+
+    batch_id: int
+    name: str
+    items: int
+    is_shown: bool
+
+
+@dataclass(frozen=True)
 class SameGift:
     """Gifts of one batch that are the same as one that is about to be sent, all of them in one state.
 
@@ -267,12 +280,17 @@ class Tally:
     money: dict[State, dict[str, Decimal]] = field(default_factory=dict)
     settled_at: datetime | None = None
 
-    def count(self, state: State, total: Decimal, currency: str, items: int) -> None:
-        """Count one order."""
-        self.orders[state] += 1
+    def count(self, state: State, total: Decimal, currency: str, items: int, *, orders: int = 1) -> None:
+        """Count one order, or several with the same total each; `items` are those of all of them."""
+        self.orders[state] += orders
         self.items[state] += items
         sums = self.money.setdefault(state, {})
-        sums[currency] = sums.get(currency, Decimal(0)) + total
+        sums[currency] = sums.get(currency, Decimal(0)) + total * orders
+
+    def settled(self, time: datetime | None) -> None:
+        """Take into account when an order settled; None where it has not."""
+        if time is not None and (self.settled_at is None or time > self.settled_at):
+            self.settled_at = time
 
     def any(self, *states: State) -> bool:
         """Tell whether an order is in one of these states."""

@@ -103,12 +103,12 @@ class Console:
             return
         self._print(("yellow", "Warning: "), ("", printable_lines(sentence)))
 
-    def next_page(self, after: str) -> None:
+    def next_page(self, after: str, note: str | None = None) -> None:
         """Tell from which cursor a list that was cut goes on: as a note, or for programs as one line of JSON."""
         if self._as_json:
             self._write_json({"next": {"after": after}})
         else:
-            self.say(f"There are more: --after {after}")
+            self.say(note or f"There are more: --after {after}")
 
     def error(self, error: RunaError) -> None:
         """Write an error with its hint and ids: as text, or as one line of JSON."""

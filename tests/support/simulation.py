@@ -233,7 +233,7 @@ class Desk:
 
     def batch_ids(self) -> list[int]:
         """Return the batches there are, oldest first."""
-        return [batch.id for batch in self.ledger.batches(oldest_first=True)]
+        return sorted(batch.id for batch in self.ledger.batches())
 
     def lines(self, batch: Batch) -> list[ResultRow]:
         """Return the results of a batch as they are shown."""
