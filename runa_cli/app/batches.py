@@ -18,7 +18,7 @@ from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
 LISTED = 20  # batches, enough for a screen
-_TABLE_ROWS = 1000  # of one table: a longer list is several tables, so that it is never in memory as a whole
+_TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _BATCH_COLUMNS = (
     Column("Batch", min_width=21),  # the length of a generated name
     Column("In"),

@@ -101,7 +101,8 @@ class LedgerQueries:
         rows = self._engine.select(
             "SELECT batch.* FROM"  # noqa: S608 - own text
             f" (SELECT DISTINCT batch_id FROM purchase WHERE {_UNFINISHED} AND superseded = 0) AS unfinished"
-            " JOIN batch ON batch.id = unfinished.batch_id WHERE batch.environment = ? ORDER BY batch.id",
+            # A cross join, which SQLite begins with its left side: else it begins with every batch of the environment.
+            " CROSS JOIN batch WHERE batch.id = unfinished.batch_id AND batch.environment = ? ORDER BY batch.id",
             environment,
         )
         return [read_batch(row) for row in rows]

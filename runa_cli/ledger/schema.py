@@ -153,7 +153,7 @@ MIGRATIONS = (
     # For `--by-reference`.
     Migration("CREATE INDEX gift_by_reference ON gift (reference_key);"),
     # For ledgers with many orders. Only the latest generation of an order is not superseded, so that nothing has to be
-    # compared to find it. `purchase_current` holds all that the counts of a batch are made of, because a row of
+    # compared to find it. `purchase_counts` holds all that the counts of a batch are made of, because a row of
     # `purchase` is long; `purchase_unfinished` holds few orders, however many there are. Nothing reads
     # `gift_by_identity` any more.
     Migration("""
@@ -162,9 +162,10 @@ MIGRATIONS = (
         AND later.generation > purchase.generation AND later.superseded = 0);
     DROP INDEX gift_by_identity;
     DROP INDEX purchase_by_state;
-    CREATE INDEX purchase_current ON purchase (batch_id, position, state, currency, total, item_count, settled_at)
-        WHERE superseded = 0;
-    CREATE INDEX purchase_unfinished ON purchase (batch_id) WHERE state IN ('prepared', 'sent', 'accepted');
+    CREATE INDEX purchase_counts ON purchase
+        (batch_id, superseded, position, state, currency, total, item_count, settled_at);
+    CREATE INDEX purchase_unfinished ON purchase (batch_id, state, superseded)
+        WHERE state IN ('prepared', 'sent', 'accepted');
     CREATE INDEX batch_by_environment ON batch (environment, id);
     """),
 )

@@ -1,0 +1,193 @@
+"""No statement of the ledger reads a whole table, so that a ledger with a million orders is as fast as an empty one."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runa_cli.core.identity import GiftIdentity
+from runa_cli.core.states import UNSENT, State
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.queries import LedgerQueries
+from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order, Placed
+from tests.support.ledgers import gift, new_batch, order
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+BATCHES, GIFTS = 60, 200  # of one order each; without ANALYZE, SQLite plans for a large ledger as for this one
+
+# A part of each statement that may read every row of a table or of an environment, and why.
+READS_ALL = {
+    "SELECT count(*) AS number FROM batch": "the number of batches that a list leaves out",
+    "HAVING max(settled_at)": "prune is about every settled batch, and reads nothing but indexes of it",
+    "ORDER BY id DESC LIMIT ?": "a page of the list of all batches; the limit ends it",
+}
+# Methods without a statement of their own.
+OPEN_AND_CLOSE = {"close", "claim", "release", "erase_deleted"}
+
+
+def record(ledger: Ledger, number: int) -> Batch:
+    recorded = ledger.record(new_batch(number), [order(number, gifts=GIFTS)], known=[], check=_allow, now=NOW)
+    assert recorded is not None
+    return recorded
+
+
+def _allow(*_: object) -> None:
+    """Refuse nothing."""
+
+
+class Statements:
+    """What the ledger sends to its database, with the marks of its parameters, and the plan of each statement."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.sent: set[str] = set()
+        sent = self.sent
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+                sent.add(sql)
+                return super().execute(sql, *values)
+
+            def executemany(self, sql: str, *rows: Any) -> sqlite3.Cursor:
+                sent.add(sql)
+                return super().executemany(sql, *rows)
+
+        patch.setattr("runa_cli.ledger.sqlite_file.sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+
+    def plans(self, path: Path) -> Iterator[tuple[str, list[str]]]:
+        """Yield each statement that reads or changes rows with the lines of its plan."""
+        for statement in sorted(self.sent):
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+                yield statement, plan(path, statement)
+
+
+def plan(path: Path, statement: str) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * statement.count("?"))]
+
+
+def reads_all(line: str) -> bool:
+    """Tell whether a line of a plan is about every row of a table, or every row of an environment."""
+    if line.startswith("SCAN"):
+        # The table `ledger` has one row; the index holds unfinished orders only, and the other is what it was read to.
+        few = ("SCAN ledger", "SCAN sqlite_master", "SCAN CONSTANT ROW", "SCAN unfinished")
+        return not line.startswith(few) and "INDEX purchase_unfinished" not in line
+    return bool(
+        re.search(r"SEARCH (batch|purchase|gift) .*\((environment=\?|rowid[<>]\?)( AND (row)?id[<>]\?)?\)$", line)
+    )
+
+
+def use_all(ledger: Ledger) -> set[str]:
+    """Call every method of the ledger, and return the names of those that were called."""
+    called: set[str] = set()
+
+    def use(name: str, *arguments: Any, **options: Any) -> Any:
+        called.add(name)
+        result = getattr(ledger, name)(*arguments, **options)
+        return list(result) if isinstance(result, Iterator) else result
+
+    for number in range(1, BATCHES + 1):
+        record(ledger, number)
+    batch = record(ledger, 0)
+    use("record", new_batch(0), [order(0, gifts=GIFTS)], known=[], check=_allow, now=NOW)
+    adopted = AdoptedOrder(
+        **{**vars(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
+        issued=[{}], created=NOW, settled=NOW,
+    )  # fmt: skip
+    use("record", new_batch(1000), [adopted], known=[], check=_allow, now=NOW)
+    _use_order(use, ledger, batch)
+    _use_queries(use, ledger, batch)
+    content = replace(new_batch(0), columns=["team"])
+    placed = [Placed(held.id, held.row, held.reference, held.carried, "s", "r") for held in ledger.held(batch)]
+    use("relabel", batch, content, placed)
+    use("append", batch, ["team"], [order(2000, 7)], check=_allow, now=NOW)
+    use("amend", batch, content, [order(3000, 8)], placed, check=_allow, now=NOW)
+    use("mark_abandoned", [*ledger.orders(batch, [State.PREPARED])], NOW)
+    use("mark_shown", batch, NOW)
+    use("prune", batch, check=_allow, now=NOW)
+    use("take_turn", "local", 1, 60.0, NOW)
+    use("take_turn", "local", 1, 60.0, NOW)
+    return called
+
+
+def _use_order(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
+    (first,) = ledger.orders(batch)
+    exchange = Exchange()
+    use("mark_sent", first, "xxtests", check=_allow, now=NOW)
+    use("mark_unsent", first, exchange)
+    use("note", first, exchange)
+    use("mark_accepted", first, "O-1", b"{}", exchange)
+    use("mark_doubted", first)
+    use("mark_rejected", first, b"{}", exchange, NOW)
+    renewed: Order = use("renew", first, order(0, generation=1, gifts=GIFTS), NOW)
+    use("mark_failed", renewed, "O-2", b"{}", exchange, NOW)
+    use("mark_completed", renewed, "O-2", b"{}", [{}] * GIFTS, exchange=exchange, now=NOW)
+
+
+def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
+    (own,) = ledger.orders(batch)
+    use("batch", "local", "batch 7")
+    use("batches_named", "local", "batch 7")
+    use("batch_by_id", batch.id)
+    for environment in (None, "local"):
+        use("batches", environment)
+        use("tallied_batches", environment)
+        use("count_batches", environment)
+    use("unfinished_batches", "local")
+    use("settled_before", "local", NOW + timedelta(days=1))
+    use("batches_with", "local", "f7")
+    use("tally", batch)
+    use("tally", batch, [own.id])
+    use("tallies", [batch.id, batch.id + 1])
+    use("order", own.id)
+    use("order_by_key", "local", "key 7 1 0")
+    use("orders", batch, UNSENT)
+    use("has_unfinished", batch)
+    use("accounts", batch)
+    use("taken", batch)
+    use("taken", batch, by_unsent=False)
+    use("has_order", "local", "O-2")
+    use("is_anothers", own, "O-2")
+    use("held", batch)
+    use("not_made", batch)
+    use("same_gifts", "local", [GiftIdentity(f"s7-{row}", f"r7-{row}") for row in range(1, 400)])
+    use("referenced", "local", [f"r7-{row}" for row in range(1, 400)])
+    use("identities", own)
+    use("results", batch)
+    use("results_of", [*range(1, 400)])
+    use("order_results", own)
+
+
+def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(tmp_path / "ledger.db").close()  # its migrations are not of interest
+    statements = Statements(monkeypatch)
+    with Ledger(tmp_path / "ledger.db", marks=tmp_path / "marks") as ledger:
+        called = use_all(ledger)
+    assert _methods() == called
+    plans = [*statements.plans(tmp_path / "ledger.db")]
+    found = {statement: lines for statement, lines in plans if any(map(reads_all, lines))}
+    assert {} == {text: lines for text, lines in found.items() if not any(part in text for part in READS_ALL)}
+    assert set() == {part for part in READS_ALL if not any(part in statement for statement in found)}
+
+
+def _methods() -> set[str]:
+    """Return the names of the ledger's methods that have statements."""
+    own: Iterable[str] = {*vars(Ledger), *vars(LedgerQueries)}
+    return {name for name in own if not name.startswith("_")} - OPEN_AND_CLOSE
+
+
+def test_totals_of_a_batch_come_from_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of an order holds its body and Runa's reply, and a list of batches must not read those."""
+    statements = Statements(monkeypatch)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        statements.sent.clear()
+        ledger.tallies([1, 2])
+    (counts,) = (statement for statement in statements.sent if "count(*)" in statement)
+    expected = "SEARCH purchase USING COVERING INDEX purchase_counts (batch_id=? AND superseded=?)"
+    assert expected in plan(tmp_path / "ledger.db", counts)
