@@ -4,6 +4,8 @@ import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 
 from runa_cli.api import responses
 from runa_cli.api.retry import Outcome
@@ -49,6 +51,11 @@ class Reply:
     body: bytes
     headers: Mapping[str, str]
     received: datetime
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The JSON object that it contains, which is read once. Raises Unreadable."""
+        return responses.read_object(self.body)
 
     @property
     def request_id(self) -> str | None:
@@ -120,7 +127,6 @@ class NoAnswer(Exception):
 def classify_order_answer(reply: Reply) -> Answered | Refused | Uncertain:
     """Return what an answer proves about an order (developer.runa.io: best-practices/handling-errors)."""
     error = responses.error_body(reply.body) if not 200 <= reply.status < 300 else None
-    description = describe_reply(reply)
     if reply.status == 102 or (error and error.type == "idempotency_in_progress"):
         return Uncertain(Outcome.IN_PROGRESS, "Runa is still working on an earlier request with this key", reply)
     if reply.status == 429:
@@ -129,13 +135,13 @@ def classify_order_answer(reply: Reply) -> Answered | Refused | Uncertain:
         return _accepted(reply)
     if 200 <= reply.status < 300:
         try:
-            return Answered(responses.read_order(reply.body), reply)
+            return Answered(responses.parse(responses.Order, reply.document), reply)
         except responses.Unreadable as unreadable:
             return Uncertain(Outcome.UNCLEAR, f"the answer is unreadable ({unreadable})", reply)
     if reply.status >= 500:
-        return Uncertain(Outcome.SERVER_ERROR, description, reply, retry_after(reply))
+        return Uncertain(Outcome.SERVER_ERROR, describe_reply(reply), reply, retry_after(reply))
     if not 400 <= reply.status < 500 or reply.status in _TRANSIENT_STATUSES:
-        return Uncertain(Outcome.UNCLEAR, description, reply)
+        return Uncertain(Outcome.UNCLEAR, describe_reply(reply), reply)
     return _refused(reply, error)
 
 
@@ -162,7 +168,7 @@ def _accepted(reply: Reply) -> Answered | Uncertain:
     An accepted order is polled and never posted again.
     """
     try:
-        document = responses.read_object(reply.body)
+        document = reply.document
         known = {name: document.get(name) for name in ("id", "metadata")}
         return Answered(responses.parse(responses.Order, {**known, "status": "PROCESSING"}), reply)
     except responses.Unreadable as error:

@@ -6,7 +6,7 @@ An error says what was found and what is allowed. The reader of the input adds t
 
 import re
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Annotated
 
@@ -88,8 +88,39 @@ def _email_validator() -> ModuleType:
     return email_validator
 
 
+# Local parts of plain letters, digits and marks, which have no rules beyond this one.
+_PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_MOST_LOCAL, _MOST_ADDRESS = 64, 254  # characters
+
+
+@lru_cache(maxsize=1024)
+def _is_domain(domain: str) -> bool:
+    """Tell whether a domain is one of an address; a list has few, so they are not looked at row by row."""
+    rules = _email_validator()
+    try:
+        rules.validate_email(f"a@{domain}", check_deliverability=False)
+    except rules.EmailNotValidError:
+        return False
+    return True
+
+
+def _is_plain_address(address: str) -> bool:
+    """Tell, of the common kind of address, that it is one. Of others nothing is said."""
+    local, _, domain = address.rpartition("@")
+    return (
+        len(local) <= _MOST_LOCAL
+        and len(address) <= _MOST_ADDRESS
+        and domain.isascii()
+        and _PLAIN_LOCAL.fullmatch(local) is not None
+        and _is_domain(domain)
+    )
+
+
 def _address(value: object) -> str:
-    address, rules = _text(value), _email_validator()
+    address = _text(value)
+    if _is_plain_address(address):
+        return address
+    rules = _email_validator()
     try:
         rules.validate_email(address, check_deliverability=False)
     except rules.EmailNotValidError as error:

@@ -8,7 +8,7 @@ import json
 import re
 from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring, encode_basestring_ascii
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 MAX_DEPTH = 64  # nothing that Runa sends or accepts is nested deeper than a dozen levels; more could exhaust the stack
 
@@ -61,18 +61,22 @@ class Number(Decimal):
 def loads(text: str | bytes) -> object:
     """Parse one JSON document. Raises ValueError for anything else, including NaN and a name repeated in an object."""
     try:
-        value = json.loads(
-            text, parse_float=Number, parse_int=Number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
-        )
-        if _brackets(text) > MAX_DEPTH:  # with fewer opening brackets the document cannot be nested too deeply
-            check_depth(value)
+        document = _decoded(text)
+        value = _DECODER.decode(document)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
+    if document.count("[") + document.count("{") > MAX_DEPTH:  # with fewer it cannot be nested too deeply
+        check_depth(value)
     return value
 
 
-def _brackets(text: str | bytes) -> int:
-    return text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+def _decoded(text: str | bytes) -> str:
+    """Return the text of a document, as `json.loads` does."""
+    if isinstance(text, bytes):
+        return text.decode(json.detect_encoding(text), "surrogatepass")
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+    return text
 
 
 def decoder() -> json.JSONDecoder:
@@ -84,7 +88,9 @@ def decoder() -> json.JSONDecoder:
 
 def dumps(value: object, *, indent: int | None = None) -> str:
     """Return a value as JSON: numbers as they were written, other text unescaped, unsafe characters escaped."""
-    text = _text(value, indent, 0)
+    text = _compact(value) if indent is None else _text(value, indent, 0)
+    if text.isascii() and "\x7f" not in text:  # DEL is the only ASCII character among the unsafe ones
+        return text
     return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
 
 
@@ -92,6 +98,20 @@ def dumps_for_display(value: object, *, indent: int | None = None) -> str:
     """Return a value as JSON to show to a person: every character that is unsafe to show is escaped."""
     text = dumps(value, indent=indent)
     return text if text.isascii() else text.translate(UNSAFE_TO_SHOW)
+
+
+def _compact(value: Any) -> str:
+    """Return what `_text` returns without indentation: every order and reply passes here, so the common is first."""
+    kind = type(value)
+    if kind is str:
+        return _string(value)
+    if kind is dict:
+        return "{" + ",".join([f"{_string(str(name))}:{_compact(item)}" for name, item in value.items()]) + "}"
+    if kind is Number:
+        return str(value.text)
+    if kind is list or kind is tuple:
+        return "[" + ",".join(map(_compact, value)) + "]"
+    return _text(value, None, 0)
 
 
 def _text(value: object, indent: int | None, level: int) -> str:
@@ -145,6 +165,12 @@ def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
+_DECODER = decoder()  # one for all documents: to make one takes as long as to read a short document
+
+
+_CONTAINERS = (dict, list)
+
+
 def check_depth(value: object, levels: int = MAX_DEPTH) -> None:
     """Check that a value is nested at most that many levels deep. Raises ValueError."""
     if not isinstance(value, dict | list):
@@ -152,4 +178,5 @@ def check_depth(value: object, levels: int = MAX_DEPTH) -> None:
     if levels == 0:
         raise ValueError("the JSON is nested too deeply")
     for member in value.values() if isinstance(value, dict) else value:
-        check_depth(member, levels - 1)
+        if isinstance(member, _CONTAINERS):
+            check_depth(member, levels - 1)

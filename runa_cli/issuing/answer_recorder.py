@@ -95,7 +95,7 @@ class AnswerRecorder:
     def _record_links(self, order: Order, answer: Answered, bound: Sequence[int | None]) -> Order:
         """Record the reply, and with each gift its own item of it. Items that match no gift stay in the reply."""
         reply = answer.reply
-        items = responses.read_object(reply.body)["items"]
+        items = reply.document["items"]
         exchange, unmatched = reply.exchange, set(range(len(items))) - set(bound)
         if unmatched or None in bound:
             text = (

@@ -48,8 +48,11 @@ class ResultRow:
 
     def cells(self) -> list[str]:
         """Return the cells of the CSV row, the carried cells last."""
-        values = [str(getattr(self, name)) if name != "products" else "|".join(self.products) for name in COLUMNS]
-        return [*values, *self.carried]
+        return [
+            *(str(self.row), self.reference, self.email, self.face_value, self.currency, "|".join(self.products)),
+            *(self.status, self.order_id, self.item_id, self.payout_url, self.expiry_date, self.price, self.error),
+            *self.carried,
+        ]
 
 
 UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows

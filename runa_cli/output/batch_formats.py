@@ -91,7 +91,8 @@ def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
     A gift that was recorded before the batch got further columns has empty cells there.
     """
     for row in map(results.row_from_ledger, ledger.results(batch)):
-        yield replace(row, carried=(*row.carried, *[""] * (len(batch.columns) - len(row.carried))))
+        missing = len(batch.columns) - len(row.carried)
+        yield replace(row, carried=(*row.carried, *[""] * missing)) if missing > 0 else row
     yield from unmatched_rows(ledger, batch)
 
 
