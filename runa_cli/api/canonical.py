@@ -4,11 +4,12 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import BaseModel
 
 from runa_cli.api.field_rules import MOST_METADATA
-from runa_cli.api.order_models import OrderHead
+from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core import exact_json
 
 STAMP = "runa_cli_key"  # the metadata that holds the idempotency key, so that the order can be found at Runa
@@ -64,6 +65,31 @@ def order_body(head: OrderHead, items: Sequence[str], stamp: Stamp | None = None
     if metadata:
         members.append(f'"metadata":{exact_json.dumps(metadata)}')
     return f"{{{','.join(members)}}}".encode()
+
+
+def item_json(item: Item) -> tuple[dict[str, object], str]:
+    """Return an item as a dictionary and as JSON, in the fixed order of its fields."""
+    method = plain(item.distribution_method)
+    products, products_json = _products(item.products)
+    value = exact_json.dumps(item.face_value)
+    members = f'"face_value":{value},"distribution_method":{exact_json.dumps(method)},"products":{products_json}'
+    own = {"face_value": item.face_value, "distribution_method": method, "products": products}
+    return own, f"{{{members}}}"
+
+
+def _products(products: BaseModel) -> tuple[dict[str, object], str]:
+    own = plain(products)
+    key = tuple(tuple(value) if isinstance(value, list) else value for value in own.values())
+    return own, _products_json(tuple(own), key) if _is_flat(key) else exact_json.dumps(own)
+
+
+def _is_flat(values: tuple[object, ...]) -> bool:
+    return all(isinstance(value, str | tuple) for value in values)
+
+
+@lru_cache(maxsize=1024)  # a list has few choices of products
+def _products_json(names: tuple[str, ...], values: tuple[object, ...]) -> str:
+    return exact_json.dumps(dict(zip(names, values, strict=True)))
 
 
 def plain(model: BaseModel) -> dict[str, object]:

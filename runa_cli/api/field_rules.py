@@ -169,11 +169,15 @@ def check_product_codes(value: object) -> list[str]:
     return codes
 
 
+_CODE = re.compile(r"[\x21-\x7e]{1,100}")
+_TEMPLATE = re.compile(r"(?i)(PT|DT)-")
+
+
 def _product_code(value: object) -> str:
     code = _text(value)
-    if not re.fullmatch(r"[\x21-\x7e]{1,100}", code) or "|" in code:
+    if not _CODE.fullmatch(code) or "|" in code:
         raise violation(f"must be a product code such as AMZ-US, found {quoted(code)}")
-    if re.match(r"(?i)(PT|DT)-", code):
+    if _TEMPLATE.match(code):
         raise violation(
             f"must be a product code, found the template {quoted(code)}: use a product template (PT-…) instead"
         )

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from runa_cli.core import exact_json
@@ -43,9 +44,13 @@ def identify(item: Mapping[str, Any], currency: str, reference: str | None, carr
             recipient += [normalized_text(method.get("recipient_reference") or ""), address]
         case _:
             recipient.append(label(reference, carried))
-    value = f"{Decimal(str(item['face_value'])).normalize():f}"
-    parts = [recipient, value, currency, products_key(item["products"])]
+    parts = [recipient, _value_key(str(item["face_value"])), currency, products_key(item["products"])]
     return GiftIdentity(_digest(parts), reference_key(reference))
+
+
+@lru_cache(maxsize=1024)  # a list has few values
+def _value_key(value: str) -> str:
+    return f"{Decimal(value).normalize():f}"
 
 
 def label(reference: str | None, carried: Sequence[str]) -> list[str]:

@@ -11,6 +11,9 @@ _DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND"), 0) 
 _MOST_DIGITS = 30  # text with a larger exponent is no amount, and would be written with as many zeros
 
 
+_PLAIN_NUMBER = re.compile(r"(-?)0*([0-9]+(?:\.[0-9]{1,2}|\.[0-9]{4,})?)", re.ASCII)
+
+
 def parse_amount(text: str) -> Decimal:
     """Read an amount in plain digits with a decimal point. Raises ValueError."""
     if not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,10})?", text):
@@ -23,7 +26,7 @@ def plain_number(text: str) -> object:
 
     An amount with three decimals stays text too: where a point separates thousands, 1.500 means fifteen hundred.
     """
-    found = re.fullmatch(r"(-?)0*([0-9]+(?:\.[0-9]{1,2}|\.[0-9]{4,})?)", text, re.ASCII)
+    found = _PLAIN_NUMBER.fullmatch(text)
     return Number("".join(found.groups())) if found else text
 
 

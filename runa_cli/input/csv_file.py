@@ -68,6 +68,8 @@ class CsvFile:
     def rows(self) -> Iterator[CsvRow]:
         """Yield the rows that are not blank, numbered from 1."""
         row = 0
+        known = [(index, name) for index, (name, kind) in enumerate(self._headings) if kind is _Kind.FIELD]
+        carried = [index for index, (_, kind) in enumerate(self._headings) if kind is _Kind.CARRIED]
         while True:
             line = self._above + self._reader.line_num + 1
             cells = self._next_row()
@@ -84,12 +86,11 @@ class CsvFile:
             cells += [""] * (len(self._headings) - len(cells))
             if self._is_results:
                 cells = [undefused(cell) for cell in cells]
-            pairs = list(zip(self._headings, cells, strict=True))
             yield CsvRow(
                 place,
                 row,
-                {name: cell.strip() for (name, kind), cell in pairs if kind is _Kind.FIELD},
-                tuple(cell for (_, kind), cell in pairs if kind is _Kind.CARRIED),
+                {name: cells[index].strip() for index, name in known},
+                tuple([cells[index] for index in carried]),
             )
 
     def _header(self) -> list[tuple[str, "_Kind"]]:

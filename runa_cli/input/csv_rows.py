@@ -30,7 +30,7 @@ def _add_row(builder: PlanBuilder, row: CsvRow, defaults: Mapping[str, Any], *, 
     if own.keys() & {"product", "product_template"}:
         defaults = {name: value for name, value in defaults.items() if name not in {"product", "product_template"}}
     cells = {**defaults, **own}
-    place = RowPlace(row.place, frozenset({*defaults, "metadata"} - own.keys()))
+    place = RowPlace(row.place, frozenset({*defaults, "metadata"}.difference(own)))
     if "face_value" in own and decimal_comma:
         cells["face_value"] = decimal_point(own["face_value"])
     if isinstance(cells.get("product"), str):
@@ -46,5 +46,7 @@ def _add_row(builder: PlanBuilder, row: CsvRow, defaults: Mapping[str, Any], *, 
         description=cells.get("description"),
         reference=own.get("reference"),
         carried=row.carried,
-        quantity=fields.quantity(cells.get("quantity"), place(("quantity",), alone=True), builder.problems),
+        quantity=1
+        if (quantity := cells.get("quantity")) is None
+        else fields.quantity(quantity, place(("quantity",), alone=True), builder.problems),
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice
+from math import ceil
 
-from runa_cli.api.canonical import Stamp, order_body, plain, sha256_hex
+from runa_cli.api.canonical import Stamp, item_json, order_body, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
 from runa_cli.core.identity import (
@@ -36,8 +37,6 @@ _SCHEMA = """
         value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
         cells TEXT NOT NULL DEFAULT ''
     );
-    CREATE INDEX gift_by_head ON gift (head_id, id);
-    CREATE INDEX gift_by_identity ON gift (same_gift, reference_key);
     CREATE TABLE held (
         id INTEGER PRIMARY KEY, row INTEGER NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL,
         reference TEXT, carried TEXT NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, order_id TEXT,
@@ -47,6 +46,12 @@ _SCHEMA = """
 """
 
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
+
+# Made when all gifts are there, which is faster than to keep them up to date row by row.
+_INDEXES = (
+    "CREATE INDEX gift_by_head ON gift (head_id, id)",
+    "CREATE INDEX gift_by_identity ON gift (same_gift, reference_key)",
+)
 
 # Recorded gifts are matched to planned ones in stages, equal ones in their order: what is the same in everything, then
 # the same gift with the same reference, then the same gift where one side has no reference. The label of a payout link
@@ -99,6 +104,7 @@ class Plan:
         self.most_items = most_items
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}
+        self._whole: tuple[int, str] | None = None  # the fingerprint of all gifts, and of how many
         # An empty name makes SQLite use a temporary file without a name, which is deleted when it is closed.
         # Threads that show gifts as they settle ask where these are in the plan, one thread at a time.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -107,6 +113,11 @@ class Plan:
         self._last_head: OrderHead | None = None
         self._last_document = ""
         self._head_id = lru_cache(maxsize=1024)(self._find_head)
+
+    def complete(self) -> None:
+        """Prepare to be read, once all gifts are there."""
+        for statement in _INDEXES:
+            self._connection.execute(statement)
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -137,11 +148,10 @@ class Plan:
         """
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
-        own = plain(item)
-        text = exact_json.dumps(own)
+        own, text = item_json(item)
         templates = [item.distribution_method.template_id or "", getattr(item.products, "template_id", "")]
         identity = identify(own, currency, reference, carried)
-        self._connection.execute(
+        self._connection.execute(  # the same text each time, so that it is compiled once
             "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, item, value,"
             " currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -188,11 +198,15 @@ class Plan:
         position = 0
         for head_id, document, whole in self._connection.execute("SELECT id, document, whole FROM head ORDER BY id"):
             head = OrderHead.model_validate(exact_json.loads(document))
-            for gifts, total, currency in self._chunks(head_id, MOST_ITEMS if whole else self.most_items):
+            for gifts, total, currency in self._chunks(head_id, whole):
                 position += 1
                 yield PlannedOrder(position, head, gifts, total, currency, self.columns)
 
-    def _chunks(self, head_id: int, most: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
+    def _most(self, whole: int) -> int:
+        return MOST_ITEMS if whole else self.most_items
+
+    def _chunks(self, head_id: int, whole: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
+        most = self._most(whole)
         gifts: list[Gift] = []
         total = Decimal(0)
         templates: set[str] = set()
@@ -353,20 +367,61 @@ class Plan:
         if not self.left_out_count:
             return self.sums
         sums: dict[str, Decimal] = {}
-        for order in self.orders():
-            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total
+        for _, currency, amount in self._amounts_left():
+            sums[currency] = sums.get(currency, Decimal(0)) + amount
         return sums
+
+    @property
+    def balances_needed(self) -> dict[str, Decimal]:
+        """The total of the face values that are not left out, by the currency of the balance that pays.
+
+        What is paid from a balance of another currency is not part of it.
+        """
+        paying = {
+            head_id: OrderHead.model_validate(exact_json.loads(document)).payment_method.currency
+            for head_id, document in self._connection.execute("SELECT id, document FROM head ORDER BY id")
+        }
+        sums: dict[str, Decimal] = {}
+        for head_id, currency, amount in self._amounts_left():
+            if currency == paying[head_id]:
+                sums[currency] = sums.get(currency, Decimal(0)) + amount
+        return sums
+
+    def _amounts_left(self) -> Iterator[tuple[int, str, Decimal]]:
+        """Yield amounts that are not left out with head and currency, equal ones together."""
+        for head_id, currency, value, count in self._connection.execute(
+            "SELECT head_id, currency, value, count(*) FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+            " GROUP BY head_id, currency, value ORDER BY min(id)"
+        ):
+            yield head_id, currency, Decimal(value) * count
 
     @property
     def order_count(self) -> int:
         """How many orders are left to send."""
-        return sum(1 for _ in self.orders())
+        heads = self._connection.execute(
+            "SELECT head_id, whole, count(*), count(DISTINCT templates) FROM gift JOIN head ON head.id = head_id"
+            " WHERE gift.id NOT IN (SELECT gift_id FROM issued) GROUP BY head_id, whole"
+        ).fetchall()
+        return sum(
+            # Only more than ten different templates divide orders that are not full.
+            ceil(gifts / self._most(whole))
+            if templates <= MOST_TEMPLATES
+            else sum(1 for _ in self._chunks(head, whole))
+            for head, whole, gifts, templates in heads
+        )
 
     def fingerprint(self, *, left: bool = False) -> str:
         """Return the digest of the identities of all gifts: equal for the same gifts, however they are written.
 
         `left`: only of those that are not left out.
         """
+        if left:
+            return self._digest(left=True)
+        if self._whole is None or self._whole[0] != self.item_count:
+            self._whole = self.item_count, self._digest(left=False)
+        return self._whole[1]
+
+    def _digest(self, *, left: bool) -> str:
         return fingerprint(
             self._connection.execute(
                 "SELECT same_gift, reference_key FROM gift WHERE NOT ? OR id NOT IN (SELECT gift_id FROM issued)"

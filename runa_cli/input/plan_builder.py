@@ -55,6 +55,7 @@ class PlanBuilder:
 
     def finish(self) -> Plan:
         """Return the plan. Raises InputError with every problem there was."""
+        self.plan.complete()
         self._check_conversion()
         self._check_repeated_references()
         self._check_sync()

@@ -219,9 +219,8 @@ class Guard:
         if again:
             return
         own = self.ledger.identities(order)
-        for identity, found in self.ledger.same_gifts(batch.environment, own):
-            newer = found.newest_id > own[identity]
-            if newer and found.batch_id != batch.id and found.state is not State.FAILED:
+        for identity, found in self.ledger.same_gifts(batch.environment, own, except_in=batch.id):
+            if found.newest_id > own[identity] and found.state is not State.FAILED:
                 name = shlex.quote(batch.name)
                 raise GuardRefused(
                     f"Order {order.position} of batch {batch.name} was not sent: {describe_item(found.item)} was"

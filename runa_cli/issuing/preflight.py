@@ -1,7 +1,6 @@
 """Checks a plan against Runa's catalogue and balance before anything is sent."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from runa_cli.api import catalogue, responses
@@ -100,11 +99,7 @@ class Preflight:
             problems.add(where(("face_value",)), f"of {value.text} cannot be ordered: {allowed}")
 
     def _check_balance(self, plan: Plan) -> None:
-        needed: dict[str, Decimal] = {}
-        for order in plan.orders():
-            if order.currency == order.head.payment_method.currency:  # the price of a conversion is not known here
-                needed[order.currency] = needed.get(order.currency, Decimal(0)) + order.total
-        for currency, total in needed.items():
+        for currency, total in plan.balances_needed.items():  # the price of a conversion is not known here
             try:
                 balance = responses.parse(
                     responses.Balance, self._client.document("/balance", {"currency": currency}, seconds=self._seconds)

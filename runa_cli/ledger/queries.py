@@ -247,9 +247,11 @@ class LedgerQueries:
             yield read_recorded(row)
 
     def same_gifts(
-        self, environment: str, identities: Iterable[GiftIdentity]
+        self, environment: str, identities: Iterable[GiftIdentity], *, except_in: int = 0
     ) -> Iterator[tuple[GiftIdentity, SameGift]]:
         """Yield each of these identities with what the ledger holds of the same gift, unless Runa rejected it.
+
+        `except_in`: the id of a batch whose gifts do not count; 0 for none.
 
         The ledger's side has one entry a batch, state and identity, the oldest batch first.
         """
@@ -260,10 +262,11 @@ class LedgerQueries:
             "SELECT gift.same_gift, gift.reference_key, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
             " max(gift.id) AS newest_id, max(gift.item) AS item, max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected'"
+            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
             f" AND gift.same_gift IN ({','.join('?' * len(wanted))})"
             " GROUP BY gift.same_gift, gift.reference_key, purchase.state, batch.id, batch.name ORDER BY batch.id",
             environment,
+            except_in,
             *wanted,
         )
         for row in rows:
