@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -67,13 +68,13 @@ def order_body(head: OrderHead, items: Sequence[str], stamp: Stamp | None = None
     return f"{{{','.join(members)}}}".encode()
 
 
-def item_json(item: Item) -> tuple[dict[str, object], str]:
+def item_json(item: Item) -> tuple[dict[str, Any], str]:
     """Return an item as a dictionary and as JSON, in the fixed order of its fields."""
     method = plain(item.distribution_method)
     products, products_json = _products(item.products)
     value = exact_json.dumps(item.face_value)
     members = f'"face_value":{value},"distribution_method":{exact_json.dumps(method)},"products":{products_json}'
-    own = {"face_value": item.face_value, "distribution_method": method, "products": products}
+    own: dict[str, Any] = {"face_value": item.face_value, "distribution_method": method, "products": products}
     return own, f"{{{members}}}"
 
 
@@ -94,7 +95,10 @@ def _products_json(names: tuple[str, ...], values: tuple[object, ...]) -> str:
 
 def plain(model: BaseModel) -> dict[str, object]:
     """Return a model as a dictionary, without absent fields."""
-    return {name: plain(value) if isinstance(value, BaseModel) else value for name, value in model if value is not None}
+    members = vars(model).items()  # the fields in their order; to iterate over the model takes twice as long
+    return {
+        name: plain(value) if isinstance(value, BaseModel) else value for name, value in members if value is not None
+    }
 
 
 def with_stamp(body: bytes, key: str) -> bytes:

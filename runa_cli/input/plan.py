@@ -45,6 +45,7 @@ _SCHEMA = """
     CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL UNIQUE);
 """
 
+_AT_ONCE = 200  # gifts that are written together
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
 
 # Made when all gifts are there, which is faster than to keep them up to date row by row.
@@ -107,9 +108,10 @@ class Plan:
         self._whole: tuple[int, str] | None = None  # the fingerprint of all gifts, and of how many
         # An empty name makes SQLite use a temporary file without a name, which is deleted when it is closed.
         # Threads that show gifts as they settle ask where these are in the plan, one thread at a time.
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
-        self._connection.execute("BEGIN")
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
+        self._database.execute("BEGIN")
+        self._pending: list[tuple[object, ...]] = []  # gifts that are not in the file yet
         self._last_head: OrderHead | None = None
         self._last_document = ""
         self._head_id = lru_cache(maxsize=1024)(self._find_head)
@@ -122,7 +124,7 @@ class Plan:
     def close(self) -> None:
         """Delete the temporary file."""
         with suppress(sqlite3.Error):
-            self._connection.close()
+            self._database.close()
 
     def __enter__(self) -> "Plan":
         return self
@@ -149,11 +151,9 @@ class Plan:
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
         own, text = item_json(item)
-        templates = [item.distribution_method.template_id or "", getattr(item.products, "template_id", "")]
+        templates = [own["distribution_method"].get("template_id"), own["products"].get("template_id")]
         identity = identify(own, currency, reference, carried)
-        self._connection.execute(  # the same text each time, so that it is compiled once
-            "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, item, value,"
-            " currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        self._pending.append(
             (
                 head_id,
                 row,
@@ -169,8 +169,25 @@ class Plan:
                 item.address.casefold() if item.address else None,
             ),
         )
+        if len(self._pending) == _AT_ONCE:
+            self._insert_pending()
         self.item_count += 1
         self._sums[currency] = self._sums.get(currency, Decimal(0)) + item.face_value
+
+    def _insert_pending(self) -> None:
+        gifts, self._pending = self._pending, []
+        self._database.executemany(
+            "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, item, value,"
+            " currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            gifts,
+        )
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """The temporary file with all gifts that were added."""
+        if self._pending:
+            self._insert_pending()
+        return self._database
 
     def _document(self, head: OrderHead) -> str:
         """Return the head as JSON; consecutive rows mostly have the same one."""

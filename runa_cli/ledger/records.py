@@ -241,13 +241,14 @@ NOTHING_TAKEN = Taken()
 class Result:
     """One row of the results: a gift and the order it is part of.
 
-    `position` is that of the order in its batch, `gift_id` the id of the gift's row.
+    `item_json` is the item as it was sent, `position` that of the order in its batch, `gift_id` the id of the gift's
+    row.
     """
 
     row: int
     reference: str | None
     carried: tuple[str, ...]
-    item: dict[str, Any]
+    item_json: str
     issued: dict[str, Any] | None
     state: State
     order_id: str | None
@@ -255,6 +256,12 @@ class Result:
     error_text: str | None
     position: int = 0
     gift_id: int = 0
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """The item as it was sent; empty once it is pruned."""
+        item = exact_json.loads(self.item_json)
+        return item if isinstance(item, dict) else {}
 
 
 @dataclass(frozen=True)

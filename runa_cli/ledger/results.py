@@ -55,6 +55,7 @@ class ResultRow:
         ]
 
 
+_SENT = {"face_value", "distribution_method", "products"}  # all that an item has when it is sent
 UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
 
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
@@ -66,7 +67,8 @@ def row_from_ledger(result: Result) -> ResultRow:
     """Return the row of a recorded gift. Its status is the payout's, or the order's state where there is no payout."""
     answered = result.issued or {}
     return _row(
-        {**result.item, **answered},
+        # Runa's item mostly repeats all that was sent, and then that need not be read.
+        answered if answered.keys() >= _SENT else {**result.item, **answered},
         row=result.row,
         reference=result.reference or "",
         status=_text(_payout(answered).get("status")) or str(result.state),

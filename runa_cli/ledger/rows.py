@@ -92,13 +92,12 @@ def read_order(row: Row) -> Order:
 
 def read_result(row: Row) -> Result:
     """Return the result of a row of `gift`, joined with the order of the gift."""
-    item = exact_json.loads(row["item"])
     issued = exact_json.loads(row["issued"]) if row["issued"] else None
     return Result(
         row=row["row"],
         reference=row["reference"],
         carried=from_list(row["carried"]),
-        item=item if isinstance(item, dict) else {},
+        item_json=row["item"],
         issued=issued if isinstance(issued, dict) else None,
         state=State(row["state"]),
         order_id=row["order_id"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from runa_cli.core import exact_json
 from runa_cli.core.exact_json import Number
 from runa_cli.core.states import State
 from runa_cli.ledger.records import Result
@@ -34,7 +35,8 @@ def result(**changes: Any) -> Result:
         "row": 1, "reference": "ref-1", "carried": ("x",), "item": ASKED, "issued": ISSUED, "state": State.COMPLETED,
         "order_id": "O-1", "currency": "USD", "error_text": None,
     }  # fmt: skip
-    return Result(**{**fields, **changes})
+    given = {**fields, **changes}
+    return Result(item_json=exact_json.dumps(given.pop("item")), **given)
 
 
 def table(lines: Sequence[ResultRow], carried: Sequence[str] = ()) -> list[list[str]]:
