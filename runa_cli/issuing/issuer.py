@@ -92,7 +92,13 @@ class Issuer:
             if not nothing_elsewhere:
                 nothing_elsewhere = not self._adopt(plan, request)
                 continue  # meanwhile another process may have recorded the same
-            if note := guard.check_new(plan, request):
+            try:
+                note = guard.check_new(plan, request)
+            except GuardRefused:
+                if self._is_recorded_since(request, fingerprint, known):
+                    continue
+                raise
+            if note:
                 self.say(note)
             check_confirmed_total(plan, request)
             self.confirm_live(plan.sums, plan.item_count, request)
@@ -108,6 +114,13 @@ class Issuer:
             )
             if batch is not None:  # else another process has recorded the same meanwhile: decide anew
                 return batch, True
+
+    def _is_recorded_since(self, request: CreateRequest, fingerprint: str, known: Sequence[Batch]) -> bool:
+        """Tell whether another process has recorded the same meanwhile, so that it must be decided anew."""
+        if request.batch is not None and self.ledger.batch(request.environment, request.batch) is not None:
+            return True
+        found = self.ledger.batches_with(request.environment, fingerprint)
+        return {batch.id for batch in found} != {batch.id for batch in known}
 
     def _adopt(self, plan: Plan, request: CreateRequest) -> bool:
         """Record a batch that is new to this ledger as it was issued from another one. Returns False where it was not.

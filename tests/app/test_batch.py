@@ -89,6 +89,26 @@ def test_two_processes_started_together_issue_a_batch_once(program: Program, emu
     assert 4 == len(orders_at(emulator))
 
 
+@pytest.mark.parametrize("name", [("--batch", "bonus"), ()])
+def test_what_another_process_records_just_before_the_check_is_resumed_and_no_duplicate(
+    program: Program, emulate: Emulate, name: tuple[str, ...]
+) -> None:
+    emulator = emulate()
+    path = sheet(program.home / "gifts.csv", gifts(40, orders=4))
+    command = ("order", "create", "--file", str(path), *name)
+    running = program.paused_at("call:Guard.check_new", *command)
+    assert running.pauses()
+    program.killed_at("return:Client.create_order", *command)
+    running.go_on()
+    assert 0 == running.end().code
+    assert_each_once(emulator, rows_of(program("batch", "export", listed_name(program), "-o", "csv").out), 40)
+
+
+def listed_name(program: Program) -> str:
+    (listed,) = program("batch", "list", "--json").json
+    return str(listed["batch"])
+
+
 def test_two_processes_started_together_without_a_name_issue_the_file_once(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     path = sheet(program.home / "gifts.csv", gifts(40, orders=4))
