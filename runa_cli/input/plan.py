@@ -234,8 +234,8 @@ class Plan:
             (head_id,),
         ):
             row, reference, carried, identity, same_gift, reference_key, item, value, currency, own_templates = values
-            more = templates | set(own_templates.split())
-            if gifts and (len(gifts) == most or _too_many(more)):
+            more = templates.union(own_templates.split()) if own_templates else templates
+            if gifts and (len(gifts) == most or (more is not templates and _too_many(more))):
                 yield gifts, total, currency
                 gifts, total, more = [], Decimal(0), set(own_templates.split())
             loaded = exact_json.loads(carried)

@@ -7,12 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import email_validator
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import runa_cli
 from runa_cli.api import canonical, countries, field_rules, order_models
-from runa_cli.api.canonical import Stamp, order_body, plain
+from runa_cli.api.canonical import Stamp, item_json, order_body, plain
 from runa_cli.api.order_models import Item, OrderHead
 from runa_cli.core.exact_json import Number, dumps, loads
 from tests.support.plans import DT, PT
@@ -57,8 +60,42 @@ def complaints(model: type[Item | OrderHead], document: object) -> list[str]:
 
 
 def body(head_document: dict[str, Any], *documents: dict[str, Any], stamp: Stamp | None = None) -> bytes:
-    texts = [dumps(plain(Item.model_validate(document))) for document in documents]
+    texts = [item_json(Item.model_validate(document))[1] for document in documents]
     return order_body(OrderHead.model_validate(head_document), texts, stamp)
+
+
+@pytest.mark.parametrize(
+    "products", [SINGLE, CHOICE, TEMPLATE, {**SINGLE, "usage_config": {"spend_rules_template_id": PSR}}]
+)
+@pytest.mark.parametrize("method", [EMAIL, LINK, {**EMAIL, "email_address": "zoë@example.test"}])
+def test_an_item_has_the_bytes_of_its_fields(method: object, products: object) -> None:
+    """Products are written once for all rows that have them."""
+    item = Item.model_validate(gift(Number("20"), method, products))
+    for _ in range(2):
+        assert (plain(item), dumps(plain(item))) == item_json(item)
+
+
+_LOCAL = "ab.Z0!#$%&'*+/=?^_`{|}~-\"(), "
+
+
+@given(
+    st.text(_LOCAL, max_size=66),
+    st.sampled_from(["e.com", "example.test", "-a.com", "localhost", "a..b", "", "1.2", "b@e.com"]),
+)
+@example("a" * 65, "e.com")
+@example("a" * 64, "e.com")
+@example("a", f"{'b' * 62}.{'c' * 62}.{'d' * 62}.{'e' * 60}.com")
+def test_an_address_that_is_not_looked_at_closely_is_one_that_would_pass(local: str, domain: str) -> None:
+    address = f"{local}@{domain}"
+    if field_rules._is_plain_address(address):
+        email_validator.validate_email(address, check_deliverability=False)
+
+
+def test_common_addresses_are_not_looked_at_closely() -> None:
+    assert field_rules._is_plain_address("Ann.O'Neil+gifts@mail.example.test")
+    assert not any(
+        map(field_rules._is_plain_address, ["", "@", "a@", "@e.com", "a@é.com", "a@localhost", '"a b"@e.com'])
+    )
 
 
 def test_an_order_has_one_canonical_form() -> None:

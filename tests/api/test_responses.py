@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runa_cli.api import binding, catalogue, pagination, responses
 from runa_cli.api.catalogue import Product
@@ -54,6 +56,29 @@ MIXED = [
     asked(None, "5"),
     asked(ANN, recipient="panel-7"),
 ]
+
+
+_ASKED = [
+    delivered(asked(email, value, product), **template)
+    for email in (ANN, "Ann@example.TEST", BOB)
+    for value in ("10", "20")
+    for product in (
+        "AMZ-US",
+        {"type": "MULTIPLE", "values": ["AMZ-US", "AMC-US"]},
+        {"type": "MULTIPLE", "values": ["AMC-US", "AMZ-US"]},
+        {"type": "SINGLE", "value": "AMZ-US", "usage_config": {"spend_rules_template_id": "PSR-1"}},
+    )
+    for template in ({}, {"template_id": "DT-1"})
+]
+
+
+@given(st.lists(st.sampled_from(_ASKED), min_size=1, max_size=8))
+def test_exact_echoes_are_bound_as_the_search_would_bind_them(sent: list[dict[str, Any]]) -> None:
+    answered = answer(*map(echo, sent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(binding, "_is_exact_echo", lambda *_: False)
+        searched = binding.bind_items(sent, answered)
+    assert [*range(len(sent))] == searched == binding.bind_items(sent, answered)
 
 
 def test_an_answer_in_the_same_order_is_bound_one_to_one() -> None:

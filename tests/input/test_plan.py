@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runa_cli.api.canonical import Stamp, order_body, sha256_hex
 from runa_cli.api.order_models import Item, OrderHead
@@ -52,6 +54,30 @@ def fingerprint(plan: Plan) -> str:
 @pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (200, [200]), (201, [200, 1]), (600, [200] * 3)])
 def test_as_many_rows_share_an_order_as_runa_takes(count: int, sizes: list[int]) -> None:
     assert sizes == [len(order.gifts) for order in orders(planned(*[gift()] * count))]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["10", "12.50"]), st.integers(0, 14)), max_size=40),
+    st.integers(1, 200), st.booleans(),
+)  # fmt: skip
+def test_what_is_counted_and_summed_is_what_the_orders_hold(
+    rows: list[tuple[int, str, int]], most: int, selections: bool
+) -> None:
+    with Plan(source="file", most_items=most) as plan:
+        for row, (description, value, number) in enumerate(rows, 1):
+            template = "0123456789ABCDE"[number]
+            options = {"selection": PT.format(template)} if selections else {"template": DT.format(template)}
+            whole_value = value if not selections else "10"
+            plan.add(gift(whole_value, **options), head(description=f"{description}"), row=row, currency="USD")
+        orders_held = list(plan.orders())
+        total = sum((order.total for order in orders_held), Decimal(0))
+        sums = {"USD": total} if rows else {}
+        assert (len(orders_held), sums, sums) == (plan.order_count, plan.balances_needed, plan.sums)
+        plan.leave_out_known([])
+        plan._connection.execute("INSERT INTO issued (gift_id, recorded_id) SELECT id, id FROM gift WHERE id % 2 = 0")
+        left = list(plan.orders())
+        assert len(left) == plan.order_count
+        assert sum((order.total for order in left), Decimal(0)) == plan.sums_left.get("USD", 0)
 
 
 def test_an_empty_plan_has_no_orders() -> None:
