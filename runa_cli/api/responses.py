@@ -25,7 +25,7 @@ _LONGEST_AMOUNT = 30  # digits before the point; no amount of money has more
 def maybe_decimal(value: object) -> Decimal | None:
     """Return an amount, written as text or as a number; None for anything else."""
     try:
-        amount = Decimal(value) if isinstance(value, str | Decimal) else None
+        amount = Decimal(value) if isinstance(value, (str, Decimal)) else None
     except InvalidOperation:
         return None
     return amount if amount is not None and amount.is_finite() and amount.adjusted() < _LONGEST_AMOUNT else None

@@ -1,5 +1,6 @@
 """`order create`: request → plan → recorded orders → sent → shown."""
 
+import gc
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -14,9 +15,15 @@ from runa_cli.input.request import CreateRequest, OrderInput
 from runa_cli.issuing.issuer import before_sending
 from runa_cli.issuing.preflight import Preflight
 
+_GARBAGE = 20_000  # objects, a few MB
+
 
 def create(session: Session, request: CreateRequest) -> None:
     """Issue what was asked for, once, and show the result. Raises the RunaError that the run ends in."""
+    # Rows and replies are freed without the garbage collector, which would look through the whole program again and
+    # again.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     with before_sending():
         plan = read_plan(session, request.order_input)
     with plan:
