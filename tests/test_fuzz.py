@@ -35,6 +35,7 @@ from tests.support.damaged_inputs import (
     PRODUCT,
     REFUSED,
     damaged,
+    damaged_workbooks,
     documents,
     sheets,
     texts,
@@ -76,6 +77,28 @@ def tries(often: int) -> settings:
 @example(raw=b'face_value,email\n"10' + b"\n" * 3000, given_=FLAGS[1])
 def test_a_sheet_becomes_a_plan_or_a_named_mistake(raw: bytes, given_: OrderInput) -> None:
     check_file(raw, "csv", given_)
+
+
+ABOUT_FILES: tuple[dict[str, Any], ...] = (
+    {"encoding": "cp1252"},
+    {"encoding": "utf-16"},
+    {"encoding": "shift_jis"},
+    {"header_row": 2},
+    {"columns": (("email", "team"), ("face_value", "product")), "carry": ("email", "face_value")},
+    {"allow_links": True},
+)
+
+
+@tries(200)
+@given(raw=st.one_of(tidy_sheets(), sheets()), given_=flags, about=st.sampled_from(ABOUT_FILES))
+def test_what_is_said_of_a_sheet_makes_it_no_less_safe(raw: bytes, given_: OrderInput, about: dict[str, Any]) -> None:
+    check_file(raw, "csv", replace(given_, **about))
+
+
+@tries(100)
+@given(raw=damaged_workbooks(), given_=flags)
+def test_a_workbook_becomes_a_plan_or_a_named_mistake(raw: bytes, given_: OrderInput) -> None:
+    check_file(raw, "xlsx", given_)
 
 
 @tries(250)

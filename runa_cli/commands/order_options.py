@@ -73,15 +73,52 @@ Metadata = Annotated[
 ]
 FileOption = Annotated[
     str | None,
-    typer.Option("--file", metavar="PATH", help="CSV, JSON or JSONL; - is standard input.", rich_help_panel=FILE),
+    typer.Option("--file", metavar="PATH", help="CSV, XLSX, JSON or JSONL; - is standard input.", rich_help_panel=FILE),
 ]
 FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format",
-        metavar="json|jsonl|csv",
+        metavar="json|jsonl|csv|xlsx",
         help="Format of the file (default: by its name or content).",
         rich_help_panel=FILE,
+    ),
+]
+SheetOption = Annotated[
+    str | None, typer.Option("--sheet", metavar="NAME", help="The sheet of a workbook.", rich_help_panel=FILE)
+]
+HeaderRow = Annotated[
+    int | None,
+    typer.Option(
+        "--header-row", metavar="N", min=1, help="The row with the headings, below a title.", rich_help_panel=FILE
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="Of a file that is not UTF-8, e.g. cp1252.", rich_help_panel=FILE),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="FIELD=HEADING",
+        help="Which column a field is, e.g. email=Work; repeat for more.",
+        rich_help_panel=FILE,
+    ),
+]
+Carry = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--carry",
+        metavar="HEADING",
+        help="A column that is only kept beside the results; repeat.",
+        rich_help_panel=FILE,
+    ),
+]
+AllowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--allow-links", metavar="", help="Rows without an address become payout links.", rich_help_panel=FILE
     ),
 ]
 BatchName = Annotated[
@@ -194,6 +231,12 @@ _INPUT: Options = {
     "metadata": (Metadata, None),
     "file": (FileOption, None),
     "file_format": (FormatOption, None),
+    "sheet": (SheetOption, None),
+    "header_row": (HeaderRow, None),
+    "encoding": (Encoding, None),
+    "column": (ColumnOption, None),
+    "carry": (Carry, None),
+    "allow_links": (AllowLinks, False),
 }
 
 
@@ -203,19 +246,43 @@ def with_order_input(command: Command) -> Command:
 
 
 def _order_input(
-    *, email: list[str] | None, product: list[str] | None, metadata: list[str] | None, **values: Any
+    *,
+    email: list[str] | None,
+    product: list[str] | None,
+    metadata: list[str] | None,
+    column: list[str] | None,
+    carry: list[str] | None,
+    **values: Any,
 ) -> "OrderInput":
     from runa_cli.input.request import OrderInput
 
     return OrderInput(
-        emails=tuple(email or ()), products=tuple(product or ()), metadata=tuple(metadata or ()), **values
+        emails=tuple(email or ()),
+        products=tuple(product or ()),
+        metadata=tuple(metadata or ()),
+        columns=tuple(map(_field_and_heading, column or ())),
+        carry=tuple(carry or ()),
+        **values,
     )
+
+
+def _field_and_heading(text: str) -> tuple[str, str]:
+    """Return the two sides of `--column FIELD=HEADING`. Raises UsageMistake."""
+    from runa_cli.input.columns import FIELDS, field_of
+
+    name, equals, heading = text.partition("=")
+    known = field_of(name)
+    if not equals or not heading.strip() or known is None:
+        raise UsageMistake(f"--column must be FIELD=HEADING with one of {', '.join(FIELDS)}, found {text!r}.")
+    return known, heading
 
 
 def check_order_input(order_input: "OrderInput") -> None:
     """Check that the options about gifts and their file go together. Raises UsageMistake."""
+    from runa_cli.input.decoding import is_text_encoding
     from runa_cli.input.reader import FILE_FORMATS
 
+    fields = [name for name, _ in order_input.columns]
     for wrong, sentence in (
         (
             order_input.emails and order_input.quantity,
@@ -232,8 +299,30 @@ def check_order_input(order_input: "OrderInput") -> None:
         ),
         (
             order_input.file_format and order_input.file_format not in FILE_FORMATS,
-            f"--format must be json, jsonl or csv, found {order_input.file_format!r}.",
+            f"--format must be json, jsonl, csv or xlsx, found {order_input.file_format!r}.",
         ),
+        (
+            not order_input.file and _about_a_file(order_input),
+            f"{_about_a_file(order_input)} is about a --file, and there is none.",
+        ),
+        (
+            order_input.encoding is not None and not is_text_encoding(order_input.encoding),
+            f"--encoding must be the name of a text encoding such as cp1252, found {order_input.encoding!r}.",
+        ),
+        (len(set(fields)) < len(fields), "--column names a field twice."),
     ):
         if wrong:
             raise UsageMistake(sentence)
+
+
+def _about_a_file(order_input: "OrderInput") -> str | None:
+    """Return the first option that says something of a file's contents; None where there is none."""
+    given: dict[str, object] = {
+        "--sheet": order_input.sheet,
+        "--header-row": order_input.header_row,
+        "--encoding": order_input.encoding,
+        "--column": order_input.columns,
+        "--carry": order_input.carry,
+        "--allow-links": order_input.allow_links,
+    }
+    return next((flag for flag, value in given.items() if value), None)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from runa_cli.core.exact_json import Number
 from runa_cli.core.masking import shown
@@ -30,12 +31,10 @@ def plain_number(text: str) -> object:
     return Number("".join(found.groups())) if found else text
 
 
-def decimal_point(cell: str) -> str:
-    """Return a cell's amount with a decimal point in place of a decimal comma, as much of Europe writes it.
-
-    A comma before three digits stays: it may separate thousands.
-    """
-    return re.sub(r"^([0-9]+),([0-9]{1,2})$", r"\1.\2", cell, flags=re.ASCII)
+@lru_cache(maxsize=4096)  # a list has few values
+def has_decimals_of(amount: Decimal, currency: str) -> bool:
+    """Tell whether an amount has no more decimals than its currency; zeros at the end do not count."""
+    return amount == amount.quantize(Decimal(1).scaleb(-_DECIMALS.get(currency, 2)))
 
 
 def plain_amount(text: str, currency: str) -> str | None:

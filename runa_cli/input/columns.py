@@ -1,10 +1,11 @@
-"""The headings of a sheet: which field a column is, and which are one typo away from one."""
+"""The headings of a sheet: which field a heading means, and which are one typo away from one."""
 
-import re
+import unicodedata
 
+from runa_cli.core.identity import normalized_text
 from runa_cli.core.typos import one_typo
 
-COLUMNS = (
+FIELDS = (
     "face_value",
     "currency",
     "email",
@@ -16,20 +17,49 @@ COLUMNS = (
     "reference",
     "quantity",
 )
-ALIASES = {"email_address": "email", "products": "product"}
+# What payroll systems, spreadsheets and other vendors' templates call the fields.
+_OTHER_NAMES = {
+    "email": (
+        "email address",
+        "e-mail address",
+        "e-mail-adresse",
+        "mail",
+        "recipient email",
+        "work email",
+    ),
+    "face_value": ("amount", "value", "reward amount", "gift amount", "betrag", "montant", "importe"),
+    "reference": ("external reference id", "external id", "employee id", "personnel number", "personal-nr"),
+    "currency": ("currency code",),
+    "product": ("product code", "products"),
+    "quantity": ("qty",),
+}
+_VENDOR_CODES = {"utid", "etid"}  # product codes of other vendors
+_LEAST_TYPO = 5  # characters; many short words are one letter away from `mail` or `qty`
+_NO_DIFFERENCE = str.maketrans("", "", " _-.\"'")
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().strip('"').strip().lower())
+def plain_heading(name: str) -> str:
+    """Return a heading without what makes no difference: case, blanks, `_`, `-`, `.`, quotes, invisible characters."""
+    return normalized_text(unicodedata.normalize("NFKC", name)).casefold().translate(_NO_DIFFERENCE)
+
+
+_FIELD_BY_NAME = {
+    plain_heading(name): field for field in FIELDS for name in (field, *_OTHER_NAMES.get(field, ()))
+}  # fmt: skip
 
 
 def field_of(name: str) -> str | None:
     """Return the field that a heading means; None where it means none."""
-    plain = _plain(name)
-    return plain if plain in COLUMNS else ALIASES.get(plain)
+    return _FIELD_BY_NAME.get(plain_heading(name))
 
 
 def typo_of(name: str) -> str | None:
-    """Return the known heading that a heading is one typo away from."""
-    plain = _plain(name)
-    return next((known for known in (*COLUMNS, *ALIASES) if one_typo(plain, known)), None)
+    """Return the field whose name, or one of whose names, a heading is one typo away from."""
+    plain = plain_heading(name)
+    near = (known for known in _FIELD_BY_NAME if len(known) >= _LEAST_TYPO and one_typo(plain, known))
+    return next((_FIELD_BY_NAME[known] for known in near), None)
+
+
+def is_vendor_code(name: str) -> bool:
+    """Tell whether a heading is that of another vendor's product codes."""
+    return plain_heading(name) in _VENDOR_CODES

@@ -1,139 +1,103 @@
-"""CSV files: a header and one gift a row; the separator is told from the header."""
+"""CSV files: the separator is told from the header, and Excel's `sep=` line is read."""
 
 import csv
-import io
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
-from typing import BinaryIO
+from itertools import chain
+from typing import BinaryIO, NoReturn
 
-from runa_cli.core.safe_text import undefused
-from runa_cli.input.columns import field_of, typo_of
+from runa_cli.input.decoding import DecodedText
+from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.problems import Place, Problems
-from runa_cli.ledger import results
+from runa_cli.input.table import Record
 
 MOST_CELL = 1 << 20  # characters; a cell longer than a mebibyte is an unclosed quote
+_SEPARATORS = ",;\t"
+_TITLE_LINES = 20  # above a header, in which it is looked for
+_MOST_HEADER = 1 << 14  # characters that are looked at to find it
 
 
-class _Kind(Enum):
-    FIELD = "field"
-    CARRIED = "carried"  # to the results
-    ADDED = "added"  # by this program, to its results
+class CsvTable:
+    """A CSV file; its first lines are read at once, the rows as they are iterated."""
 
-
-@dataclass(frozen=True)
-class CsvRow:
-    """One row: its place, the cells of known columns by their field, and the cells that are carried to the results."""
-
-    place: Place
-    row: int
-    cells: dict[str, str]
-    carried: tuple[str, ...]
-
-
-class CsvFile:
-    """A CSV file. The header is read at once, rows as they are iterated.
-
-    A results file of this program is recognised: what it adds to its input is left out, and its apostrophes are undone.
-    """
-
-    def __init__(self, stream: BinaryIO, name: str, problems: Problems) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        name: str,
+        problems: Problems,
+        options: ColumnOptions,
+        *,
+        encoding: str | None = None,
+        header_row: int | None = None,
+    ) -> None:
         self.name = name
         self._problems = problems
-        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        self._text = DecodedText(stream, name, problems, encoding)
         csv.field_size_limit(MOST_CELL)
-        header_line = self._next_line()
-        separator = re.fullmatch(r"sep=(.)\r?\n", header_line)  # how Excel names the separator
-        self._above = 1 if separator else 0  # lines above the header
-        if separator:
-            header_line = self._next_line()
-        if header_line.startswith("PK\x03\x04"):
-            problems.stop(Place(file=name), "is an Excel workbook: save it as CSV UTF-8")
-        self.delimiter = separator[1] if separator else _delimiter(header_line)
-        self._reader = csv.reader(self._lines(header_line), delimiter=self.delimiter, strict=True)
-        self._is_results = False
-        self._headings = self._header()
+        first = self._text.readline(MOST_CELL)
+        if first.startswith("PK\x03\x04"):
+            problems.stop(Place(file=name), "is an Excel workbook: add --format xlsx")
+        self._above = 0  # lines above those that are read as rows
+        separator = _named_separator(first)
+        if separator is not None:
+            self._above, first = 1, self._text.readline(MOST_CELL)
+        self._first = self._first_lines(first)
+        self.separator = separator or _separator(self._first, options, (header_row or 1) - 1 - self._above)
+        self.decimal_comma = self.separator != ","
 
     @property
-    def columns(self) -> set[str]:
-        """The fields that the file has a column for."""
-        return {name for name, kind in self._headings if kind is _Kind.FIELD}
+    def has_mark(self) -> bool:
+        """Whether the file begins with a byte order mark."""
+        return self._text.has_mark
 
-    @property
-    def carried(self) -> tuple[str, ...]:
-        """The names of the columns that are carried to the results."""
-        return tuple(name for name, kind in self._headings if kind is _Kind.CARRIED)
-
-    def rows(self) -> Iterator[CsvRow]:
-        """Yield the rows that are not blank, numbered from 1."""
-        row = 0
-        known = [(index, name) for index, (name, kind) in enumerate(self._headings) if kind is _Kind.FIELD]
-        carried = [index for index, (_, kind) in enumerate(self._headings) if kind is _Kind.CARRIED]
+    def records(self) -> Iterator[Record]:
+        """Yield all rows with the line that each begins in. Stops with a problem at what is no CSV."""
+        reader = csv.reader(self._lines(), delimiter=self.separator, strict=True)
         while True:
-            line = self._above + self._reader.line_num + 1
-            cells = self._next_row()
+            line = self._above + reader.line_num + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                self._stop(self._above + reader.line_num, error)
             if cells is None:
-                self._text.detach()  # the stream belongs to whoever opened it
                 return
-            if not any(cell.strip() for cell in cells):
-                continue
-            row += 1
-            place = Place(file=self.name, line=line, row=row)
-            if len(cells) > len(self._headings):
-                self._problems.add(place, f"has {len(cells)} cells, but the header names {len(self._headings)}")
-                continue
-            cells += [""] * (len(self._headings) - len(cells))
-            if self._is_results:
-                cells = [undefused(cell) for cell in cells]
-            yield CsvRow(
-                place,
-                row,
-                {name: cells[index].strip() for index, name in known},
-                tuple([cells[index] for index in carried]),
-            )
+            yield Record(line, cells)
 
-    def _header(self) -> list[tuple[str, "_Kind"]]:
-        names = self._next_row() or []
-        self._is_results = tuple(name.strip() for name in names[: len(results.COLUMNS)]) == results.COLUMNS
-        added = set(results.COLUMNS) if self._is_results else set[str]()
-        headings: list[tuple[str, _Kind]] = []
-        for number, name in enumerate(names):
-            known = field_of(name)
-            if known is None and number < len(added):
-                headings.append((name, _Kind.ADDED))
-                continue
-            place = Place(file=self.name, line=self._above + 1, column=name.strip() or "(no name)")
-            if known is None and (field := typo_of(name)):
-                self._problems.add(place, f"is one typo away from {field}: rename it to {field}, or to something else")
-            if known is not None and (known, _Kind.FIELD) in headings:
-                self._problems.add(place, f"is a second column for {known}")
-            headings.append((known, _Kind.FIELD) if known else (name, _Kind.CARRIED))
-        return headings
+    def place(self, line: int, *, row: int | None = None, index: int | None = None, column: str | None = None) -> Place:  # noqa: ARG002 - a cell of CSV has no name of its own
+        """Return the place of a row or of its cell."""
+        return Place(file=self.name, line=line, row=row, column=column)
 
-    def _next_line(self) -> str:
-        try:
-            return self._text.readline(MOST_CELL)
-        except UnicodeDecodeError as error:
-            self._problems.stop(
-                Place(file=self.name), f"is not UTF-8 (byte 0x{error.object[error.start]:02x}): save it as CSV UTF-8"
-            )
+    def _stop(self, line: int, error: csv.Error) -> NoReturn:
+        self._problems.stop(Place(file=self.name, line=line), f"is not CSV: {error}")
 
-    def _lines(self, first: str) -> Iterator[str]:
-        line = first
-        while line:
-            yield line
-            line = self._next_line()
+    def _first_lines(self, first: str) -> list[str]:
+        lines, size = [first], len(first)
+        while lines[-1] and len(lines) < _TITLE_LINES and size < _MOST_HEADER:
+            lines.append(self._text.readline(MOST_CELL))
+            size += len(lines[-1])
+        return lines
 
-    def _next_row(self) -> list[str] | None:
-        try:
-            return next(self._reader, None)
-        except csv.Error as error:
-            self._problems.stop(Place(file=self.name, line=self._above + self._reader.line_num), f"is not CSV: {error}")
+    def _lines(self) -> Iterator[str]:
+        rest = iter(lambda: self._text.readline(MOST_CELL), "")
+        return (line for line in chain(self._first, rest) if line)
 
 
-def _delimiter(header: str) -> str:
-    """Return the separator that splits the header into the most known names; a comma where none does."""
-    return max(
-        ",;\t", key=lambda mark: (sum(field_of(name) is not None for name in header.split(mark)), header.count(mark))
-    )
+def _named_separator(line: str) -> str | None:
+    """Return the separator that Excel's own first line names, as in `sep=;`."""
+    text = line.strip("\r\n \"'")
+    return text[4] if len(text) == len("sep=;") and text[:4].casefold() == "sep=" else None
+
+
+def _separator(lines: list[str], options: ColumnOptions, above: int) -> str:
+    """Return the separator that makes most known headings of one row; where none does, of most cells of the first."""
+    first = next((line for line in lines[max(above, 0) :] if line.strip()), "")
+    best = max(_SEPARATORS, key=lambda mark: (_known(lines, options, mark), first.count(mark)))
+    return best if _known(lines, options, best) or first.count(best) else ","
+
+
+def _known(lines: list[str], options: ColumnOptions, mark: str) -> int:
+    """Return how many headings of fields there are at most in one of the first rows."""
+    try:
+        rows = list(csv.reader(lines, delimiter=mark))
+    except csv.Error:
+        return 0
+    return max((sum(map(options.means_field, row)) for row in rows), default=0)

@@ -1,13 +1,11 @@
 """JSON and JSONL files, read value by value, so that a long file is never in memory as a whole."""
 
-import codecs
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
 
 from runa_cli.core import exact_json
+from runa_cli.input.decoding import BYTE_ORDER_MARK, DecodedText
 from runa_cli.input.problems import Place, Problems
 
 _CHUNK = 1 << 16
@@ -24,7 +22,7 @@ class Value:
     alone: bool
 
 
-def read_json(stream: BinaryIO, name: str, problems: Problems) -> Iterator[Value]:
+def read_json(stream: DecodedText, name: str, problems: Problems) -> Iterator[Value]:
     """Yield the document itself, or the members of the list that it is."""
     text = _Text(stream, name, problems)
     if text.peek() != "[":
@@ -43,29 +41,29 @@ def _members(text: "_Text", name: str) -> Iterator[Value]:
             if text.peek() != ",":
                 text.stop("is not JSON: a list needs commas between its members and ] at its end")
             text.skip()
+            if text.peek() == "]":
+                text.stop("is not JSON: there is a comma too many before ]")
         place = Place(file=name, path=f"[{index}]")
         yield Value(place, text.value(place), alone=False)
         index += 1
     text.skip()
 
 
-def read_jsonl(stream: BinaryIO, name: str, problems: Problems) -> Iterator[Value]:
+def read_jsonl(text: DecodedText, name: str, problems: Problems) -> Iterator[Value]:
     """Yield the value of each line that is not blank."""
-    for number, line in enumerate(stream, 1):
-        place = Place(file=name, line=number)
+    while line := text.readline(MOST_CHARACTERS):
+        place = Place(file=name, line=text.line)
+        line = line.removeprefix(BYTE_ORDER_MARK)  # of a file that was appended to another
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            if text.strip():
-                yield Value(place, exact_json.loads(text), alone=False)
-        except UnicodeDecodeError:
-            problems.add(place, "is not UTF-8")
+            if line.strip():
+                yield Value(place, exact_json.loads(line), alone=False)
         except ValueError as error:
             problems.add(place, f"is not JSON: {_reason(error)}")
 
 
 def looks_like_lines(start: bytes) -> bool:
     """Tell whether the start of a file is one JSON value a line rather than one document."""
-    first, newline, rest = start.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
+    first, newline, rest = start.partition(b"\n")
     if not newline or not rest.lstrip().startswith((b"{", b"[")):
         return False
     try:
@@ -75,34 +73,13 @@ def looks_like_lines(start: bytes) -> bool:
     return True
 
 
-def rewound(start: bytes, stream: BinaryIO) -> BinaryIO:
-    """Return a stream that begins with what was already read of it."""
-    return io.BufferedReader(_Rewound(start, stream))
-
-
-class _Rewound(io.RawIOBase):
-    def __init__(self, start: bytes, stream: BinaryIO) -> None:
-        self._start = start
-        self._rest = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._start[: len(buffer)] or self._rest.read(len(buffer))
-        self._start = self._start[len(piece) :]
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
 class _Text:
-    """The undecoded rest of a stream, decoded as far as the next value needs it."""
+    """The rest of a text, read as far as the next value needs it."""
 
-    def __init__(self, stream: BinaryIO, name: str, problems: Problems) -> None:
+    def __init__(self, stream: DecodedText, name: str, problems: Problems) -> None:
         self._stream = stream
         self._name = name
         self._problems = problems
-        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
         self._decoder = exact_json.decoder()
         self._buffer = ""
         self._line = 1
@@ -162,12 +139,9 @@ class _Text:
         """Read on, doubling what is there so that a long value costs no more than twice its length."""
         if self._ended:
             return False
-        raw = self._stream.read(max(_CHUNK, len(self._buffer)))
-        self._ended = not raw
-        try:
-            self._buffer += self._decode.decode(raw, final=not raw)
-        except UnicodeDecodeError:
-            self.stop("is not UTF-8")
+        piece = self._stream.read(max(_CHUNK, len(self._buffer)))
+        self._ended = not piece
+        self._buffer += piece
         return True
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 from runa_cli.api.countries import code_country
 from runa_cli.api.order_models import MOST_TEMPLATES, Item, Loc
+from runa_cli.core.amounts import WrittenAmount
+from runa_cli.core.money import has_decimals_of
 from runa_cli.input.places import PlaceOf
 from runa_cli.input.problems import Problems
 
@@ -42,6 +44,18 @@ def check_templates(items: Sequence[Item], place: PlaceOf, problems: Problems) -
                 place(("items",)),
                 f"must name at most {MOST_TEMPLATES} different {name}, found {len(found - {None})}",
             )
+
+
+def check_value(item: Item, currency: str, amount: WrittenAmount | None, place: PlaceOf, problems: Problems) -> bool:
+    """Check that a face value is one of its currency: the decimals, and the sign or code that a sheet has beside it."""
+    where = place(("face_value",))
+    if amount is not None and (mark := amount.disagreement(currency)):
+        problems.add(where, f"is in {mark}, but the gift is in {currency}")
+        return False
+    if not has_decimals_of(item.face_value, currency):
+        problems.add(where, f"has more decimals than {currency} has, found {item.face_value}")
+        return False
+    return True
 
 
 def unknown_currency(codes: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Names the place of a problem in terms of what the person wrote: a flag, a row and column, a path in JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -61,15 +61,20 @@ def flag_place(loc: Loc, *, alone: bool = False) -> Place:  # noqa: ARG001 - a f
 
 @dataclass(frozen=True)
 class RowPlace:
-    """Places in a CSV row; flags fill in the fields named in `filled`."""
+    """Places in a row of a sheet; flags fill in the fields named in `filled`."""
 
-    place: Place
+    locate: Callable[[str], Place]  # the place of a field's cell
     filled: frozenset[str] = frozenset()
 
+    @classmethod
+    def at(cls, row: Place) -> "RowPlace":
+        """Return the places in a row of which only the names of its columns are known."""
+        return cls(lambda name: replace(row, column=name))
+
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
-        """Name the column, or the flag that filled it in."""
+        """Name the cell, or the flag that filled it in."""
         name = field_name(loc)
-        return flag_place(loc) if alone and name in self.filled else replace(self.place, column=name)
+        return flag_place(loc) if alone and name in self.filled else self.locate(name)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from runa_cli.api.canonical import STAMP_PAIRS, STAMPS
 from runa_cli.api.field_rules import MOST_METADATA, quoted
 from runa_cli.api.order_models import Item, OrderHead, item_violations, violations
+from runa_cli.core.amounts import WrittenAmount
 from runa_cli.core.identity import reference_key
 from runa_cli.input import order_rules
 from runa_cli.input.fields import metadata_pairs
@@ -79,8 +80,12 @@ class PlanBuilder:
         reference: str | None = None,
         carried: tuple[str, ...] = (),
         quantity: int = 1,
+        amount: WrittenAmount | None = None,
     ) -> None:
-        """Validate an item that belongs to no order yet, and add it `quantity` times."""
+        """Validate an item that belongs to no order yet, and add it `quantity` times.
+
+        `amount` is its face value as a sheet has it, with the currency that may stand beside it there.
+        """
         item = self._item(document, place)
         self._check_reference(reference, place, quantity)
         if item is None:
@@ -90,12 +95,15 @@ class PlanBuilder:
         head = self._head(paying, description or self.order_input.description, place, item.codes)
         if head is None or not self._may_pay(head, product_currency, place):
             return
+        value_currency = product_currency or head.payment_method.currency
+        if not order_rules.check_value(item, value_currency, amount, place, self.problems):
+            return
         for _ in range(quantity):
             self.plan.add(
                 item,
                 head,
                 row=row,
-                currency=product_currency or head.payment_method.currency,
+                currency=value_currency,
                 group=order_rules.country_of(item),
                 reference=reference,
                 carried=carried,
@@ -112,13 +120,15 @@ class PlanBuilder:
         head = self._head_of_order(document, product_currency, place, [code for item in valid for code in item.codes])
         if head is None or len(valid) < len(checked) or not self._may_pay(head, product_currency, place):
             return
+        value_currency = product_currency or head.payment_method.currency
         for number, (item, located) in enumerate(zip(valid, items, strict=True), row + 1):
+            order_rules.check_value(item, value_currency, None, located.place, self.problems)
             self.plan.add(
                 item,
                 head,
                 row=number,
                 reference=located.reference,
-                currency=product_currency or head.payment_method.currency,
+                currency=value_currency,
                 group=f"order {row}",
                 whole=True,
             )

@@ -1,31 +1,49 @@
-"""Every problem of an input, with its place: the first fifty are listed, the rest is counted."""
+"""Every problem of an input, with its place.
+
+The same problem in many rows is one. The first fifty are listed, the rest is counted.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from runa_cli.core.errors import InputError
 
 MOST_LISTED = 50
+MOST_RANGES = 8  # of lines, in a message
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the input: a flag or the setting in its place, or a file with its line, row and column, or its path."""
+    """Where in the input: a flag or the setting in its place, or a file with its line, row and column, or its path.
+
+    `line` is the row of a workbook's sheet, and `cell` the name of its cell.
+    """
 
     flag: str | None = None
     setting: str | None = None  # with its origin, as in `RUNA_CURRENCY (.env)`
     file: str | None = None
     line: int | None = None
     row: int | None = None
+    cell: str | None = None
     column: str | None = None
     path: str | None = None
 
     def __str__(self) -> str:
+        return self.text(Lines())
+
+    def text(self, others: "Lines") -> str:
+        """Return the place as text, with the lines of others where the same is wrong."""
         if self.flag or self.setting:
             return self.flag or self.setting or ""
         where = [self.file] if self.file else []
-        if self.line is not None:
+        if others.count > 1 and self.line is not None:
+            where.append(f"lines {others} ({others.count:,} rows)")
+        elif others.count > 1 and self.row is not None:
+            where.append(f"rows {others} ({others.count:,} rows)")
+        elif self.cell:
+            where.append(f"cell {self.cell}")
+        elif self.line is not None:
             where.append(f"line {self.line}" + (f" (row {self.row})" if self.row is not None else ""))
         elif self.row is not None:
             where.append(f"row {self.row}")
@@ -39,24 +57,73 @@ class Place:
         """Return the parts that are known."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    @property
+    def kind(self) -> "Place":
+        """The place without what differs from row to row."""
+        return replace(self, line=None, row=None, cell=None)
+
+
+@dataclass
+class Lines:
+    """Numbers of lines that come in their order; consecutive ones become a range, and only the first are kept."""
+
+    count: int = 0
+    _ranges: list[list[int]] = field(default_factory=list)
+
+    def add(self, line: int | None) -> None:
+        """Add a line; a place in JSON has none."""
+        self.count += 1
+        if line is None:
+            return
+        if self._ranges and line <= self._ranges[-1][1] + 1:
+            self._ranges[-1][1] = max(line, self._ranges[-1][1])
+        elif len(self._ranges) <= MOST_RANGES:
+            self._ranges.append([line, line])
+
+    def __str__(self) -> str:
+        shown = [str(first) if first == last else f"{first}-{last}" for first, last in self._ranges[:MOST_RANGES]]
+        return ", ".join(shown) + (", …" if len(self._ranges) > MOST_RANGES else "")
+
+
+@dataclass
+class _Problem:
+    place: Place  # the first
+    sentence: str
+    lines: Lines = field(default_factory=Lines)
+    last: Place | None = None
+
+    def add(self, place: Place) -> None:
+        """Add a place; several gifts of one row, or all that a flag fills in, are in the same."""
+        if place != self.last:
+            self.lines.add(place.line if place.row is None or place.line is not None else place.row)
+        self.last = place
+
+    def as_dict(self) -> dict[str, object]:
+        rows = {"lines": str(self.lines), "count": self.lines.count} if self.lines.count > 1 else {}
+        return {**self.place.as_dict(), **rows, "message": f"{self.sentence}."}
+
 
 @dataclass
 class Problems:
-    """Collects problems; the same one is counted once. `settings` names the settings in place of flags."""
+    """Collects problems; the same one in many rows is one. `settings` names the settings in place of flags."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    listed: dict[tuple[Place, str], None] = field(default_factory=dict)
     count: int = 0
+    _listed: dict[tuple[Place, str], _Problem] = field(default_factory=dict)
+    _others: int = 0  # that are counted, but not listed
 
     def add(self, place: Place, sentence: str) -> None:
         """Add a problem; the sentence completes the place, as in `row 2, column email: is no address`."""
         if setting := self.settings.get(place.flag or ""):
             place = Place(setting=setting)
-        if (place, sentence) in self.listed:
-            return
         self.count += 1
-        if len(self.listed) < MOST_LISTED:
-            self.listed[place, sentence] = None
+        key = (place.kind, sentence)
+        if key not in self._listed:
+            if len(self._listed) >= MOST_LISTED:
+                self._others += 1
+                return
+            self._listed[key] = _Problem(place, sentence)
+        self._listed[key].add(place)
 
     def stop(self, place: Place, sentence: str) -> NoReturn:
         """Add a problem after which the rest cannot be read. Raises InputError."""
@@ -68,16 +135,18 @@ class Problems:
         """Raise InputError if there is any problem."""
         if not self.count:
             return
-        self.listed = dict.fromkeys(sorted(self.listed, key=lambda problem: problem[0].row or 0))
-        lines = [f"{place}: {sentence}." for place, sentence in self.listed]
-        if self.count > len(lines):
-            lines.append(f"… and {self.count - len(lines)} more.")
-        if self.count == 1:
+        listed = sorted(self._listed.values(), key=lambda problem: problem.place.row or 0)
+        lines = [f"{problem.place.text(problem.lines)}: {problem.sentence}." for problem in listed]
+        if self._others:
+            lines.append(f"… and {self._others:,} more.")
+        if len(lines) == 1:
             message = lines[0]
         else:
-            message = f"The input has {self.count} mistakes:\n" + "\n".join(f"  {line}" for line in lines)
+            message = f"The input has {len(listed) + self._others:,} mistakes:\n" + "\n".join(
+                f"  {line}" for line in lines
+            )
         raise InputError(
             message,
             hint="Nothing was sent or recorded.",
-            details=[{**place.as_dict(), "message": f"{sentence}."} for place, sentence in self.listed],
+            details=[problem.as_dict() for problem in listed],
         )

@@ -30,6 +30,12 @@ class OrderInput:
     metadata: tuple[str, ...] = ()  # KEY=VALUE
     file: str | None = None
     file_format: str | None = None
+    sheet: str | None = None  # of a workbook
+    header_row: int | None = None  # from 1
+    encoding: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()  # fields with the headings that mean them
+    carry: tuple[str, ...] = ()  # headings
+    allow_links: bool = False  # in a list that has addresses
     mode: str = "auto"
     stamp: bool = True
     by_reference: bool = False  # the reference of a gift is its own id

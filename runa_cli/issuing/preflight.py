@@ -63,7 +63,7 @@ class Preflight:
             for gift in order.gifts:
                 item = exact_json.loads(gift.item)
                 if isinstance(item, dict):
-                    where = flag_place if plan.file is None else RowPlace(Place(file=plan.file, row=gift.row))
+                    where = flag_place if plan.file is None else RowPlace.at(Place(file=plan.file, row=gift.row))
                     self._check_item(item, where, order.currency, known_products, problems)
         problems.check()
 

@@ -219,7 +219,9 @@ def test_a_refused_key_stops_the_batch_at_once(program: Program, emulate: Emulat
 
 def test_many_mistakes_are_counted_and_the_first_fifty_listed(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
-    rows = [{**row, "email": "nobody" if number % 2 else row["email"]} for number, row in enumerate(gifts(140))]
+    rows = [
+        {**row, "email": f"nobody{number}" if number % 2 else row["email"]} for number, row in enumerate(gifts(140))
+    ]
     ran = issue(program, sheet(program.home / "gifts.csv", rows), "--json")
     assert (3, "not_issued") == (ran.code, ran.error["money"])
     assert "The input has 70 mistakes" in ran.error["message"]
@@ -236,10 +238,10 @@ def test_the_preflight_names_what_runa_would_refuse(program: Program, emulate: E
     rows[0]["product"], rows[1]["product"], rows[2]["product"] = "NOPE-US", "800PET-US", "AMZ-US|NOPE-US"
     ran = issue(program, sheet(program.home / "gifts.csv", rows), "--json")
     assert (3, "invalid_input") == (ran.code, ran.error["code"])
-    assert ["row 1, column product", "row 2, column face_value", "row 3, column product"] == [
-        f"row {detail['row']}, column {detail['column']}" for detail in ran.error["details"]
+    assert ["rows 1, 3, column product", "rows 2, column face_value"] == [
+        f"rows {detail.get('lines', detail['row'])}, column {detail['column']}" for detail in ran.error["details"]
     ]
-    assert f"{program.home / 'gifts.csv'}, row 1, column product: NOPE-US is not in" in ran.error["message"]
+    assert f"{program.home / 'gifts.csv'}, rows 1, 3 (2 rows), column product: NOPE-US is not" in ran.error["message"]
     assert "800PET-US takes 25, 50" in ran.error["message"]
     assert 0 == posts(emulator)
 

@@ -30,7 +30,7 @@ COMPLETED = [
     ("runa order create -o ", {"table", "json", "jsonl", "gifts", "csv", "links"}),
     ("runa batch list -o js", {"json", "jsonl"}),
     ("runa order create --mode ", {"auto", "sync", "async"}),
-    ("runa order create --format ", {"json", "jsonl", "csv"}),
+    ("runa order create --format ", {"json", "jsonl", "csv", "xlsx"}),
     ("runa order list --status ", {"COMPLETED", "FAILED", "PROCESSING"}),
     ("runa order example ", {"csv", "json"}),
     ("runa order create --file g", {"gifts.csv", "gone.json"}),

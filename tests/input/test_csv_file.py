@@ -69,9 +69,25 @@ def test_a_product_template_is_a_choice_too() -> None:
     assert {"type": "TEMPLATE", "template_id": PT.format("A")} == item["products"]
 
 
-def test_a_row_without_an_address_makes_a_payout_link() -> None:
-    made = items(rows("10,AMZ-US,", "10,AMZ-US,ann@example.test", header="face_value,product,email"))
-    assert ["PAYOUT_LINK", "EMAIL"] == [item["distribution_method"]["type"] for item in made]
+def test_rows_of_a_list_without_addresses_make_payout_links() -> None:
+    made = items(rows("10,AMZ-US", "10,AMZ-US", header="face_value,product"))
+    assert ["PAYOUT_LINK", "PAYOUT_LINK"] == [item["distribution_method"]["type"] for item in made]
+
+
+def test_a_row_without_an_address_in_a_list_that_has_them_is_a_mistake_unless_links_are_meant() -> None:
+    lines = ("10,AMZ-US,", "10,AMZ-US,ann@example.test", "15,AMZ-US,")
+    (found,) = mistakes(lambda: rows(*lines, header="face_value,product,email"))
+    assert (
+        "stdin, lines 2, 4 (2 rows), column email: is empty, so that nobody would be mailed:"
+        " add the address, or --allow-links for a payout link."
+    ) == found
+    made = items(rows(*lines, header="face_value,product,email", allow_links=True))
+    assert ["PAYOUT_LINK", "EMAIL", "PAYOUT_LINK"] == [item["distribution_method"]["type"] for item in made]
+
+
+def test_an_address_of_a_flag_fills_in_the_rows_without_one() -> None:
+    plan = rows("10,AMZ-US,", header="face_value,product,email", emails=("all@example.test",))
+    assert ["all@example.test"] == addresses(plan)
 
 
 def test_a_quantity_makes_that_many_items_of_one_row() -> None:
@@ -168,16 +184,14 @@ def test_a_column_with_another_name_is_carried_untouched() -> None:
     ("name", "meant"),
     [
         ("face_valu", "face_value"),
-        ("facevalue", "face_value"),
         ("curency", "currency"),
         ("emial", "email"),
-        ("e-mail", "email"),
         ("emails", "email"),
         ("recipent", "recipient"),
         ("prodcut", "product"),
         ("productz", "product"),
         ("quantitty", "quantity"),
-        ("templateid", "template_id"),
+        ("templateids", "template_id"),
         ("referance", "reference"),
         ("Descripton", "description"),
     ],
@@ -186,11 +200,12 @@ def test_a_column_one_typo_away_from_a_known_name_is_no_carried_column(name: str
     """Otherwise a row would be paid out without its address or with another amount."""
     found = mistakes(lambda: rows("10,AMZ-US,x", header=f"face_value,product,{name}", face_value="1"))
     assert [
-        f"stdin, line 1, column {name}: is one typo away from {meant}: rename it to {meant}, or to something else."
+        f"stdin, line 1, column {name}: is one typo away from {meant}:"
+        f" rename it, or add --column {meant}={name}, or --carry {name}."
     ] == found
 
 
-@pytest.mark.parametrize("name", ["amount", "e_mail_private", "team", "ref", "product name", "face"])
+@pytest.mark.parametrize("name", ["city", "e_mail_private", "team", "ref", "product name", "face"])
 def test_a_column_two_typos_away_is_carried(name: str) -> None:
     with rows("10,AMZ-US,x", header=f"face_value,product,{name}") as plan:
         assert (name,) == plan.columns
@@ -199,12 +214,18 @@ def test_a_column_two_typos_away_is_carried(name: str) -> None:
 @pytest.mark.parametrize("second", ["email", "Email", "email_address"])
 def test_a_second_column_for_the_same_thing_is_refused(second: str) -> None:
     found = mistakes(lambda: rows("10,a@b.test,c@d.test", header=f"face_value,email,{second}", products=("AMZ-US",)))
-    assert [f"stdin, line 1, column {second}: is a second column for email."] == found
+    assert [
+        f"stdin, line 1, column {second}: is a second column for email, beside email:"
+        " say with --carry which of them is only kept."
+    ] == found
 
 
 def test_a_file_without_face_values_needs_one_from_a_flag() -> None:
     found = mistakes(lambda: rows("AMZ-US", header="product"))
-    assert ["stdin, line 1: there is no column face_value, and no --face-value either."] == found
+    assert [
+        "stdin, line 1: there is no column face_value, and no --face-value either."
+        " The columns are: product. Another column is used with --column face_value=HEADING."
+    ] == found
     assert [Decimal(10)] == [item["face_value"] for item in items(rows("AMZ-US", header="product", face_value="10"))]
 
 
@@ -218,6 +239,7 @@ PLAIN = "face_value,product,email\n10,AMZ-US,ann@example.test\n"
     [
         PLAIN.encode(),
         PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("utf-16"),
         PLAIN.replace("\n", "\r\n").encode(),
         PLAIN.replace("\n", "\r").encode(),
         PLAIN.replace(",", ";").encode(),
@@ -227,7 +249,19 @@ PLAIN = "face_value,product,email\n10,AMZ-US,ann@example.test\n"
         PLAIN.replace("\n10", "\n\n , ,\n10").encode(),
         PLAIN.replace("test\n", "test,\n").replace("email\n", "email,\n").encode(),
     ],
-    ids=["plain", "bom", "crlf", "cr", "semicolon", "tab", "no-last-newline", "quoted", "blank-rows", "last-empty"],
+    ids=[
+        "plain",
+        "bom",
+        "utf-16",
+        "crlf",
+        "cr",
+        "semicolon",
+        "tab",
+        "no-last-newline",
+        "quoted",
+        "blank-rows",
+        "last-empty",
+    ],
 )
 def test_the_same_table_is_read_however_it_is_saved(content: bytes) -> None:
     assert bodies(read_csv(PLAIN)) == bodies(read_csv(content))
@@ -255,9 +289,8 @@ def test_a_quoted_cell_may_hold_line_breaks() -> None:
 
 
 def test_short_rows_are_filled_up_with_blank_cells() -> None:
-    assert ["PAYOUT_LINK"] == [
-        item["distribution_method"]["type"] for item in items(rows("10,AMZ-US", header="face_value,product,email"))
-    ]
+    with rows("10,AMZ-US", header="face_value,product,team,floor") as plan:
+        assert [["", ""]] == [list(gift.carried) for gift in gifts(plan)]
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------------
@@ -301,7 +334,7 @@ def test_short_rows_are_filled_up_with_blank_cells() -> None:
 )
 def test_a_mistake_is_named_with_its_line_row_and_column(header: str, row: str, expected: str) -> None:
     """The good row before it shows that the numbers count, and that one bad row is not all that is looked at."""
-    good = {"face_value": "10", "product": "AMZ-US", "quantity": "1", "currency": "USD"}
+    good = {"face_value": "10", "product": "AMZ-US", "quantity": "1", "currency": "USD", "email": "a@b.test"}
     if "product_template" in header and "product," not in header:
         good = {"face_value": "10", "product_template": PT.format("A"), "currency": "USD"}
     first = ",".join(good.get(name, "") for name in header.split(","))
@@ -325,12 +358,24 @@ def test_mistakes_are_named_for_the_whole_file_at_once() -> None:
 
 
 def test_the_first_fifty_mistakes_are_listed_and_the_rest_is_counted() -> None:
-    error = refused(lambda: rows("10,AMZ-US", *["x,AMZ-US"] * 120))
+    error = refused(lambda: rows("10,AMZ-US", *[f"x{number},AMZ-US" for number in range(120)]))
     lines = error.message.split("\n")
     assert "The input has 120 mistakes:" == lines[0]
     assert "  … and 70 more." == lines[-1]
     assert 52 == len(lines)
     assert 50 == len(error.details or [])
+
+
+def test_the_same_mistake_in_many_rows_is_one_with_its_lines_and_their_count() -> None:
+    error = refused(lambda: rows("10,AMZ-US", *["x,AMZ-US"] * 300, "10,AMZ-US", "x,AMZ-US", "y,AMZ-US"))
+    assert [
+        "The input has 2 mistakes:",
+        '  stdin, lines 3-302, 304 (301 rows), column face_value: must be a number, found "x".',
+        '  stdin, line 305 (row 304), column face_value: must be a number, found "y".',
+    ] == error.message.split("\n")
+    assert [(301, "3-302, 304"), (None, None)] == [
+        (detail.get("count"), detail.get("lines")) for detail in error.details or []
+    ]
 
 
 def test_a_program_is_told_the_place_in_parts() -> None:
@@ -353,16 +398,18 @@ def test_a_row_of_several_lines_is_named_by_its_first() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (PLAIN.encode("utf-16"), "stdin: is not UTF-8 (byte 0xff): save it as CSV UTF-8."),
+        (PLAIN.encode("utf-16-be"), "stdin: looks like UTF-16 without a byte order mark: add --encoding utf-16-be."),
         (
             "face_value,product,note\n10,AMZ-US,caf\xe9\n".encode("latin-1"),
-            "stdin: is not UTF-8 (byte 0xe9): save it as CSV UTF-8.",
+            "stdin, line 2: is not UTF-8 (byte 0xe9): save it as UTF-8, or say what it is with --encoding,"
+            " for Western Europe often --encoding cp1252.",
         ),
         (b'face_value,product\n10,"AMZ-US\n', "stdin, line 2: is not CSV: unexpected end of data."),
         (b'face_value,product\n10,"AMZ"-US\n', "stdin, line 2: is not CSV: ',' expected after '\"'."),
         (b"face_value,product\n", "stdin: holds no items."),
         (b"face_value,product\n,\n", "stdin: holds no items."),
-        (b"", "stdin, line 1: there is no column face_value, and no --face-value either."),
+        (b"", "stdin: is empty."),
+        (b"\n\n", "stdin: is empty."),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_its_reason(content: bytes, expected: str) -> None:
@@ -476,7 +523,7 @@ def test_a_decimal_comma_is_a_point_where_a_comma_separates_nothing(cell: str, v
     assert value == item["face_value"].text
 
 
-@pytest.mark.parametrize("cell", ["1.500", "1,500", "1.234,50", "1'500", "12,50 €"])
+@pytest.mark.parametrize("cell", ["1.500", "1,500", "1.234,50", "1'500", "12,50 %"])
 def test_what_may_be_a_thousand_is_not_guessed_at(cell: str) -> None:
     (mistake,) = mistakes(lambda: read_csv(f"face_value;email;product\n{cell};a@example.com;AMZ-US\n"))
     assert f'must be a number, found "{cell}": write 12.50 or 1500' in mistake
@@ -484,7 +531,7 @@ def test_what_may_be_a_thousand_is_not_guessed_at(cell: str) -> None:
 
 def test_a_workbook_is_known_for_what_it_is() -> None:
     (mistake,) = mistakes(lambda: read_csv(b"PK\x03\x04" + b"\x14\x00\x06\x00[Content_Types].xml"))
-    assert "stdin: is an Excel workbook: save it as CSV UTF-8." == mistake
+    assert "stdin: is an Excel workbook: add --format xlsx." == mistake
 
 
 def test_excels_own_line_about_the_separator_is_heeded_and_counted() -> None:

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import zipfile
+from functools import cache
 from typing import Any
 
+import xlsxwriter
 from hypothesis import strategies as st
 
 ORDER: dict[str, Any] = {
@@ -214,3 +217,42 @@ def sheets(draw: st.DrawFn) -> bytes:
     encoding = draw(st.sampled_from([*["utf-8"] * 6, "utf-16", "latin-1"]))
     errors = "surrogatepass" if encoding.startswith("utf") else "replace"
     return draw(damaged(text.encode(encoding, errors)))
+
+
+CELLS = {"face_value": "10", "email": "ann@example.com", "product": "AMZ-US", "team": "north"}
+_READ = ("xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/styles.xml", "xl/workbook.xml")
+_PIECES = (
+    b"", b"<", b">", b"/>", b'"', b"&", b"&#0;", b"-1", b"1e999", b"NaN", b"99999999999999999999", b"s", b"e", b"d",
+    b"XFD1", b"\xff", b"<f>A1</f>", b"<v></v>", b"<row/>", b"inlineStr", b"A0", b"#REF!",
+)  # fmt: skip
+
+
+@cache
+def _workbook() -> bytes:
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        money = book.add_format({"num_format": "$#,##0.00"})
+        for row, cells in enumerate(([*CELLS], [*CELLS.values()], [*CELLS.values()])):
+            sheet.write_row(row, 0, cells)
+        sheet.write_number(1, 0, 10.5, money)
+        sheet.write_formula(2, 0, "=2*5", money, 10)
+        sheet.write_boolean(2, 3, True)
+    return stream.getvalue()
+
+
+@st.composite
+def damaged_workbooks(draw: st.DrawFn) -> bytes:
+    """Return a workbook one of whose parts has other bytes in a few places, or is missing."""
+    stream = io.BytesIO()
+    damaged_part = draw(st.sampled_from(_READ))
+    with zipfile.ZipFile(io.BytesIO(_workbook())) as whole, zipfile.ZipFile(stream, "w") as changed:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == damaged_part:
+                for _ in range(draw(st.integers(1, 3))):
+                    start, length = draw(st.integers(0, len(content))), draw(st.integers(0, 20))
+                    content = content[:start] + draw(st.sampled_from(_PIECES)) + content[start + length :]
+            if name != damaged_part or draw(st.integers(0, 30)):
+                changed.writestr(name, content)
+    return stream.getvalue()
