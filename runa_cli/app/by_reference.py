@@ -49,6 +49,7 @@ def issue(session: Session, plan: Plan, request: CreateRequest, preflight: Prefl
             file_hint="The same command writes them again.",
             rows=gifts.rows,
             columns=plan.columns,
+            dialect=plan.dialect,
         )
         show_outcome.write_and_raise(session, shown, combined_error(outcomes), request.results)
 
@@ -132,6 +133,7 @@ class _Gifts:
             csv_header=(*COLUMNS, *self.plan.columns),
             csv_cells=lambda: (row.cells() for row in self.rows()),
             links=lambda: (row.payout_url for row in self.rows() if row.payout_url),
+            dialect=self.plan.dialect,
         )
 
     def _table(self, width: int | None) -> Iterator[Part]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runa_cli.app.session import Session
+from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.core.errors import Context, LedgerUnusable, Money, OutputFailed, RunaError
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.terms import Progress
@@ -83,8 +84,8 @@ def lines_as_settled(session: Session, write: Callable[[Order], None] | None = N
 class Shown:
     """What a command shows of its runs: the batches that are shown whole and final, and how to write the results.
 
-    `rows` and `columns` are for the file of `--results`. The hints say how to see the results where they could not be
-    written.
+    `rows`, `columns` and `dialect` are for the file of `--results`. The hints say how to see the results where they
+    could not be written.
     """
 
     batches: Sequence[Batch]
@@ -93,6 +94,7 @@ class Shown:
     file_hint: str = ""
     rows: Callable[[], Iterable[ResultRow]] = list
     columns: Sequence[str] = ()
+    dialect: Dialect = PLAIN
     context: Context = field(default_factory=Context)
 
 
@@ -113,6 +115,7 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
         file_hint=f"`runa batch export {batch.name} -o csv` writes them again.",
         rows=lambda: batch_formats.result_rows(ledger, batch),
         columns=batch.columns,
+        dialect=batch.dialect,
         context=Context(batch=batch.name),
     )
     write_and_raise(session, shown, run.error(), results)
@@ -153,7 +156,13 @@ def write_and_raise(session: Session, shown: Shown, error: RunaError | None, res
         file_error = _catch_output_error(
             output,
             lambda: results_file.write_results(
-                results, shown.rows(), shown.columns, hint=shown.file_hint, context=shown.context, money=output.money
+                results,
+                shown.rows(),
+                shown.columns,
+                shown.dialect,
+                hint=shown.file_hint,
+                context=shown.context,
+                money=output.money,
             ),
         )
         output_error = output_error or file_error

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, NoReturn
 
+from runa_cli.core.dialect import Dialect
 from runa_cli.input.decoding import DecodedText
 from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.problems import Place, Problems
@@ -41,17 +42,12 @@ class CsvTable:
         if separator is not None:
             self._above, first = 1, self._text.readline(MOST_CELL)
         self._first = self._first_lines(first)
-        self.separator = separator or _separator(self._first, options, (header_row or 1) - 1 - self._above)
-        self.decimal_comma = self.separator != ","
-
-    @property
-    def has_mark(self) -> bool:
-        """Whether the file begins with a byte order mark."""
-        return self._text.has_mark
+        separator = separator or _separator(self._first, options, (header_row or 1) - 1 - self._above)
+        self.dialect = Dialect(separator, bom=self._text.has_mark)
 
     def records(self) -> Iterator[Record]:
         """Yield all rows with the line that each begins in. Stops with a problem at what is no CSV."""
-        reader = csv.reader(self._lines(), delimiter=self.separator, strict=True)
+        reader = csv.reader(self._lines(), delimiter=self.dialect.delimiter, strict=True)
         while True:
             line = self._above + reader.line_num + 1
             try:

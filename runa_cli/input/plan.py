@@ -13,6 +13,7 @@ from math import ceil
 from runa_cli.api.canonical import Stamp, item_json, order_body, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
 from runa_cli.core import exact_json
+from runa_cli.core.dialect import PLAIN
 from runa_cli.core.identity import (
     GiftIdentity,
     cells_by_heading,
@@ -102,6 +103,7 @@ class Plan:
         self.file = file  # its name, where there is one
         self.shape = shape
         self.columns: tuple[str, ...] = ()
+        self.dialect = PLAIN  # of a CSV input
         self.most_items = most_items
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}

@@ -61,6 +61,7 @@ class _Sheet:
     def add_rows(self) -> None:
         """Add the gifts of all rows."""
         self._builder.plan.columns = tuple(self._headings[index].name for index in self._carried)
+        self._builder.plan.dialect = self._table.dialect
         self._check_face_value()
         self._problems.check()
         number = 0
@@ -132,7 +133,7 @@ class _Sheet:
         return defaults, frozenset({*defaults, "metadata"}.difference(own))
 
     def _amount(self, cell: str | None) -> WrittenAmount | None:
-        return None if cell is None else read_amount(cell, decimal_comma=self._table.decimal_comma)
+        return None if cell is None else read_amount(cell, decimal_comma=self._table.dialect.delimiter != ",")
 
     def _quantity(self, text: str | None, place: RowPlace) -> int:
         if text is None:

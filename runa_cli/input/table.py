@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Protocol
 
+from runa_cli.core.dialect import Dialect
 from runa_cli.input.headings import ColumnOptions, data_in_header
 from runa_cli.input.problems import Place, Problems
 
@@ -37,7 +38,7 @@ class Table(Protocol):
     """The rows of a CSV file or of a sheet of a workbook."""
 
     name: str
-    decimal_comma: bool  # whether amounts have a decimal comma here
+    dialect: Dialect  # of a CSV file; that of results for a workbook
 
     def records(self) -> Iterator[Record]:
         """Yield all rows, blank ones too. Stops with a problem where the file cannot be read on."""

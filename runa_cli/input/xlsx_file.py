@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, BinaryIO, NoReturn, Self
 
+from runa_cli.core.dialect import PLAIN
 from runa_cli.core.errors import ConfigurationError
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.table import Record
@@ -22,7 +23,7 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # how an .xls file begins, and a workbook wit
 class XlsxTable:
     """One sheet of a workbook; the workbook is opened at once, the rows are read as they are iterated."""
 
-    decimal_comma = False  # amounts that are numbers have no comma, and text tells nothing of the dialect
+    dialect = PLAIN  # amounts that are numbers have no comma, and text tells nothing of how they are written
 
     def __init__(self, stream: BinaryIO, name: str, problems: Problems, sheet: str | None = None) -> None:
         self.name = name

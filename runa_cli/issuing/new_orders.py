@@ -30,6 +30,7 @@ def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
         fingerprint=plan.fingerprint(left=request.by_reference),
         account=request.account,
         columns=plan.columns,
+        dialect=plan.dialect,
     )
 
 

@@ -117,7 +117,7 @@ class Ledger(LedgerQueries):
             check()
             batch_id = transaction.insert(
                 "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
-                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " delimiter, bom, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.environment,
                 batch.name,
                 name_key(batch.name),
@@ -127,6 +127,8 @@ class Ledger(LedgerQueries):
                 batch.fingerprint,
                 batch.account,
                 to_list(batch.columns),
+                batch.dialect.delimiter,
+                int(batch.dialect.bom),
                 to_timestamp(now),
             )
             _insert_orders(transaction, batch_id, batch.environment, orders, now)
@@ -168,10 +170,13 @@ class Ledger(LedgerQueries):
             _place(transaction, placed)
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
-                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, shown_at = NULL WHERE id = ?",
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, shown_at = NULL"
+                " WHERE id = ?",
                 content.fingerprint,
                 to_list(content.columns),
                 content.shape,
+                content.dialect.delimiter,
+                int(content.dialect.bom),
                 batch.id,
             )
         return self.batch_by_id(batch.id)
@@ -215,14 +220,16 @@ class Ledger(LedgerQueries):
         return self.batch_by_id(batch.id)
 
     def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
-        """Record where gifts of a batch are in an input that holds the same gifts, and its columns."""
+        """Record where gifts of a batch are in an input that holds the same gifts, its columns and its dialect."""
         with self._engine.transaction() as transaction:
             _place(transaction, placed)
             transaction.execute(
-                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ? WHERE id = ?",
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ? WHERE id = ?",
                 content.fingerprint,
                 to_list(content.columns),
                 content.shape,
+                content.dialect.delimiter,
+                int(content.dialect.bom),
                 batch.id,
             )
         return self.batch_by_id(batch.id)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from runa_cli.core import exact_json
+from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 
@@ -104,7 +105,8 @@ class BatchFields:
 
     `named` tells whether a person chose the name. `source` is `file` or `flags`. `shape` is the form of its results in
     JSON: `object` or `list`. `fingerprint` is equal for batches of the same content. `account` is what may be shown of
-    the account that pays. `columns` are the headings of the carried cells.
+    the account that pays. `columns` are the headings of the carried cells. `dialect` is that of a CSV input, which its
+    results follow.
     """
 
     environment: str
@@ -115,6 +117,7 @@ class BatchFields:
     fingerprint: str
     account: str
     columns: Sequence[str]
+    dialect: Dialect = PLAIN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runa_cli.core import exact_json
+from runa_cli.core.dialect import Dialect
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 from runa_cli.ledger.engine import Row
@@ -48,6 +49,7 @@ def read_batch(row: Row) -> Batch:
         fingerprint=row["fingerprint"],
         account=row["account"],
         columns=from_list(row["columns"]),
+        dialect=Dialect(row["delimiter"], bool(row["bom"])),
         created_at=datetime.fromisoformat(row["created_at"]),
         shown_at=from_timestamp(row["shown_at"]),
         pruned_at=from_timestamp(row["pruned_at"]),

@@ -168,6 +168,11 @@ MIGRATIONS = (
         WHERE state IN ('prepared', 'sent', 'accepted');
     CREATE INDEX batch_by_environment ON batch (environment, id);
     """),
+    # How the input was written, for its results.
+    Migration("""
+    ALTER TABLE batch ADD COLUMN delimiter TEXT NOT NULL DEFAULT ',';
+    ALTER TABLE batch ADD COLUMN bom INTEGER NOT NULL DEFAULT 0;
+    """),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -35,6 +35,7 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
         csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
         gifts=lambda: batch_gifts(ledger, batch),
+        dialect=batch.dialect,
     )
     formats.show(output, view)
 

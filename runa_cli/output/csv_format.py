@@ -4,15 +4,23 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
+from runa_cli.core.dialect import COMMON_DELIMITERS, PLAIN, Dialect
 from runa_cli.core.safe_text import defused
 from runa_cli.ledger.results import COLUMNS, ResultRow
 
 
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, each ending in a line feed; no cell of it is run as a formula."""
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]], dialect: Dialect = PLAIN) -> Iterator[str]:
+    """Yield the lines of a CSV file, each ending in a line feed; no cell of it is run as a formula.
+
+    A separator that nobody would guess is named in a line of its own, as Excel names it.
+    """
     buffer = io.StringIO()
     # The writer quotes a cell that contains a character of its line terminator: with both, CR and LF are both quoted.
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, delimiter=dialect.delimiter, lineterminator="\r\n")
+    if dialect.bom:
+        yield "\ufeff"
+    if dialect.delimiter not in COMMON_DELIMITERS:
+        yield f"sep={dialect.delimiter}\n"
     writer.writerow(map(defused, header))
     yield _take_line(buffer)
     for row in rows:
@@ -20,9 +28,9 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[
         yield _take_line(buffer)
 
 
-def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = ()) -> Iterator[str]:
+def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = (), dialect: Dialect = PLAIN) -> Iterator[str]:
     """Yield results as the lines of a CSV file. `carried`: headings of the input's own columns."""
-    yield from csv_lines([*COLUMNS, *carried], (row.cells() for row in rows))
+    yield from csv_lines([*COLUMNS, *carried], (row.cells() for row in rows), dialect)
 
 
 def _take_line(buffer: io.StringIO) -> str:

@@ -6,6 +6,7 @@ A new format is a function in `WRITERS` and its name in `runa_cli/config/values.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.output.csv_format import csv_lines
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Part
@@ -18,7 +19,7 @@ class View:
     `entries` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its
     own. `table` gets the columns of the terminal (None without one); `lines` of plain text replace it. Without
     `csv_cells` or `links`, these formats show the table. `gifts` become a line of JSON each; without them, the entries
-    do.
+    do. `dialect` is that of the CSV.
     """
 
     entries: Callable[[], Iterable[object]]
@@ -29,6 +30,7 @@ class View:
     csv_cells: Callable[[], Iterable[Sequence[str]]] | None = None
     links: Callable[[], Iterable[str]] | None = None
     gifts: Callable[[], Iterable[object]] | None = None
+    dialect: Dialect = PLAIN
 
 
 def show(output: Output, view: View) -> None:
@@ -61,7 +63,7 @@ def _csv(output: Output, view: View) -> None:
     if view.csv_cells is None:
         _table(output, view)
         return
-    for line in csv_lines(view.csv_header, view.csv_cells()):
+    for line in csv_lines(view.csv_header, view.csv_cells(), view.dialect):
         output.text(line)
 
 

@@ -6,13 +6,21 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from runa_cli.core.dialect import Dialect
 from runa_cli.core.errors import Context, Money, OutputFailed
 from runa_cli.ledger.results import ResultRow
 from runa_cli.output.csv_format import results_csv
 
 
 def write_results(
-    path: Path, rows: Iterable[ResultRow], carried: Sequence[str], *, hint: str, context: Context, money: Money
+    path: Path,
+    rows: Iterable[ResultRow],
+    carried: Sequence[str],
+    dialect: Dialect,
+    *,
+    hint: str,
+    context: Context,
+    money: Money,
 ) -> None:
     """Write results as a CSV file that only its owner can read. `carried`: headings of the input's own columns.
 
@@ -23,7 +31,7 @@ def write_results(
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.writelines(results_csv(rows, carried))
+                stream.writelines(results_csv(rows, carried, dialect))
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(temporary).replace(path)

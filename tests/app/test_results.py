@@ -1,0 +1,82 @@
+"""What `--results`, `-o csv` and `batch export` write: as the input was written, each heading once, beside no money."""
+
+import pytest
+
+from tests.conftest import Emulate
+from tests.support.program import Program
+from tests.support.ran import Ran
+
+BOM = "\ufeff"
+SEMICOLONS = "face_value;email;product;note\r\n12,50;ann@example.com;AMZ-US;a, b\r\n"
+
+
+def issue(program: Program, text: str, *more: str) -> Ran:
+    """Issue the gifts of a file, whose text is written byte by byte."""
+    path = program.home / "gifts.csv"
+    path.write_bytes(text.encode())
+    return program("order", "create", "--file", str(path), "--batch", "bonus", *more)
+
+
+@pytest.mark.parametrize("bom", ["", BOM])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_csv_results_have_the_separator_and_the_byte_order_mark_of_the_input(
+    program: Program, emulate: Emulate, mark: str, bom: str
+) -> None:
+    """Else a spreadsheet that read the input shows the results in one column, or with broken letters."""
+    emulate()
+    heading = mark.join(("face_value", "email", "product", "note"))
+    ran = issue(
+        program, f"{bom}{heading}\n10{mark}ann@example.com{mark}AMZ-US{mark}naïve\n", "--results", "r.csv", "-o", "csv"
+    )
+    assert 0 == ran.code, ran.err
+    assert ran.out.startswith(f"{bom}row{mark}reference{mark}email{mark}")
+    assert ran.out.endswith(f"{mark}naïve\n")
+    assert ran.out == (program.home / "r.csv").read_text(encoding="utf-8")
+
+
+def test_an_export_long_after_follows_the_input_too(program: Program, emulate: Emulate) -> None:
+    emulate()
+    shown = issue(program, BOM + SEMICOLONS, "-o", "csv")
+    assert shown.out == program("batch", "export", "bonus", "-o", "csv").out
+    assert shown.out.startswith(f"{BOM}row;reference;email;")
+
+
+def test_an_input_that_was_saved_again_in_another_dialect_is_followed_from_then_on(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    assert 0 == issue(program, BOM + SEMICOLONS).code
+    assert issue(program, "face_value,email,product\n12.50,ann@example.com,AMZ-US\n", "-o", "csv").out.startswith(
+        "row,"
+    )
+    assert program("batch", "export", "bonus", "-o", "csv").out.startswith("row,reference,")
+
+
+def test_by_reference_follows_the_input_too(program: Program, emulate: Emulate) -> None:
+    emulate()
+    text = "reference;face_value;email;product\nid-1;10;ann@example.com;AMZ-US\n"
+    ran = issue(program, text, "--by-reference", "--results", "r.csv", "-o", "csv")
+    assert ran.out.startswith("row;reference;")
+    assert ran.out == (program.home / "r.csv").read_text()
+
+
+def test_a_separator_that_nobody_would_guess_is_named_and_the_results_are_read_again(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    ran = issue(
+        program, "sep=!\nface_value!email!product\n10!ann@example.com!AMZ-US\n", "--results", "r.csv", "-o", "csv"
+    )
+    assert ran.out.startswith("sep=!\nrow!reference!")
+    again = program("order", "create", "--file", "r.csv", "--batch", "bonus", "-o", "csv")
+    assert (0, ran.out) == (again.code, again.out)
+
+
+def test_results_of_flags_and_of_json_are_plain_csv(program: Program, emulate: Emulate) -> None:
+    emulate()
+    item = '[{"face_value": 10, "products": {"type": "SINGLE", "value": "AMZ-US"}}]'
+    for ran in (
+        program("order", "create", "--face-value", "10", "--product", "AMZ-US", "-o", "csv"),
+        program("order", "create", "--file", "-", "--again", "-o", "csv", stdin=item),
+    ):
+        assert ran.out.startswith("row,reference,email,")
