@@ -18,7 +18,7 @@ from runa_cli.issuing.references import KnownOrders
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Placed, Result
-from runa_cli.ledger.results import COLUMNS, ResultRow
+from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.ledger.rows import from_list
 from runa_cli.output import batch_formats, formats
 from runa_cli.output.formats import View
@@ -130,7 +130,7 @@ class _Gifts:
         return View(
             entries=lambda: map(reply_document, filter(batch_formats.is_answered, self.orders())),
             table=self._table,
-            csv_header=(*COLUMNS, *self.plan.columns),
+            csv_header=(*COLUMNS, *carried_headings(self.plan.columns)),
             csv_cells=lambda: (row.cells() for row in self.rows()),
             links=lambda: (row.payout_url for row in self.rows() if row.payout_url),
             dialect=self.plan.dialect,

@@ -37,6 +37,7 @@ from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, NewOrder, Placed, Tally
+from runa_cli.ledger.results import carried_headings
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -183,7 +184,9 @@ class Issuer:
         self.confirm_live(left, plan.count_left, request)
         if preflight:
             preflight(plan)
-        columns = (*batch.columns, *(heading for heading in plan.columns if heading not in batch.columns))
+        known = carried_headings(batch.columns)
+        own = zip(carried_headings(plan.columns), plan.columns, strict=True)
+        columns = (*batch.columns, *(column for heading, column in own if heading not in known))
         orders = new_orders(plan, request, batch.name, self.ledger.taken(batch))
         return self.ledger.append(
             batch,
@@ -350,8 +353,8 @@ def _carried_under(columns: Sequence[str], own: Sequence[str], order: NewOrder) 
     """Return an order with the carried cells of its gifts under other headings than their own."""
     gifts = []
     for gift in order.gifts:
-        cells = dict(zip(own, gift.carried, strict=False))
-        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in columns]))
+        cells = dict(zip(carried_headings(own), gift.carried, strict=False))
+        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in carried_headings(columns)]))
     return replace(order, gifts=gifts)
 
 

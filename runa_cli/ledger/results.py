@@ -1,7 +1,7 @@
 """The rows of a result, one for each gift, made from the ledger or from an order as Runa returns it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,28 @@ COLUMNS = (
     "price",
     "error",
 )
+
+
+def carried_headings(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the headings under which carried cells are shown: no two of all headings of the results are the same.
+
+    A column of the input that is called as one of `COLUMNS` gets ` (input)` after its name, one that is called as
+    another column of the input a number. Case and blanks around a name make no difference.
+    """
+    taken, headings = {_plain(name) for name in COLUMNS}, list[str]()
+    for column in columns:
+        name = f"{column.rstrip()} (input)" if _plain(column) in map(_plain, COLUMNS) else column
+        heading, number = name, 1
+        while _plain(heading) in taken:
+            number += 1
+            heading = f"{name.rstrip()} ({number})".lstrip()
+        taken.add(_plain(heading))
+        headings.append(heading)
+    return tuple(headings)
+
+
+def _plain(heading: str) -> str:
+    return heading.strip().casefold()
 
 
 @dataclass(frozen=True)

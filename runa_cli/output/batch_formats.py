@@ -8,7 +8,7 @@ from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order
-from runa_cli.ledger.results import COLUMNS, ResultRow
+from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.gift_lines import batch_gifts, order_gifts
@@ -31,7 +31,7 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
         entries=documents,
         documents=documents if batch.shape == "object" and not has_several else None,
         table=lambda width: _batch_table(ledger, batch, width),
-        csv_header=(*COLUMNS, *batch.columns),
+        csv_header=(*COLUMNS, *carried_headings(batch.columns)),
         csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
         gifts=lambda: batch_gifts(ledger, batch),

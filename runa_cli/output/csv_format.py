@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runa_cli.core.dialect import COMMON_DELIMITERS, PLAIN, Dialect
 from runa_cli.core.safe_text import defused
-from runa_cli.ledger.results import COLUMNS, ResultRow
+from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]], dialect: Dialect = PLAIN) -> Iterator[str]:
@@ -30,7 +30,7 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]], dialect: Dia
 
 def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = (), dialect: Dialect = PLAIN) -> Iterator[str]:
     """Yield results as the lines of a CSV file. `carried`: headings of the input's own columns."""
-    yield from csv_lines([*COLUMNS, *carried], (row.cells() for row in rows), dialect)
+    yield from csv_lines([*COLUMNS, *carried_headings(carried)], (row.cells() for row in rows), dialect)
 
 
 def _take_line(buffer: io.StringIO) -> str:

@@ -9,7 +9,7 @@ from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Result
-from runa_cli.ledger.results import ResultRow
+from runa_cli.ledger.results import ResultRow, carried_headings
 
 _MONEY = {
     State.PREPARED: Money.NOT_ISSUED,
@@ -84,5 +84,5 @@ def _gift(
         "expiry_date": row.expiry_date or None,
         "price": plain_amount(row.price, row.currency),
         "error": row.error or None,
-        "carried": dict(zip(columns, row.carried, strict=False)),
+        "carried": dict(zip(carried_headings(columns), row.carried, strict=False)),
     }

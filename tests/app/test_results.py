@@ -1,7 +1,12 @@
 """What `--results`, `-o csv` and `batch export` write: as the input was written, each heading once, beside no money."""
 
+import csv
+import io
+import json
+
 import pytest
 
+from runa_cli.ledger.results import COLUMNS, carried_headings
 from tests.conftest import Emulate
 from tests.support.program import Program
 from tests.support.ran import Ran
@@ -80,3 +85,67 @@ def test_results_of_flags_and_of_json_are_plain_csv(program: Program, emulate: E
         program("order", "create", "--file", "-", "--again", "-o", "csv", stdin=item),
     ):
         assert ran.out.startswith("row,reference,email,")
+
+
+# --- headings --------------------------------------------------------------------------------------------------------
+
+OWN_NAMES = "face_value,email,product,status,Price,note,note, Row\n10,ann@example.com,AMZ-US,new,9.99,a,b,7\n"
+CARRIED = {"status (input)": "new", "Price (input)": "9.99", "note": "a", "note (2)": "b", "Row (input)": "7"}
+
+
+def headings_of(text: str) -> list[str]:
+    return next(csv.reader(io.StringIO(text)))
+
+
+def test_a_column_that_is_called_as_one_of_the_results_own_gets_another_heading(
+    program: Program, emulate: Emulate
+) -> None:
+    """Whoever reads the results by their headings would else get the input's status for Runa's."""
+    emulate()
+    ran = issue(program, OWN_NAMES, "--results", "r.csv", "-o", "csv")
+    assert [*COLUMNS, "status (input)", "Price (input)", "note", "note (2)", " Row (input)"] == headings_of(ran.out)
+    (row,) = csv.DictReader(io.StringIO((program.home / "r.csv").read_text()))
+    assert ("1", "ACTIVE", "10.00") == (row["row"], row["status"], row["price"])
+    assert CARRIED == {name.strip(): cell for name, cell in row.items() if name not in COLUMNS}
+
+
+def test_gifts_have_the_same_headings_and_no_cell_replaces_another(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert 0 == issue(program, OWN_NAMES, "--quiet").code
+    gift = json.loads(program("batch", "export", "bonus", "-o", "gifts").out)
+    assert CARRIED == {name.strip(): cell for name, cell in gift["carried"].items()}
+
+
+def test_results_with_such_headings_are_the_same_list_when_they_are_handed_back(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    first = issue(program, OWN_NAMES, "--results", "r.csv", "-o", "csv")
+    again = program("order", "create", "--file", "r.csv", "--batch", "bonus", "-o", "csv")
+    assert (0, first.out) == (again.code, again.out)
+
+
+def test_two_columns_of_one_name_keep_their_cells_when_gifts_are_added_by_reference(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    heading = "reference,face_value,product,note,note\n"
+    for row in ("id-1,10,AMZ-US,a,b\n", "id-2,10,AMZ-US,c,d\n"):
+        assert 0 == issue(program, heading + row, "--by-reference").code
+    rows = [*csv.reader(io.StringIO(program("batch", "export", "bonus", "-o", "csv").out))]
+    assert [["note", "note (2)"], ["a", "b"], ["c", "d"]] == [row[-2:] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        ((), ()),
+        (("team", "Team"), ("team", "Team (2)")),
+        (("", "", " "), ("", "(2)", "(3)")),
+        (("status", "status"), ("status (input)", "status (input) (2)")),
+        (("status (input)", "status"), ("status (input)", "status (input) (2)")),
+        (("a (2)", "a", "a"), ("a (2)", "a", "a (3)")),
+    ],
+)
+def test_no_two_headings_of_carried_columns_are_the_same(columns: tuple[str, ...], headings: tuple[str, ...]) -> None:
+    assert headings == carried_headings(columns)
