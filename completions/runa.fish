@@ -92,7 +92,7 @@ complete -c runa -n '__runa_in order create; and __runa_new = --encoding' -l enc
 complete -c runa -n '__runa_in order create' -l column -r -f -d 'Which column a field is, e.g. email=Work; repeat for more.'
 complete -c runa -n '__runa_in order create' -l carry -r -f -d 'A column that is only kept beside the results; repeat.'
 complete -c runa -n '__runa_in order create; and __runa_new --allow-links' -l allow-links -d 'Rows without an address become payout links.'
-complete -c runa -n '__runa_in order create; and __runa_new = --results' -l results -r -F -d 'Also write the results to this file, as CSV.'
+complete -c runa -n '__runa_in order create; and __runa_new = --results' -l results -r -F -d 'Also write the results there: CSV, or XLSX by its name.'
 complete -c runa -n '__runa_in order create; and __runa_new = --batch' -l batch -r -f -d 'Issue this once: run again, it resumes or shows the result.'
 complete -c runa -n '__runa_in order create; and __runa_new --again' -l again -d 'Issue the same once more.'
 complete -c runa -n '__runa_in order create; and __runa_new --by-reference' -l by-reference -d 'Issue each reference of the file once, whatever batch it is in.'

@@ -4,6 +4,7 @@ import gc
 import sqlite3
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from runa_cli.app import show_outcome
 from runa_cli.app.catalogue import CodeCurrencies
@@ -14,6 +15,7 @@ from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest, OrderInput
 from runa_cli.issuing.issuer import before_sending
 from runa_cli.issuing.preflight import Preflight
+from runa_cli.output import results_file
 
 _GARBAGE = 20_000  # objects, a few MB
 
@@ -25,9 +27,13 @@ def create(session: Session, request: CreateRequest) -> None:
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     with before_sending():
+        if request.results is not None:
+            results_file.check_writable(request.results)
         plan = read_plan(session, request.order_input)
     with plan:
         _check_one_order(request, plan)
+        if request.results is not None:
+            _check_fits(request.results, plan)
         _note_repeated_addresses(session, plan)
         if request.dry_run:
             from runa_cli.app import dry_run
@@ -81,6 +87,11 @@ def _preflight(session: Session, request: CreateRequest, plan: Plan) -> Callable
 def _check_one_order(request: CreateRequest, plan: Plan) -> None:
     if request.idempotency_key is not None and plan.order_count > 1:
         raise UsageMistake(f"--idempotency-key is for one order, and this input makes {plan.order_count}.")
+
+
+def _check_fits(results: Path, plan: Plan) -> None:
+    longer = plan.row_with_cell_over(results_file.MOST_CELL) if results_file.is_xlsx(results) else None
+    results_file.check_fits(results, plan.item_count, len(plan.columns), longer)
 
 
 def _note_repeated_addresses(session: Session, plan: Plan) -> None:

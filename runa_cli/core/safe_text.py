@@ -33,10 +33,14 @@ def undefused(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and defused(cell[1:]) == cell else cell
 
 
+def visible(cell: str) -> str:
+    """Return a cell in which characters that a terminal acts on or that nobody can see are escaped."""
+    return cell if cell.isascii() and cell.isprintable() else cell.translate(_CONTROLS)
+
+
 def defused(cell: str) -> str:
     """Return a cell that no spreadsheet runs as a formula and no terminal acts on. A plain number stays a number."""
-    if not (cell.isascii() and cell.isprintable()):
-        cell = cell.translate(_CONTROLS)
+    cell = visible(cell)
     if cell[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(cell):
         return "'" + cell
     return cell

@@ -475,6 +475,14 @@ class Plan:
             " ON gift.reference_key = first.reference_key AND gift.id != first.id ORDER BY gift.id"
         )
 
+    def row_with_cell_over(self, characters: int) -> int | None:
+        """Return the first row that carries a cell of more than so many characters (of UTF-16); None without one."""
+        found = self._connection.execute(
+            "SELECT row, carried FROM gift WHERE 2 * length(carried) > ? ORDER BY id", (characters,)
+        )
+        longer = (row for row, carried in found if any(_utf16(cell) > characters for cell in _texts(carried)))
+        return next(longer, None)
+
     def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:
         """Return addresses that occur more than once, each with its rows."""
         repeated = self._connection.execute(
@@ -484,6 +492,10 @@ class Plan:
             (most,),
         )
         return [(address, [int(row) for row in rows.split(",")]) for address, rows in repeated]
+
+
+def _utf16(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _texts(text: str) -> list[str]:

@@ -401,9 +401,12 @@ def test_an_order_is_issued_from_a_directory_that_is_gone(program: Program, emul
     gone = program.home / "gone"
     gone.mkdir()
     paths = f"PYTHONSAFEPATH=1 PYTHONPATH={Path(__file__).parents[2]}"
-    command = " ".join(program.command(*GIFT, "--batch", "bonus", "-o", "links", "--results", "links.csv"))
+    command = " ".join(program.command(*GIFT, "--batch", "bonus", "-o", "links"))
+    in_vain = program.execute(["bash", "-c", f"cd {gone} && rmdir {gone} && {paths} {command} --results links.csv"])
+    assert (2, 0) == (in_vain.code, posts(emulator)), in_vain.err
+    gone.mkdir()
     ran = program.execute(["bash", "-c", f"cd {gone} && rmdir {gone} && {paths} {command}"])
-    assert 9 == ran.code, ran.err
+    assert 0 == ran.code, ran.err
     assert links_at(emulator) == set(ran.out.split())
 
 

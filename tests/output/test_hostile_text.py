@@ -147,7 +147,7 @@ def test_flags_and_names_of_files_are_shown_as_text(program: Program, emulate: E
         assert 3 == ended_on_a_terminal(program, "order", "create", "--file", name, columns=80)[0]
         (program.home / name).write_text("face_value,email,product\n0,ann@example.com,AMZ-US\n")
         is_shown_on_a_terminal(program, "order", "create", "--file", name, codes=(3,))
-    is_shown_on_a_terminal(program, *GIFT, "--again", "--results", f"{HARM}/x", codes=(9,))
+    is_shown_on_a_terminal(program, *GIFT, "--again", "--results", f"{HARM}/x", codes=(2,))
     is_shown_on_a_terminal(program, HARM, codes=(2,))
 
 

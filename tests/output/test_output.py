@@ -147,7 +147,13 @@ def test_results_go_whole_into_a_file_for_the_owner_alone(program: Program, emul
 
 def test_results_that_cannot_be_written_exit_9_and_the_order_is_recorded(program: Program, emulate: Emulate) -> None:
     emulate()
-    ran = program(*TWO, "--results", "missing/links.csv", "--json")
+    directory = program.home / "results"
+    directory.mkdir()
+    running = program.paused_at("return:Client.create_order", *TWO, "--results", "results/links.csv", "--json")
+    running.pauses()
+    directory.rmdir()
+    running.go_on()
+    ran = running.end()
     assert (9, "issued") == (ran.code, ran.error["money"])
     assert ["completed"] == program.states()
 

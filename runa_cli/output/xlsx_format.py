@@ -1,0 +1,55 @@
+"""XLSX, row by row: every cell is text, so that no cell is run as a formula and no id or amount is changed.
+
+XlsxWriter is imported by whoever calls this, before anything is sent (results_file.py).
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from runa_cli.core.safe_text import visible
+
+_WIDEST, _NARROWEST = 40, 12  # characters that a column shows
+
+
+def write_xlsx(stream: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[str]], directory: Path) -> None:
+    """Write a workbook of one sheet. The rows wait in a temporary file in the directory, not in memory.
+
+    Raises OSError, and ValueError for more than a sheet holds.
+    """
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".xlsx.") as temporary:
+        workbook = Workbook(stream, {"constant_memory": True, "tmpdir": temporary})
+        workbook.use_zip64()
+        sheet = workbook.add_worksheet("Results")
+        with closing(sheet.row_data_fh):  # which XlsxWriter closes only if all goes well
+            _fill(sheet, header, rows, bold=workbook.add_format({"bold": True}))
+            try:
+                workbook.close()
+            except FileCreateError as error:
+                raise error.args[0] from error  # the OSError that it wraps
+
+
+def _fill(sheet: Worksheet, header: Sequence[str], rows: Iterable[Sequence[str]], *, bold: Format) -> None:
+    sheet.freeze_panes(1, 0)
+    sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})  # all cells
+    for column, heading in enumerate(header):
+        sheet.set_column(column, column, min(max(len(heading) + 2, _NARROWEST), _WIDEST))
+        _write(sheet, 0, column, heading, bold)
+    for row, cells in enumerate(rows, 1):
+        for column, cell in enumerate(cells):
+            _write(sheet, row, column, cell)
+
+
+def _write(sheet: Worksheet, row: int, column: int, cell: str, style: Format | None = None) -> None:
+    text = visible(cell)
+    if text.startswith("<r>") and text.endswith("</r>"):
+        text += " "  # XlsxWriter takes such a text for its own XML, which could hold a formula
+    if sheet.write_string(row, column, text, style):
+        raise ValueError(f"row {row} or one of its cells is more than a sheet of XLSX holds")
