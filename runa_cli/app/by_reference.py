@@ -17,7 +17,7 @@ from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.references import KnownOrders
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order, Placed, Result
+from runa_cli.ledger.records import Batch, Order, Placed, Result, Tally
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.ledger.rows import from_list
 from runa_cli.output import batch_formats, formats
@@ -36,20 +36,23 @@ def issue(session: Session, plan: Plan, request: CreateRequest, preflight: Prefl
     lines = show_outcome.lines_as_settled(session, _gift_writer(output, ledger, plan))
     issuer = session.issuer(wait=request.wait, progress=lines)
     with by_reference.recorded(issuer, plan, request, preflight) as known:
-        outcomes = _send(issuer, known, again=request.again)
         gifts = _Gifts(ledger, plan, known)
+        before = gifts.tally()
+        outcomes = _send(issuer, known, again=request.again)
         shown = show_outcome.Shown(
             batches=[run.batch for run in _final(outcomes) if known.gifts[run.batch.id] >= _count(ledger, run.batch)],
             write=lambda: (
                 lines.finish(gifts.orders(), at_once=any(each.run and each.run.left_in_flight for each in outcomes))
                 if lines
-                else formats.show(output, gifts.view())
+                else formats.show(output, gifts.view(total=not show_outcome.says_total(session)))
             ),
             hint="the same command shows it.",
             file_hint="The same command writes them again.",
             rows=gifts.rows,
             columns=plan.columns,
             dialect=plan.dialect,
+            before=before,
+            tally=gifts.tally,
         )
         show_outcome.write_and_raise(session, shown, combined_error(outcomes), request.results)
 
@@ -125,18 +128,27 @@ class _Gifts:
         for order in self.orders():
             yield from results.unmatched_rows(order, self.ledger.order_results(order))
 
-    def view(self) -> View:
-        """Return the gifts as every format but lines shows them."""
+    def tally(self) -> Tally:
+        """Count the gifts of the input and their money by the states of their orders, each as an order of its own."""
+        tally = Tally()
+        for chunk in self.plan.left_out_amounts():
+            states = self.ledger.states_of([recorded for recorded, _, _ in chunk])
+            for recorded, currency, value in chunk:
+                tally.count(states[recorded], value, currency, items=1)
+        return tally
+
+    def view(self, *, total: bool) -> View:
+        """Return the gifts as every format but lines shows them. `total`: a long table ends with the money."""
         return View(
             entries=lambda: map(reply_document, filter(batch_formats.is_answered, self.orders())),
-            table=self._table,
+            table=lambda width: self._table(width, total=total),
             csv_header=(*COLUMNS, *carried_headings(self.plan.columns)),
             csv_cells=lambda: (row.cells() for row in self.rows()),
             links=lambda: (row.payout_url for row in self.rows() if row.payout_url),
             dialect=self.plan.dialect,
         )
 
-    def _table(self, width: int | None) -> Iterator[Part]:
+    def _table(self, width: int | None, *, total: bool) -> Iterator[Part]:
         for number, order in enumerate(filter(batch_formats.is_answered, self.orders())):
             if number:
                 yield Part("")
@@ -145,3 +157,5 @@ class _Gifts:
             own = (result for result in found if result.gift_id in placed)
             rows = [results.row_from_ledger(_as_placed(result, placed[result.gift_id])) for result in own]
             yield from order_parts(order_summary(order, batch), [*rows, *results.unmatched_rows(order, found)], width)
+        if total:
+            yield from batch_formats.total_parts(self.tally())

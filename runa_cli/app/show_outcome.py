@@ -11,11 +11,14 @@ from pathlib import Path
 from runa_cli.app.session import Session
 from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.core.errors import Context, LedgerUnusable, Money, OutputFailed, RunaError
+from runa_cli.core.safe_text import printable
+from runa_cli.core.states import State
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.terms import Progress
-from runa_cli.ledger.records import Batch, Order
+from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.ledger.results import ResultRow
 from runa_cli.output import batch_formats, results_file
+from runa_cli.output.money_line import money_line
 from runa_cli.output.stdout import Output
 
 LONGEST_WRITE = 2.0  # seconds; a write that takes longer waits for a reader, perhaps forever
@@ -85,7 +88,7 @@ class Shown:
     """What a command shows of its runs: the batches that are shown whole and final, and how to write the results.
 
     `rows`, `columns` and `dialect` are for the file of `--results`. The hints say how to see the results where they
-    could not be written.
+    could not be written. `before` and `tally` are the counts before and after the runs.
     """
 
     batches: Sequence[Batch]
@@ -96,6 +99,8 @@ class Shown:
     columns: Sequence[str] = ()
     dialect: Dialect = PLAIN
     context: Context = field(default_factory=Context)
+    before: Tally = field(default_factory=Tally)
+    tally: Callable[[], Tally] = Tally
 
 
 def show(session: Session, run: BatchRun, *, results: Path | None = None, lines: LinesAsSettled | None = None) -> None:
@@ -109,7 +114,7 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
         write=lambda: (
             lines.finish(ledger.orders(batch), at_once=run.left_in_flight > 0)
             if lines
-            else batch_formats.show_batch(output, ledger, batch)
+            else batch_formats.show_batch(output, ledger, batch, total=not says_total(session))
         ),
         hint=f"`runa batch export {batch.name}` shows it.",
         file_hint=f"`runa batch export {batch.name} -o csv` writes them again.",
@@ -117,6 +122,8 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
         columns=batch.columns,
         dialect=batch.dialect,
         context=Context(batch=batch.name),
+        before=run.before,
+        tally=lambda: run.tally,
     )
     write_and_raise(session, shown, run.error(), results)
 
@@ -142,6 +149,8 @@ def show_together(
             else batch_formats.show_batches(output, ledger, batches)
         ),
         hint="`runa batch export NAME` shows it, batch by batch.",
+        before=_added(run.before for run in runs),
+        tally=lambda: _added(run.tally for run in runs),
     )
     write_and_raise(session, shown, error)
 
@@ -152,6 +161,7 @@ def write_and_raise(session: Session, shown: Shown, error: RunaError | None, res
     output.context = shown.context
     _prepare_output(output, error, shown.hint)
     output_error = _catch_output_error(output, shown.write)
+    written = None
     if results is not None:
         file_error = _catch_output_error(
             output,
@@ -165,8 +175,34 @@ def write_and_raise(session: Session, shown: Shown, error: RunaError | None, res
                 money=output.money,
             ),
         )
+        written = None if file_error else results
         output_error = output_error or file_error
+    _say_total(session, shown, error, written)
     _finish(session, shown.batches, error, output_error)
+
+
+def says_total(session: Session) -> bool:
+    """Tell whether what became of the money is said on standard error right after the output."""
+    return session.output.is_terminal and session.console.is_terminal and not session.console.quiet
+
+
+def _say_total(session: Session, shown: Shown, error: RunaError | None, results: Path | None) -> None:
+    """Say what became of the money, and where the results are. An error alone says that nothing was issued."""
+    try:
+        tally = shown.tally()
+    except LedgerUnusable:
+        return  # the output could not be read from the ledger either, and that is reported
+    if results is not None:
+        session.console.say(f"{money_line(tally, shown.before)} Results: {printable(str(results))}")
+    elif tally.any(*State) and (error is None or tally.any(State.COMPLETED)):
+        session.console.say(money_line(tally, shown.before))
+
+
+def _added(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
+    return total
 
 
 def _prepare_output(output: Output, error: RunaError | None, way_out: str) -> None:

@@ -314,6 +314,14 @@ class Plan:
         ):
             yield Placed(*values)
 
+    def left_out_amounts(self, most: int = 400) -> Iterator[list[tuple[int, str, Decimal]]]:
+        """Yield recorded id, currency and face value of the gifts left out, at most `most` at a time."""
+        found = self._connection.execute(
+            "SELECT recorded_id, currency, value FROM issued JOIN gift ON gift.id = issued.gift_id"
+        )
+        while chunk := found.fetchmany(most):
+            yield [(recorded, currency, Decimal(value)) for recorded, currency, value in chunk]
+
     def placed(self, recorded: Sequence[int]) -> dict[int, Placed]:
         """Return where recorded gifts are in this plan, by their ids; those that are not left out of it are missing."""
         found = self._connection.execute(

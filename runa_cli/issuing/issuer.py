@@ -279,8 +279,8 @@ class Issuer:
         What goes wrong with single orders is in the run. Raises LedgerUnusable before anything is sent, and
         OutcomeUnknown where the ledger fails after that.
         """
-        run = BatchRun(batch)
         tally = self.ledger.tally(batch, only)
+        run = BatchRun(batch, before=tally)
         if only is None:
             self._say_what_is_done(batch, tally)
         self.progress.begin(batch, tally)

@@ -25,7 +25,7 @@ class FlowResult:
 
 @dataclass
 class BatchRun:
-    """What a run over a batch came to: the batch's counts after it, and the first failures of its orders.
+    """What a run over a batch came to: the batch's counts after and before it, and the first failures of its orders.
 
     `left_in_flight` is the number of threads that were not waited for; what the ledger says of their orders may change.
     """
@@ -36,6 +36,7 @@ class BatchRun:
     failure_count: int = 0
     interrupted: bool = False
     left_in_flight: int = 0
+    before: Tally = field(default_factory=Tally)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_failure(self, order: Order, failure: RunaError | None) -> None:

@@ -309,6 +309,15 @@ class LedgerQueries:
         rows = self._engine.select(f"{_RESULTS} WHERE gift.id IN ({','.join('?' * len(gifts))})", *gifts)
         return {row["id"]: read_result(row) for row in rows}
 
+    def states_of(self, gifts: Sequence[int]) -> dict[int, State]:
+        """Return the states of the orders of gifts, by the ids of the gifts' rows."""
+        rows = self._engine.select(
+            "SELECT gift.id, purchase.state FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - only marks
+            f" WHERE gift.id IN ({','.join('?' * len(gifts))})",
+            *gifts,
+        )
+        return {row["id"]: State(row["state"]) for row in rows}
+
     def order_results(self, order: Order) -> list[Result]:
         """Return the gifts of one order in the order they were sent."""
         rows = self._engine.select(f"{_RESULTS} WHERE purchase.id = ? ORDER BY gift.slot", order.id)

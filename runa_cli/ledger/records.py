@@ -297,6 +297,16 @@ class Tally:
         sums = self.money.setdefault(state, {})
         sums[currency] = sums.get(currency, Decimal(0)) + total * orders
 
+    def add(self, other: "Tally") -> None:
+        """Add the counts of other orders."""
+        self.orders.update(other.orders)
+        self.items.update(other.items)
+        for state, sums in other.money.items():
+            own = self.money.setdefault(state, {})
+            for currency, amount in sums.items():
+                own[currency] = own.get(currency, Decimal(0)) + amount
+        self.settled(other.settled_at)
+
     def settled(self, time: datetime | None) -> None:
         """Take into account when an order settled; None where it has not."""
         if time is not None and (self.settled_at is None or time > self.settled_at):

@@ -7,20 +7,25 @@ from itertools import islice
 from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order
+from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.gift_lines import batch_gifts, order_gifts
+from runa_cli.output.money_line import money_line
 from runa_cli.output.order_facts import order_summary, reply_document
 from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Part, order_parts
 
+LONG_TABLE = 10  # gifts, whose links may need a line each
 _STATES_SHOWN = (State.COMPLETED, State.ACCEPTED, State.FAILED)
 
 
-def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
-    """Write the recorded result of a batch in the output's format. Raises OutputFailed."""
+def show_batch(output: Output, ledger: Ledger, batch: Batch, *, total: bool = True) -> None:
+    """Write the recorded result of a batch in the output's format. Raises OutputFailed.
+
+    A long table ends with what became of the money, unless `total` is False.
+    """
 
     def documents() -> Iterator[object]:
         return map(reply_document, _answered_orders(ledger, [batch]))
@@ -30,7 +35,7 @@ def show_batch(output: Output, ledger: Ledger, batch: Batch) -> None:
     view = View(
         entries=documents,
         documents=documents if batch.shape == "object" and not has_several else None,
-        table=lambda width: _batch_table(ledger, batch, width),
+        table=lambda width: _batch_table(ledger, batch, width, total=total),
         csv_header=(*COLUMNS, *carried_headings(batch.columns)),
         csv_cells=lambda: (row.cells() for row in result_rows(ledger, batch)),
         links=lambda: links(ledger, batch),
@@ -50,13 +55,22 @@ def show_batches(output: Output, ledger: Ledger, batches: Sequence[Batch]) -> No
         show_batch(output, ledger, batch)
 
 
-def _batch_table(ledger: Ledger, batch: Batch, width: int | None) -> Iterator[Part]:
+def _batch_table(ledger: Ledger, batch: Batch, width: int | None, *, total: bool) -> Iterator[Part]:
     for number, order in enumerate(ledger.orders(batch, _STATES_SHOWN)):
         if number:
             yield Part("")
         gifts = ledger.order_results(order)
         rows = [*map(results.row_from_ledger, gifts), *results.unmatched_rows(order, gifts)]
         yield from order_parts(order_summary(order, batch), rows, width)
+    if total:
+        yield from total_parts(ledger.tally(batch))
+
+
+def total_parts(tally: Tally) -> Iterator[Part]:
+    """Yield what became of the money as the last line of a table that is long; nothing for a short one."""
+    if sum(tally.items.values()) >= LONG_TABLE:
+        yield Part("")
+        yield Part(money_line(tally), unwrapped=True)
 
 
 def order_writer(output: Output, ledger: Ledger) -> Callable[[Order], None] | None:

@@ -12,6 +12,7 @@ from runa_cli.output.console import Console
 
 LINE_INTERVAL = 10.0  # seconds between two lines of progress where there is no terminal
 SHORTEST_WAIT_SHOWN = 3.0  # seconds
+ALL_WELL, SOME_FAILED = "green", "red"  # the bar
 
 
 class NoProgress:
@@ -37,25 +38,24 @@ class ProgressLines(NoProgress):
         self._console = console
         self._lock = threading.Lock()
         self._tally = Tally()
-        self._order_count = 0
+        self._whole = Tally()
         self._last_line = time.monotonic()
 
     def begin(self, batch: Batch, tally: Tally) -> None:
         """Show the size of the batch, if it has several orders."""
-        self._order_count = sum(tally.orders.values())
+        self._tally, self._whole = Tally(), tally
         self._last_line = time.monotonic()
-        if self._order_count > 1:
+        if _has_several_orders(tally):
             gifts, money = format_gifts(sum(tally.items.values())), format_money(tally.sums())
-            self._console.say(f"Batch {batch.name}: {self._order_count} orders, {gifts}, {money}.")
+            self._console.say(f"Batch {batch.name}: {sum(tally.orders.values())} orders, {gifts}, {money}.")
 
     def settled(self, order: Order) -> None:
         """Count the order, and show the progress if the last line is old enough."""
         with self._lock:
             _count(self._tally, order)
-            if self._order_count > 1 and time.monotonic() - self._last_line >= LINE_INTERVAL:
+            if _has_several_orders(self._whole) and time.monotonic() - self._last_line >= LINE_INTERVAL:
                 self._last_line = time.monotonic()
-                done, issued = _settled_orders(self._tally), _issued(self._tally)
-                self._console.say(f"{done} of {self._order_count} orders, {issued} issued.")
+                self._console.say(f"{_gifts(self._tally, self._whole)}: {_money(self._tally, self._whole)}.")
 
     def waiting(self, order: Order, reason: str, seconds: float) -> None:
         """Show why an order takes long."""
@@ -63,11 +63,6 @@ class ProgressLines(NoProgress):
             self._console.say(f"Order {order.position}: {reason}; waiting {seconds:.0f} s.")
         elif not seconds:
             self._console.say(f"Order {order.position}: {reason}.")
-
-    def end(self, tally: Tally) -> None:
-        """Show the final counts, if the batch has several orders."""
-        if self._order_count > 1:
-            self._console.say(_summary(tally))
 
 
 class ProgressBar(NoProgress):
@@ -79,24 +74,22 @@ class ProgressBar(NoProgress):
         self._console = console
         self._lock = threading.Lock()
         self._tally = Tally()
+        self._whole = Tally()
+        # Rich draws bars in red by default, which says that something is wrong.
+        self._column = BarColumn(bar_width=None, complete_style=ALL_WELL, finished_style=ALL_WELL, pulse_style=ALL_WELL)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
+            self._column,
             TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
             console=console.rich,
             transient=True,
         )
         self._task = TaskID(0)
-        self._order_count = 0
-        self._settled_before = 0  # orders that earlier runs settled
-        self._started = 0.0
 
     def begin(self, batch: Batch, tally: Tally) -> None:  # noqa: ARG002 - the interface of Progress
         """Draw the bar."""
-        self._order_count = sum(tally.orders.values())
-        self._settled_before = _settled_orders(tally)
-        self._started = time.monotonic()
+        self._tally, self._whole = Tally(), tally
         total = sum(tally.items.values())
         self._task = self._bar.add_task(self._description(), total=total, note=self._note())
         self._bar.start()
@@ -105,32 +98,32 @@ class ProgressBar(NoProgress):
         """Count the order and advance the bar."""
         with self._lock:
             _count(self._tally, order)
+            if order.state in SETTLED - {State.COMPLETED}:
+                self._column.complete_style = self._column.finished_style = SOME_FAILED
             items = sum(self._tally.items[state] for state in SETTLED)
             self._bar.update(self._task, description=self._description(), completed=items, note=self._note())
 
     def waiting(self, order: Order, reason: str, seconds: float) -> None:
         """Show why an order takes long: beside the bar of a single order, else as a line."""
-        if self._order_count <= 1:
+        if not _has_several_orders(self._whole):
             self._bar.update(self._task, note=printable(reason)[:60])
         elif seconds >= SHORTEST_WAIT_SHOWN:
             self._console.say(f"Order {order.position}: {reason}; waiting {seconds:.0f} s.")
 
-    def end(self, tally: Tally) -> None:
-        """Remove the bar, and show the final counts if the batch has several orders."""
+    def end(self, tally: Tally) -> None:  # noqa: ARG002 - the interface of Progress
+        """Remove the bar; what became of the money is said when the results are shown."""
         self._bar.stop()
-        if self._order_count > 1:
-            self._console.say(_summary(tally))
+        self._bar.remove_task(self._task)
 
     def _description(self) -> str:
-        return f"{_settled_orders(self._tally)}/{self._order_count} orders" if self._order_count > 1 else "Issuing"
+        return _gifts(self._tally, self._whole) if _has_several_orders(self._whole) else "Issuing"
 
     def _note(self) -> str:
-        return f"{_issued(self._tally)} issued, {self._rate()}" if self._order_count > 1 else ""
+        return _money(self._tally, self._whole)
 
-    def _rate(self) -> str:
-        settled = max(_settled_orders(self._tally) - self._settled_before, 0)
-        minutes = max(time.monotonic() - self._started, 1.0) / 60
-        return f"{settled / minutes:.0f} orders/min"
+
+def _has_several_orders(tally: Tally) -> bool:
+    return sum(tally.orders.values()) > 1
 
 
 def _count(tally: Tally, order: Order) -> None:
@@ -138,19 +131,18 @@ def _count(tally: Tally, order: Order) -> None:
     tally.count(order.state, Decimal(order.total), order.currency, order.item_count)
 
 
-def _summary(tally: Tally) -> str:
-    """Return one sentence with the orders, gifts and money in each state."""
-    states = ", ".join(
-        f"{tally.orders[state]} {state} ({format_gifts(tally.items[state])}, {format_money(tally.sums([state]))})"
-        for state in State
-        if tally.orders[state]
-    )
-    return f"Orders: {states}."
+def _gifts(tally: Tally, whole: Tally) -> str:
+    """Return how many gifts have settled, for example `120 of 300 gifts`."""
+    return f"{sum(tally.items[state] for state in SETTLED):,} of {format_gifts(sum(whole.items.values()))}"
 
 
-def _settled_orders(tally: Tally) -> int:
-    return sum(tally.orders[state] for state in SETTLED)
-
-
-def _issued(tally: Tally) -> str:
-    return format_money(tally.sums([State.COMPLETED]))
+def _money(tally: Tally, whole: Tally) -> str:
+    """Return how much is issued, for example `3,000.00 of 7,500.00 USD issued`, and how many gifts never will be."""
+    issued, asked = tally.sums([State.COMPLETED]), whole.sums()
+    if len(asked) == 1:
+        ((currency, amount),) = asked.items()
+        text = f"{issued.get(currency, Decimal(0)):,.2f} of {amount:,.2f} {currency} issued"
+    else:
+        text = f"{format_money(issued)} issued"
+    lost = sum(tally.items[state] for state in SETTLED - {State.COMPLETED})
+    return f"{text}, {format_gifts(lost)} not" if lost else text

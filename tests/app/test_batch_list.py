@@ -125,7 +125,8 @@ def test_a_ledger_of_an_older_version_lists_a_renewed_order_once(program: Progra
         database.executescript(
             "UPDATE purchase SET superseded = 0; DROP INDEX purchase_counts; DROP INDEX purchase_unfinished;"
             " DROP INDEX batch_by_environment; CREATE INDEX purchase_by_state ON purchase (batch_id, state);"
-            " CREATE INDEX gift_by_identity ON gift (identity); PRAGMA user_version = 5;"
+            " CREATE INDEX gift_by_identity ON gift (identity); ALTER TABLE batch DROP COLUMN delimiter;"
+            " ALTER TABLE batch DROP COLUMN bom; PRAGMA user_version = 5;"
         )
     (listed,) = program("batch", "list", "--json").json
     assert ({"prepared": 1}, 2) == (listed["states"], listed["items"])

@@ -161,6 +161,7 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("identities", own)
     use("results", batch)
     use("results_of", [*range(1, 400)])
+    use("states_of", [*range(1, 400)])
     use("order_results", own)
 
 
