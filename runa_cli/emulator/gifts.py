@@ -51,6 +51,7 @@ class _Gifts:
             item_id=item["id"],
             status=item["payout"]["status"] if self.now >= stored.order.ready_at else pages.PROCESSING,
             created_at=datetime.fromisoformat(order["created_at"]),
+            link=item["payout"]["url"],
         )
 
 

@@ -47,6 +47,9 @@ h2 { margin-bottom: 8px; color: var(--soft); font-size: .85rem; font-weight: 600
 .products li { display: flex; flex-wrap: wrap; gap: 0 12px; justify-content: space-between; align-items: baseline;
   padding: 9px 14px; border-radius: 10px; background: var(--tint); font-weight: 600; overflow-wrap: anywhere; }
 .products code { color: var(--soft); font-weight: 400; }
+figure { margin: 22px 0 0; color: var(--soft); font-size: .85rem; text-align: center; }
+figure svg { display: block; width: 180px; margin: 0 auto 6px; border-radius: 10px; background: #fff;
+  shape-rendering: crispEdges; }
 dl { margin-top: 22px; border-top: 2px dashed var(--line); }
 dl div { padding: 11px 0; border-bottom: 1px solid var(--line); }
 dl div:last-child { padding-bottom: 0; border: 0; }
@@ -73,7 +76,10 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """One gift to show. `products` are codes and names. `status` is that of its payout, or PROCESSING."""
+    """One gift to show. `products` are codes and names. `status` is that of its payout, or PROCESSING.
+
+    `link` is its payout link.
+    """
 
     gift_id: str
     value: str
@@ -84,6 +90,7 @@ class Gift:
     item_id: str
     status: str
     created_at: datetime
+    link: str
 
 
 def gift(shown: Gift) -> str:
@@ -98,7 +105,7 @@ def gift(shown: Gift) -> str:
 <div class="body">
 <h2>{choice}</h2>
 <ul class="products">{products}</ul>
-<dl>{_details(shown)}</dl>
+{_code(shown)}<dl>{_details(shown)}</dl>
 </div>
 </article>"""
     return _page(f"{shown.value} {shown.currency}", "The gift is not real and cannot be spent.", content, _BACK)
@@ -161,6 +168,17 @@ def _details(shown: Gift) -> str:
         ("Item", f"<code>{escape(shown.item_id)}</code>"),
     ]
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
+
+
+def _code(shown: Gift) -> str:
+    """Return the payout link as a QR code; nothing for a gift that cannot be redeemed."""
+    if shown.status in _STATES:
+        return ""
+    import segno  # late: most commands that start the emulator show no page
+
+    code = segno.make(shown.link, error="m", micro=False)
+    drawn = code.svg_inline(border=4, omitsize=True, svgclass=None, lineclass=None)
+    return f"<figure>{drawn}<figcaption>The payout link as a QR code</figcaption></figure>\n"
 
 
 def _entry(shown: Gift) -> str:

@@ -19,6 +19,7 @@ from runa_cli.emulator.server import DEFAULT_PORT, Emulator
 from runa_cli.emulator.store import Store
 from tests.emulator.calls import Client, Reply, item, order
 from tests.support.program import GIFT, Program
+from tests.support.qr_codes import codes_in
 
 UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 UNKNOWN = "/gift/00000000-0000-4000-8000-000000000000"
@@ -112,6 +113,16 @@ def test_every_item_has_its_own_page(emulator: Emulator, client: Client) -> None
     client.post(order(item(11), item(12)), mode="async")
     shown = [page(emulator, path) for path in listed(emulator)]
     assert [(True, False), (False, True)] == [("12.00" in text, "11.00" in text) for text in shown]
+
+
+def test_the_page_shows_its_payout_link_as_a_qr_code(emulator: Emulator, client: Client) -> None:
+    first, second = link(client.post(order(item(10)))), link(client.post(order(item(20)), key="key-2"))
+    assert [[first], [second]] == [codes_in(page(emulator, target)) for target in (first, second)]
+
+
+def test_a_gift_that_cannot_be_redeemed_has_no_qr_code(tmp_path: Path) -> None:
+    with emulating(tmp_path, "failed") as (emulator, client):
+        assert [] == codes_in(page(emulator, link(client.post(order()))))
 
 
 def test_a_gift_without_an_address_shows_none(emulator: Emulator, client: Client) -> None:
