@@ -35,7 +35,7 @@ _runa_follows() {
             words='=csv,json'
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         batch)
-            words='=list,show,resume,export,abandon,prune'
+            words='=list,show,resume,export,cards,abandon,prune'
             options=' --help ' ;;
         'batch list')
             words=''
@@ -49,6 +49,9 @@ _runa_follows() {
         'batch export')
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch cards')
+            words=''
+            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch abandon')
             words=''
             options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;

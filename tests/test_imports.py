@@ -81,7 +81,18 @@ def test_a_package_says_what_belongs_in_it_and_re_exports_nothing(name: str) -> 
 
 
 # What takes long to import, and which of it a command does without. Typer itself loads pydantic to read most options.
-HEAVY = {"requests", "sqlite3", "pydantic", "rich", "http.server", "email_validator", "dotenv", "typer"}
+HEAVY = {
+    "requests",
+    "sqlite3",
+    "pydantic",
+    "rich",
+    "http.server",
+    "email_validator",
+    "dotenv",
+    "typer",
+    "segno",
+    "xlsxwriter",
+}
 MODELS = "runa_cli.api.order_models"  # validates orders, as the models of replies do
 LOADED = [
     ("--version", set()),

@@ -13,7 +13,7 @@ from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.app.session import Session
 from runa_cli.config import paths, settings
 from runa_cli.core import exact_json
-from runa_cli.core.errors import RunaError
+from runa_cli.core.errors import ConfigurationError, RunaError
 
 MAX_AGE = timedelta(hours=24)  # codes and values change rarely; the preflight of a batch does not use the copy
 
@@ -34,6 +34,20 @@ def load_catalogue(session: Session, *, refresh: bool = False, quiet: bool = Fal
     with suppress(OSError):  # without a copy, it is fetched again next time
         _write_copy(path, products, session.clock.now())
     return products
+
+
+def known_names(session: Session) -> dict[str, str]:
+    """Return the names of products by their codes from the copy, whatever its age; none where there is no copy."""
+    try:
+        document = exact_json.loads(_path(session).read_bytes())
+    except (OSError, ValueError, ConfigurationError):
+        return {}
+    products = document.get("catalog") if isinstance(document, dict) else None
+    return {
+        entry["code"]: entry["name"]
+        for entry in (products if isinstance(products, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("code"), str) and isinstance(entry.get("name"), str)
+    }
 
 
 def currency_by_code(session: Session) -> dict[str, str]:

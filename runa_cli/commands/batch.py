@@ -1,5 +1,6 @@
 """`runa batch`: what was issued from here."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,6 +68,25 @@ def export(*, common: "CommonOptions", name: Name) -> None:
 
     with open_session(common) as session:
         export.export(session, name)
+
+
+@app.command()
+@with_common
+def cards(
+    *,
+    common: "CommonOptions",
+    name: Name,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The HTML page to write.", show_default=False)],
+    layout: Annotated[
+        str, typer.Option("--layout", metavar="a4|letter|fold", help="Eight cards a page, or a folded sheet each.")
+    ] = "a4",
+    yes: Yes = False,
+) -> None:
+    """Write a batch's gifts as cards with QR codes, for printing. Gifts that are not issued get an empty card."""
+    from runa_cli.app import cards
+
+    with open_session(common) as session:
+        cards.cards(session, name, to, layout=layout, yes=yes)
 
 
 @app.command()

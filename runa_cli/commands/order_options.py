@@ -213,7 +213,10 @@ Preflight = Annotated[
 Results = Annotated[
     Path | None,
     typer.Option(
-        "--results", metavar="FILE", help="Also write the results there: CSV, or XLSX by its name.", rich_help_panel=FILE
+        "--results",
+        metavar="FILE",
+        help="Also write the results there: CSV, or XLSX by its name.",
+        rich_help_panel=FILE,
     ),
 ]
 

@@ -154,6 +154,20 @@ def still_processing(batch: Batch, order: Order, *, reason: str, seconds: float)
     )
 
 
+def not_settled(batch: Batch, order: Order) -> RunaError:
+    """Return the error for an order that is recorded as unfinished, where nothing is sent or asked for now."""
+    what = {State.PREPARED: "not sent yet", State.SENT: "of unknown outcome"}.get(
+        order.state, "still processed by Runa"
+    )
+    return _unfinished(
+        batch,
+        order,
+        f"Order {order.position} of batch {batch.name} is {what}.",
+        f"`runa batch resume {shlex.quote(batch.name)}` finishes it.",
+        money=Money.NOT_ISSUED if order.state is State.PREPARED else Money.UNKNOWN,
+    )
+
+
 def outcome_not_found(batch: Batch, order: Order, reason: str, search: str) -> RunaError:
     """Return the error for an order whose outcome neither Runa's answers nor a search for it have shown.
 

@@ -3,9 +3,12 @@
 import shlex
 import threading
 from dataclasses import dataclass, field
+from typing import Self
 
 from runa_cli.core.errors import Context, Interrupted, Money, OrderRefused, OutcomeUnknown, PartlyDone, RunaError
 from runa_cli.core.states import NOT_COMPLETED, OUTCOME_UNKNOWN, UNFINISHED, State
+from runa_cli.issuing.failures import context, not_settled, recorded_failure
+from runa_cli.ledger.queries import LedgerQueries
 from runa_cli.ledger.records import Batch, Order, Tally
 
 MAX_FAILURES_KEPT = 50
@@ -47,6 +50,15 @@ class BatchRun:
             self.failure_count += 1
             if len(self.failures) < MAX_FAILURES_KEPT:
                 self.failures.append((order, failure))
+
+    @classmethod
+    def recorded(cls, ledger: LedgerQueries, batch: Batch) -> Self:
+        """Return what is recorded of a batch, as a run that sends nothing would leave it."""
+        run = cls(batch, ledger.tally(batch))
+        for order in ledger.orders(batch):
+            unfinished = not_settled(batch, order) if order.state in UNFINISHED else None
+            run.add_failure(order, unfinished or recorded_failure(order, context(batch, order)))
+        return run
 
     @property
     def may_change(self) -> bool:
