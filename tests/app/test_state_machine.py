@@ -664,17 +664,18 @@ class Issue(RuleBasedStateMachine):
             assert sum(tally.orders.values()) == len(paid)
         else:
             known = [order for order in paid if order["idempotency_key"] not in self.elsewhere]
-            self.check_the_error(ran, tally, len(known), spent)
+            self.check_the_error(ran, tally, len(known), len(paid), spent)
         self.check_what_is_shown(ran, batch)
 
-    def check_the_error(self, ran: Ran, tally: Tally, paid: int, spent: Decimal) -> None:
+    def check_the_error(self, ran: Ran, tally: Tally, known: int, paid: int, spent: Decimal) -> None:
+        """Check an error, of whose orders that many are paid, and that many of those through this ledger."""
         code, money = ran.code, ran.error["money"]
         assert code == ran.error["exit_code"]
         if money == "not_issued":
             assert code in {4, 5, 6, 7, INTERRUPTED}, ran
             # Without a ledger, or before it looked there, a run can speak for itself alone.
             alone = ran.error["code"] in {"ledger_unusable", "interrupted"}
-            assert not (spent if alone else paid), f"{ran}, but it was"
+            assert not (spent if alone else known), f"{ran}, but it was"
         elif money == "unknown":
             assert code in {7, INTERRUPTED}, ran
             assert code == INTERRUPTED or tally.any(State.SENT, State.ACCEPTED, State.ABANDONED)
