@@ -104,6 +104,11 @@ class Bank(EmulatorOnSharedTime):
         documents = [self._document(order.full) for order in self._store.orders(100_000)]
         return {order["metadata"]["runa_cli_key"] for order in documents if order["status"] != "FAILED"}
 
+    def ids(self) -> set[str]:
+        """Return the ids of all orders in the list, FAILED ones too, of which Runa may show nothing else."""
+        assert self._store is not None
+        return {order.order_id for order in self._store.orders(100_000)}
+
     def made_for(self, name: str) -> Counter[Meaning]:
         """Count the gifts of the orders that are stamped with the name of a batch and were or may yet be paid for."""
         assert self._store is not None
