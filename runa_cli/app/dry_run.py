@@ -8,7 +8,7 @@ from runa_cli.app.session import Session
 from runa_cli.config import api_key, settings
 from runa_cli.core import exact_json
 from runa_cli.core.money import format_gifts, format_money
-from runa_cli.core.states import UNSENT, State
+from runa_cli.core.states import COSTING, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import by_reference, references
@@ -17,6 +17,7 @@ from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
     Guard,
     check_cap,
+    check_cap_beside,
     check_confirmed_total,
     check_not_pruned,
     is_as_recorded,
@@ -24,6 +25,7 @@ from runa_cli.issuing.guard import (
 )
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
+from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order
 from runa_cli.output import formats
 from runa_cli.output.formats import View
@@ -46,12 +48,9 @@ class PlannedRequest:
 def show(session: Session, plan: Plan, request: CreateRequest) -> None:
     """Show the plan; as JSON, the exact requests. Raises what a create would raise before it sends."""
     check_cap(plan.sums, request.max_total)
-    if request.by_reference:
-        known = _known(session, plan, request)
-        issued = f"{format_gifts(plan.left_out_count)}, by reference" if plan.left_out_count else "none"
-        requests = _requests_by_reference(session, plan, request, known)
-    else:
-        issued, requests = _by_batch(session, plan, request)
+    issued, requests = (
+        _by_reference(session, plan, request) if request.by_reference else _by_batch(session, plan, request)
+    )
     view = View(
         entries=lambda: (_document(session, planned) for planned in requests),
         table=lambda _: summary_parts(_summary(session, plan, issued, sum(1 for _ in requests))),
@@ -62,35 +61,54 @@ def show(session: Session, plan: Plan, request: CreateRequest) -> None:
 # --- by reference ----------------------------------------------------------------------------------------------------
 
 
-def _known(session: Session, plan: Plan, request: CreateRequest) -> KnownOrders:
-    """Return the known orders; their gifts are left out of the plan. Raises GuardRefused."""
-    if not session.has_ledger:
-        check_confirmed_total(plan, request)
-        return KnownOrders()
-    guard = Guard(session.ledger, session.clock)
+def _by_reference(session: Session, plan: Plan, request: CreateRequest) -> tuple[str, Iterator[PlannedRequest]]:
+    """Return what is known, as a sentence, and the requests of the rest. Raises what a create would raise."""
+    ledger = session.ledger if session.has_ledger else None
+    known = _known(session, ledger, plan, request)
+    name, taken = request.batch or made_up_name(session.clock), NOTHING_TAKEN
+    if plan.count_left:
+        target = Guard(ledger, session.clock).find_recorded(plan, request, []) if ledger else None
+        if ledger and target:
+            check_not_pruned(target)
+            check_cap_beside(ledger.tally(target).sums(COSTING), plan, request.max_total)
+            name, taken = target.name, ledger.taken(target)
+        elif adoption := _adopted(session, ledger, plan, request):
+            sums, taken = adoption.sums, adoption.taken
+            known = _known(session, ledger, plan, request, adoption)
+            check_cap_beside(sums, plan, request.max_total)
+    issued = f"{format_gifts(plan.left_out_count)}, by reference" if plan.left_out_count else "none"
+    return issued, _requests_by_reference(ledger, plan, known, new_orders(plan, request, name, taken))
+
+
+def _known(
+    session: Session, ledger: Ledger | None, plan: Plan, request: CreateRequest, adoption: Adoption | None = None
+) -> KnownOrders:
+    """Return the known orders of the ledger; their gifts, and those to adopt, are left out. Raises GuardRefused."""
+    elsewhere = list(adoption.recorded()) if adoption else []
     while True:
-        known = references.match(session.ledger, plan, request)
+        known = references.match(ledger, plan, request, elsewhere)
         try:
-            by_reference.check(guard, plan, request, known)
+            if ledger:
+                by_reference.check(Guard(ledger, session.clock), plan, request, known)
+            else:
+                check_confirmed_total(plan, request)
         except ReferencesKnown:
             continue
+        if adoption:
+            references.check_elsewhere(plan, request, adoption.name, elsewhere)
         return known
 
 
 def _requests_by_reference(
-    session: Session, plan: Plan, request: CreateRequest, known: KnownOrders
+    ledger: Ledger | None, plan: Plan, known: KnownOrders, new: Iterator[NewOrder]
 ) -> Iterator[PlannedRequest]:
     for batch_id in known.batches(_TO_BE_SENT):
-        batch = session.ledger.batch_by_id(batch_id)
+        assert ledger is not None  # nothing is known without one
+        batch = ledger.batch_by_id(batch_id)
         rows = known.rows(batch_id, _TO_BE_SENT)
-        yield from (_again(order, batch) for order in session.ledger.orders(batch, only=rows))
+        yield from (_again(order, batch) for order in ledger.orders(batch, only=rows))
     if plan.count_left:
-        target = None
-        if request.batch is not None and session.has_ledger:
-            target = Guard(session.ledger, session.clock).find_recorded(plan, request, [])
-        name = target.name if target else request.batch or made_up_name(session.clock)
-        taken = session.ledger.taken(target) if target else NOTHING_TAKEN
-        yield from map(_new, new_orders(plan, request, name, taken))
+        yield from map(_new, new)
 
 
 # --- one batch -------------------------------------------------------------------------------------------------------
@@ -126,24 +144,31 @@ def _check(session: Session, plan: Plan, request: CreateRequest) -> Batch | None
 def _check_new(session: Session, plan: Plan, request: CreateRequest) -> Adoption | None:
     """Return what a create would adopt; that is left out of the plan. Raises what a create would raise."""
     ledger = session.ledger if session.has_ledger else None
-    adoption = None
-    if request.batch is not None and request.look_back:  # else no client is needed
-        adoption = look_for_batch(
-            session.client,
-            plan,
-            request,
-            ledger,
-            seconds=session.settings.timeout.value,
-            say=session.console.say,
-            clock=session.clock,
-        )
+    adoption = _adopted(session, ledger, plan, request)
     if adoption is not None:
-        session.console.say(adoption.sentence)
         leave_out_issued(adoption.recorded(), adoption.name, plan.columns, plan, again=request.reissues)
         if ledger is not None:
             Guard(ledger, session.clock).check_edited(plan, request, adoption.name, None)
     elif ledger is not None and (note := Guard(ledger, session.clock).check_new(plan, request)):
         session.console.say(note)
+    return adoption
+
+
+def _adopted(session: Session, ledger: Ledger | None, plan: Plan, request: CreateRequest) -> Adoption | None:
+    """Return what a create would adopt, and say so. Raises what a create would raise."""
+    if request.batch is None or not request.look_back:  # then no client is needed
+        return None
+    adoption = look_for_batch(
+        session.client,
+        plan,
+        request,
+        ledger,
+        seconds=session.settings.timeout.value,
+        say=session.console.say,
+        clock=session.clock,
+    )
+    if adoption is not None:
+        session.console.say(adoption.sentence)
     return adoption
 
 

@@ -21,3 +21,4 @@ UNSENT = (State.PREPARED, State.REJECTED)  # nothing is issued, so they may be s
 OUTCOME_UNKNOWN = (State.SENT, State.ACCEPTED, State.ABANDONED)  # money may have moved
 NOT_COMPLETED = frozenset(State) - {State.COMPLETED}  # no link is recorded
 GIVEN_UP = frozenset({State.FAILED, State.ABANDONED})  # not issued again unless a person asks for it
+COSTING = frozenset(State) - {State.REJECTED, State.FAILED}  # paid, or may be yet

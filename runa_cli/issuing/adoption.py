@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 
 from runa_cli.api import binding, canonical, responses
@@ -20,7 +21,7 @@ from runa_cli.core.clock import Clock
 from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaError, Unreachable
 from runa_cli.core.identity import fingerprint, name_key, same_name
 from runa_cli.core.money import format_gifts
-from runa_cli.core.states import State
+from runa_cli.core.states import COSTING, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adopted_orders import as_planned, as_shown, is_link
@@ -170,6 +171,15 @@ class Adoption:
                     state=order.state,
                     order_id=order.order_id,
                 )
+
+    @property
+    def sums(self) -> dict[str, Decimal]:
+        """What the orders cost, by currency."""
+        sums: dict[str, Decimal] = {}
+        for order in self.orders():
+            if order.state in COSTING:
+                sums[order.currency] = sums.get(order.currency, Decimal(0)) + Decimal(order.total)
+        return sums
 
     @property
     def sentence(self) -> str:

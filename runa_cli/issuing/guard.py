@@ -4,11 +4,10 @@ What was asked for before is resumed or refused; only what is new is issued.
 """
 
 import shlex
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
-from functools import cached_property
 
 from runa_cli.api.canonical import stamped_labels
 from runa_cli.core.clock import Clock
@@ -21,12 +20,11 @@ from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import references
 from runa_cli.issuing.failures import context, pruned
-from runa_cli.ledger import results
+from runa_cli.issuing.overlap import MOST_NAMED, Overlap, describe_item
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Recorded, SameGift, Tally
 from runa_cli.ledger.rows import from_list
 
-MOST_NAMED = 5  # rows in a message; its details hold more
 SAME_ORDER_AGAIN = timedelta(minutes=10)  # within it, the same order from flags is more likely a slip than meant
 # Within it, the same command shows an order that was settled but never shown, instead of refusing it as a duplicate.
 NOT_SHOWN_YET = timedelta(days=1)
@@ -156,7 +154,7 @@ class Guard:
             return None
         self._check_unfinished(overlap, request)
         if request.by_reference:
-            raise self._issued_without_reference(overlap)
+            raise references.issued_without_reference(overlap)
         issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
         if not issued.gifts:
             return None
@@ -169,20 +167,11 @@ class Guard:
         whole = self._unless_pruned(request, issued.batch_with_all)
         once_more = "If all of it is meant once more, add --again, or a --batch name of its own."
         hint = f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. " if whole else ""
-        raise self._refused(issued, f"{message}. Nothing was sent.", hint + once_more)
+        raise issued.refused(f"{message}. Nothing was sent.", hint + once_more)
 
     def _unless_pruned(self, request: CreateRequest, name: str | None) -> str | None:
         batch = self.ledger.batch(request.environment, name) if name else None
         return name if batch is not None and batch.pruned_at is None else None
-
-    def _issued_without_reference(self, overlap: "_Overlap") -> GuardRefused:
-        return self._refused(
-            overlap,
-            f"{overlap.count} of the gifts with a new reference were issued before without one, the last in batch"
-            f" {overlap.newest}. Nothing was sent.",
-            "Take these rows out if they are the same gifts. If they are meant once more, add --again; it also issues"
-            " anew what failed or was abandoned.",
-        )
 
     def check_edited(self, plan: Plan, request: CreateRequest, name: str, batch: Batch | None) -> None:
         """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused.
@@ -195,8 +184,7 @@ class Guard:
         if not overlap.gifts:
             return
         self._check_unfinished(overlap, request)
-        raise self._refused(
-            overlap,
+        raise overlap.refused(
             f"{overlap.count} of the gifts that batch {name} has not issued yet were issued before, the last in"
             f" batch {overlap.newest}. Nothing was sent.",
             "Take these rows out, or add --again if they are meant once more.",
@@ -231,14 +219,13 @@ class Guard:
                     code="duplicate",
                 )
 
-    def _check_unfinished(self, overlap: "_Overlap", request: CreateRequest) -> None:
+    def _check_unfinished(self, overlap: Overlap, request: CreateRequest) -> None:
         """Refuse gifts that are unfinished in another batch, and gifts that were abandoned."""
         unfinished = overlap.only(UNFINISHED)
         if unfinished.gifts:
             name = shlex.quote(unfinished.newest)
             without_name = "" if request.batch is None else " A name does not change that."
-            raise self._refused(
-                unfinished,
+            raise unfinished.refused(
                 f"{unfinished.count} of the gifts are unfinished in batch {unfinished.newest}. Nothing was sent."
                 + without_name,
                 f"`runa batch resume {name}` finishes it, `runa batch abandon {name}` gives it up. If they are meant"
@@ -246,24 +233,14 @@ class Guard:
             )
         abandoned = overlap.only({State.ABANDONED})
         if abandoned.gifts:
-            raise self._refused(
-                abandoned,
+            raise abandoned.refused(
                 f"{abandoned.count} of the gifts were abandoned in batch {abandoned.newest}, and may have been issued."
                 " Nothing was sent.",
                 f"`runa batch show {shlex.quote(abandoned.newest)}` tells more. To issue them all the same, add"
                 " --again.",
             )
 
-    def _refused(self, overlap: "_Overlap", message: str, hint: str) -> GuardRefused:
-        details = [{"row": row, "message": f"{described}."} for row, described in overlap.rows]
-        listed = [f"  row {row}: {described}" for row, described in overlap.rows[:MOST_NAMED]]
-        if overlap.count > len(listed):
-            listed.append(f"  … and {overlap.count - len(listed)} more.")
-        return GuardRefused(
-            "\n".join([message, *listed]), hint, Context(batch=overlap.newest), details, code="duplicate"
-        )
-
-    def _overlap(self, plan: Plan, request: CreateRequest, batch: Batch | None) -> "_Overlap":
+    def _overlap(self, plan: Plan, request: CreateRequest, batch: Batch | None) -> Overlap:
         """Return what the ledger holds of the gifts that are about to be recorded.
 
         Of the batch itself only what FAILED or was abandoned counts: it was left out of the input, and is back.
@@ -273,54 +250,7 @@ class Guard:
             for identity, found in self.ledger.same_gifts(request.environment, identities):
                 if batch is None or found.batch_id != batch.id or found.state in GIVEN_UP:
                     gifts.append((identity, found))
-        return _Overlap(plan, gifts)
-
-
-@dataclass(frozen=True)
-class _Overlap:
-    """Gifts of a plan, each with a gift of the ledger that is the same."""
-
-    plan: Plan
-    gifts: Sequence[tuple[GiftIdentity, SameGift]]
-
-    def only(self, states: Container[State]) -> "_Overlap":
-        return replace(self, gifts=[pair for pair in self.gifts if pair[1].state in states])
-
-    def issued(self, since: datetime | None) -> "_Overlap":
-        """Return the settled ones; with `since`, only those that settled after it."""
-        settled = [
-            (identity, found)
-            for identity, found in self.gifts
-            if since is None or (found.settled_at is not None and found.settled_at > since)
-        ]
-        return replace(self, gifts=settled)
-
-    @cached_property
-    def rows(self) -> list[tuple[int, str]]:
-        """The first rows of the plan that are concerned, each with what it is."""
-        return [(row, describe_item(item, reference)) for row, item, reference in self.plan.rows_left(self._concerned)]
-
-    @cached_property
-    def count(self) -> int:
-        """How many gifts of the plan are concerned."""
-        return self.plan.count_left_of(self._concerned)
-
-    @property
-    def newest(self) -> str:
-        """The newest batch that holds one of them."""
-        return max((found for _, found in self.gifts), key=lambda found: found.batch_id).batch
-
-    @property
-    def batch_with_all(self) -> str | None:
-        """The newest batch that holds every one of them; None where no single batch does."""
-        held: dict[int, tuple[str, set[GiftIdentity]]] = {}
-        for own, found in self.gifts:
-            held.setdefault(found.batch_id, (found.batch, set()))[1].add(own)
-        return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == self._concerned), None)
-
-    @cached_property
-    def _concerned(self) -> set[GiftIdentity]:
-        return {own for own, _ in self.gifts}
+        return Overlap(plan, gifts)
 
 
 def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str | None = None) -> None:
@@ -334,6 +264,14 @@ def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str
             Context(batch=batch),
             code="above_max_total",
         )
+
+
+def check_cap_beside(held: Mapping[str, Decimal], plan: Plan, max_total: Decimal | None) -> None:
+    """Check what is left of a plan, and what its batch holds already, together against the cap. Raises GuardRefused."""
+    left = plan.sums_left
+    check_cap(
+        {each: held.get(each, Decimal(0)) + left.get(each, Decimal(0)) for each in held.keys() | left.keys()}, max_total
+    )
 
 
 def check_confirmed_total(plan: Plan, request: CreateRequest, to_send: Mapping[str, Decimal] | None = None) -> None:
@@ -425,9 +363,3 @@ def describe_recorded(gift: Recorded) -> str:
     """Describe a recorded gift: value, recipient, state and order."""
     order = f", order {gift.order_id}" if gift.order_id else ""
     return f"{describe_item(gift.item, label_text(gift.reference, from_list(gift.carried)))} ({gift.state}{order})"
-
-
-def describe_item(item: str, reference: str | None = None) -> str:
-    """Describe a gift by its value and its recipient."""
-    row = results.row_from_item(item)
-    return f"{row.face_value} to {row.recipient or reference or 'a payout link'}"

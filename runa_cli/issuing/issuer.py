@@ -14,7 +14,7 @@ from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import BatchBusy, Context, CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
 from runa_cli.core.money import format_gifts, format_money
-from runa_cli.core.states import SETTLED, UNFINISHED, UNSENT, State
+from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adoption import look_for_batch
@@ -24,6 +24,7 @@ from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.guard import (
     Guard,
     check_cap,
+    check_cap_beside,
     check_confirmed_total,
     check_not_pruned,
     is_as_recorded,
@@ -176,12 +177,8 @@ class Issuer:
         """Add what is left of a plan by reference to a claimed batch."""
         guard = Guard(self.ledger, self.clock)
         guard.check_new(plan, request)
-        held = self.ledger.tally(batch).sums(frozenset(State) - {State.REJECTED, State.FAILED})
-        left = plan.sums_left
-        check_cap(
-            {each: held.get(each, Decimal(0)) + left.get(each, Decimal(0)) for each in held | left}, request.max_total
-        )
-        self.confirm_live(left, plan.count_left, request)
+        check_cap_beside(self.ledger.tally(batch).sums(COSTING), plan, request.max_total)
+        self.confirm_live(plan.sums_left, plan.count_left, request)
         if preflight:
             preflight(plan)
         known = carried_headings(batch.columns)

@@ -5,20 +5,23 @@ for nothing was issued, and with --again what FAILED or was abandoned does not c
 the plan and its recorded result is shown; a known reference of another gift is refused.
 """
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.overlap import Overlap
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order, Recorded, Referenced
+from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, SameGift
 
 _ALL = frozenset(State)
+_ELSEWHERE = 0  # in place of the id of a row that this ledger does not have
 # Where several gifts have one reference, the one that came furthest is meant.
 _PROGRESS = (State.ABANDONED, State.FAILED, State.PREPARED, State.SENT, State.ACCEPTED, State.COMPLETED)
 
@@ -51,18 +54,20 @@ class KnownOrders:
         return [batch_id for batch_id in sorted(self.states) if self.rows(batch_id, states)]
 
 
-def match(ledger: Ledger, plan: Plan, request: CreateRequest) -> KnownOrders:
+def match(ledger: Ledger | None, plan: Plan, request: CreateRequest, elsewhere: Sequence[Recorded] = ()) -> KnownOrders:
     """Leave the known gifts out of the plan, and return their orders.
 
-    Raises GuardRefused, naming the rows, where a reference is known for another gift.
+    `elsewhere` are gifts that are not recorded here, but count as known; their orders are not returned. Raises
+    GuardRefused, naming the rows, where a reference is known for another gift.
     """
     known, changed, count = KnownOrders(), list[Recorded](), 0
 
     def known_gifts() -> Iterator[tuple[str, str, int]]:
         nonlocal count
-        for key, same_gift, found in _find(ledger, plan, request):
+        for key, same_gift, found in _find(ledger, plan, request, elsewhere):
             if found.gift.same_gift == same_gift:
-                known.add(found)
+                if found.batch_id != _ELSEWHERE:
+                    known.add(found)
                 yield key, same_gift, found.gift.id
             else:
                 count += 1
@@ -83,6 +88,36 @@ def check_new(ledger: Ledger, plan: Plan, request: CreateRequest) -> None:
             raise ReferencesKnown
 
 
+def check_elsewhere(plan: Plan, request: CreateRequest, batch: str, elsewhere: Iterable[Recorded]) -> None:
+    """Check the gifts that are not left out of the plan against gifts of a batch that are not recorded here.
+
+    Raises GuardRefused where one of those is the same, and has no reference.
+    """
+    if request.again:
+        return
+    by_gift = {gift.same_gift: gift for gift in elsewhere if not gift.reference_key}
+    gifts = [
+        (identity, SameGift(identity, _ELSEWHERE, batch, same.state, same.item, same.id, None))
+        for identities in plan.identities_left()
+        for identity in identities
+        if (same := by_gift.get(identity.gift))
+    ]
+    if gifts:
+        raise issued_without_reference(Overlap(plan, gifts))
+
+
+def issued_without_reference(overlap: Overlap) -> GuardRefused:
+    """Return the error for gifts with new references that were issued before without a reference."""
+    name = shlex.quote(overlap.newest)
+    return overlap.refused(
+        f"{overlap.count} of the gifts with a new reference are recorded without one, the last in batch"
+        f" {overlap.newest}: they were issued without a reference, or from another ledger, and Runa keeps no"
+        " references. Nothing was sent.",
+        f"Take these rows out if they are the same gifts; `runa batch show {name}` shows what was issued. If they are"
+        " meant once more, add --again; it also issues anew what failed or was abandoned.",
+    )
+
+
 def recorded_elsewhere(ledger: Ledger, batch: Batch, order: Order) -> Recorded | None:
     """Return a gift of another order that has a reference of this one and was recorded later or may be issued."""
     keys = [identity.reference for identity in ledger.identities(order) if identity.reference]
@@ -98,16 +133,25 @@ def _stands_against(gift: Recorded, own_id: int) -> bool:
     return gift.id > own_id or gift.state not in {State.PREPARED, State.ABANDONED}
 
 
-def _find(ledger: Ledger, plan: Plan, request: CreateRequest) -> Iterator[tuple[str, str, Referenced]]:
+def _find(
+    ledger: Ledger | None, plan: Plan, request: CreateRequest, elsewhere: Sequence[Recorded]
+) -> Iterator[tuple[str, str, Referenced]]:
     """Yield reference key and identity of each gift of the plan whose reference is known, with what it stands for."""
     for chunk in plan.references():
-        by_key: dict[str, list[Referenced]] = {}
-        for found in ledger.referenced(request.environment, [key for key, _ in chunk]):
+        keys, by_key = [key for key, _ in chunk], dict[str, list[Referenced]]()
+        recorded = ledger.referenced(request.environment, keys) if ledger else []
+        others = [_as_elsewhere(gift) for gift in elsewhere if gift.reference_key in keys]
+        for found in [*recorded, *others]:
             if _counts(found.gift, request):
                 by_key.setdefault(found.gift.reference_key, []).append(found)
         for key, same_gift in chunk:
             if key in by_key:
                 yield key, same_gift, max(by_key[key], key=lambda found: _rank(found.gift, same_gift))
+
+
+def _as_elsewhere(gift: Recorded) -> Referenced:
+    # Its number is not the id of a row; a negative one is none of this ledger's either.
+    return Referenced(replace(gift, id=-gift.id), _ELSEWHERE, _ELSEWHERE)
 
 
 def _counts(gift: Recorded, request: CreateRequest) -> bool:

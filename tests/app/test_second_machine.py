@@ -275,6 +275,59 @@ def test_a_dry_run_shows_and_refuses_what_the_real_run_would(machines: Machines)
     assert 6 == Program(fresh(machines), machines.second.env, machines.second.time)(*create, "--dry-run").code
 
 
+BY_REFERENCE = "face_value,email,reference\n25,ann@example.com,E001\n25,ben@example.com,E002\n"
+
+
+def test_a_dry_run_by_reference_leaves_out_what_the_real_run_would_adopt(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, BY_REFERENCE, "--by-reference").code
+    planned = machines.issue(machines.second, BY_REFERENCE, "--by-reference", "--dry-run", "-o", "json")
+    assert (0, []) == (planned.code, planned.json)
+    assert not machines.second.ledger.exists()
+    assert 0 == machines.issue(machines.second, BY_REFERENCE, "--by-reference").code
+    assert 1 == posts(machines.emulator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [BY_REFERENCE + "25,cem@example.com,E003\n", "\n".join(BY_REFERENCE.split("\n")[:2])],
+    ids=["a row more", "a row less"],
+)
+def test_by_reference_refuses_what_another_order_issued_elsewhere_without_its_reference(
+    machines: Machines, text: str
+) -> None:
+    """Runa keeps no references, so whether these gifts are the same ones cannot be told: the message says why."""
+    assert 0 == machines.issue(machines.first, BY_REFERENCE, "--by-reference").code
+    ledger = machines.second.ledger
+    planned = machines.issue(machines.second, text, "--by-reference", "--dry-run", "-o", "json")
+    assert not ledger.exists()
+    real = machines.issue(machines.second, text, "--by-reference", "-o", "json")
+    assert (6, "duplicate", "bonus") == (real.code, real.error["code"], real.error["batch"])
+    assert (planned.code, planned.error) == (real.code, real.error)
+    assert "from another ledger, and Runa keeps no references" in real.error["message"]
+    assert "runa batch show bonus" in real.error["hint"]
+    assert 1 == posts(machines.emulator)
+
+
+def test_a_dry_run_by_reference_counts_what_was_issued_elsewhere_against_the_cap(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, BY_REFERENCE, "--by-reference").code
+    more = "face_value,email,reference\n25,cem@example.com,E003\n"
+    capped = ("--by-reference", "--max-total", "60", "-o", "json")
+    planned = machines.issue(machines.second, more, *capped, "--dry-run")
+    real = machines.issue(machines.second, more, *capped)
+    assert (6, "above_max_total") == (real.code, real.error["code"])
+    assert (planned.code, planned.error) == (real.code, real.error)
+    again = machines.issue(machines.second, more, *capped, "--dry-run")
+    assert (real.code, real.error) == (again.code, again.error)
+
+
+def test_a_dry_run_by_reference_looks_through_the_orders_at_runa_or_is_refused(machines: Machines) -> None:
+    machines.emulator.close()
+    planned = machines.issue(machines.second, BY_REFERENCE, "--by-reference", "--dry-run", "-o", "json")
+    real = machines.issue(machines.second, BY_REFERENCE, "--by-reference", "-o", "json")
+    assert (7, True) == (real.code, "could not be looked through" in real.error["message"])
+    assert (planned.code, planned.error) == (real.code, real.error)
+
+
 def fresh(machines: Machines) -> Path:
     home = machines.second.home.with_name("third")
     home.mkdir()

@@ -1,0 +1,77 @@
+"""Gifts of a plan that the ledger holds already, and how a refusal names them."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+from runa_cli.core.errors import Context, GuardRefused
+from runa_cli.core.identity import GiftIdentity
+from runa_cli.core.states import State
+from runa_cli.input.plan import Plan
+from runa_cli.ledger import results
+from runa_cli.ledger.records import SameGift
+
+MOST_NAMED = 5  # rows in a message; its details hold more
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Gifts of a plan, each with a gift of the ledger that is the same."""
+
+    plan: Plan
+    gifts: Sequence[tuple[GiftIdentity, SameGift]]
+
+    def only(self, states: Container[State]) -> "Overlap":
+        """Return those whose gifts in the ledger are in one of these states."""
+        return replace(self, gifts=[pair for pair in self.gifts if pair[1].state in states])
+
+    def issued(self, since: datetime | None) -> "Overlap":
+        """Return the settled ones; with `since`, only those that settled after it."""
+        settled = [
+            (identity, found)
+            for identity, found in self.gifts
+            if since is None or (found.settled_at is not None and found.settled_at > since)
+        ]
+        return replace(self, gifts=settled)
+
+    @cached_property
+    def rows(self) -> list[tuple[int, str]]:
+        """The first rows of the plan that are concerned, each with what it is."""
+        return [(row, describe_item(item, reference)) for row, item, reference in self.plan.rows_left(self._concerned)]
+
+    @cached_property
+    def count(self) -> int:
+        """How many gifts of the plan are concerned."""
+        return self.plan.count_left_of(self._concerned)
+
+    @property
+    def newest(self) -> str:
+        """The newest batch that holds one of them."""
+        return max((found for _, found in self.gifts), key=lambda found: found.batch_id).batch
+
+    @property
+    def batch_with_all(self) -> str | None:
+        """The newest batch that holds every one of them; None where no single batch does."""
+        held: dict[int, tuple[str, set[GiftIdentity]]] = {}
+        for own, found in self.gifts:
+            held.setdefault(found.batch_id, (found.batch, set()))[1].add(own)
+        return next((name for _, (name, own) in sorted(held.items(), reverse=True) if own == self._concerned), None)
+
+    @cached_property
+    def _concerned(self) -> set[GiftIdentity]:
+        return {own for own, _ in self.gifts}
+
+    def refused(self, message: str, hint: str) -> GuardRefused:
+        """Return the error that names the rows concerned after the message."""
+        details = [{"row": row, "message": f"{described}."} for row, described in self.rows]
+        listed = [f"  row {row}: {described}" for row, described in self.rows[:MOST_NAMED]]
+        if self.count > len(listed):
+            listed.append(f"  … and {self.count - len(listed)} more.")
+        return GuardRefused("\n".join([message, *listed]), hint, Context(batch=self.newest), details, code="duplicate")
+
+
+def describe_item(item: str, reference: str | None = None) -> str:
+    """Describe a gift by its value and its recipient."""
+    row = results.row_from_item(item)
+    return f"{row.face_value} to {row.recipient or reference or 'a payout link'}"
