@@ -105,7 +105,7 @@ class _Connection:
         with self._lock:
             self._abandoned = True
             timed_out = isinstance(error, _TimeIsUp)
-            reason = f"no complete answer within {seconds:.0f} s" if timed_out else _reason(error)
+            reason = f"no complete answer within {_shown(seconds)} s" if timed_out else _reason(error)
             return NoAnswer(reason) if self._established else NotConnected(reason)
 
 
@@ -139,6 +139,11 @@ class _ReportingAdapter(requests.adapters.HTTPAdapter):
         manager.pool_classes_by_scheme = {
             scheme: reporting(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
         }
+
+
+def _shown(seconds: float) -> str:
+    """Return seconds as a message shows them: the last attempt may have had less than one of them."""
+    return f"{seconds:.0f}" if seconds >= 10 else f"{max(seconds, 0.001):.2g}"
 
 
 def _read_body(response: requests.Response) -> bytes:

@@ -1,5 +1,7 @@
 """What happens on the wire: each fault over real sockets, its orders counted, its exit code, its state, its words."""
 
+import re
+
 import pytest
 
 from tests.conftest import Emulate
@@ -76,6 +78,16 @@ def test_a_fault_that_stays_leaves_the_order_sent_and_says_that_the_outcome_is_u
     assert "unknown" == ran.error["money"]
     assert said in ran.error["message"]
     assert len(orders_at(emulator)) <= 1
+
+
+def test_an_answer_that_is_cut_off_by_the_time_limit_is_told_with_the_seconds_it_had(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate("dribble:0.05@1")
+    ran = program(*GIFT, "--timeout", "0.3", "--json")
+    seconds = re.search(r"no complete answer within (\S+) s", ran.error["message"])
+    assert seconds
+    assert 0 < float(seconds[1]) <= 0.3
 
 
 @pytest.mark.parametrize("fault", ["lost-after@1-2", "slow:3@1", "dribble:0.05@1", "cut-length@1-2", "102@1-2"])
