@@ -77,7 +77,7 @@ def _by_reference(session: Session, plan: Plan, request: CreateRequest) -> tuple
             known = _known(session, ledger, plan, request, adoption)
             check_cap_beside(sums, plan, request.max_total)
     issued = f"{format_gifts(plan.left_out_count)}, by reference" if plan.left_out_count else "none"
-    return issued, _requests_by_reference(ledger, plan, known, new_orders(plan, request, name, taken))
+    return issued, _requests_by_reference(session, plan, known, new_orders(plan, request, name, taken))
 
 
 def _known(
@@ -100,13 +100,12 @@ def _known(
 
 
 def _requests_by_reference(
-    ledger: Ledger | None, plan: Plan, known: KnownOrders, new: Iterator[NewOrder]
+    session: Session, plan: Plan, known: KnownOrders, new: Iterator[NewOrder]
 ) -> Iterator[PlannedRequest]:
     for batch_id in known.batches(_TO_BE_SENT):
-        assert ledger is not None  # nothing is known without one
-        batch = ledger.batch_by_id(batch_id)
+        batch = session.ledger.batch_by_id(batch_id)
         rows = known.rows(batch_id, _TO_BE_SENT)
-        yield from (_again(order, batch) for order in ledger.orders(batch, only=rows))
+        yield from (_again(order, batch) for order in session.ledger.orders(batch, only=rows))
     if plan.count_left:
         yield from map(_new, new)
 

@@ -3,10 +3,12 @@
 The same gift has the same recipient, the same face value as a number, the same currency and the same set of products
 (or the same product template). The redemption template, the description, metadata, the order of product codes and the
 spelling of amounts make no difference. The recipient is the address of an EMAIL gift, the reference and the address of
-a RECIPIENT gift, and the label of a payout link. Two gifts with different references are two gifts.
+a RECIPIENT gift, and the label of a payout link. Two gifts with different references are two gifts, but for what a
+spreadsheet does to them: one that saves 007 as 7 makes no other gift.
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +19,28 @@ from typing import Any
 from runa_cli.core import exact_json
 
 _INVISIBLE = {"Cf", "Cc"}  # zero-width characters and controls
+_NUMBER = re.compile(r"0*([0-9]+?)(?:\.0*)?")  # as a spreadsheet takes it for one, and may write it otherwise
 
 
 @dataclass(frozen=True)
 class GiftIdentity:
-    """Compares gifts: `gift` is equal for the same gift; `reference` is empty where there is none."""
+    """Compares gifts: `gift` is equal for the same gift; `reference` is empty where there is none.
+
+    `alike` is equal too where references or labels differ only in leading zeros, case or a `.0`, and empty without any.
+    """
 
     gift: str
     reference: str
+    alike: str = ""
 
     def may_be(self, other: "GiftIdentity") -> bool:
         """Tell whether two gifts are the same; one without a reference may be the same as one with any."""
         told_apart = self.reference and other.reference and self.reference != other.reference
         return self.gift == other.gift and not told_apart
+
+    def is_respelled(self, other: "GiftIdentity") -> bool:
+        """Tell whether two gifts are the same but for the spelling of their references or labels."""
+        return bool(self.alike) and self.alike == other.alike and not self.may_be(other)
 
 
 def identify(item: Mapping[str, Any], currency: str, reference: str | None, carried: Sequence[str]) -> GiftIdentity:
@@ -37,15 +48,27 @@ def identify(item: Mapping[str, Any], currency: str, reference: str | None, carr
     method = item["distribution_method"]
     address = normalized_address(method.get("email_address") or "")
     recipient: list[object] = [method["type"]]
+    ids = [reference] if reference else []
     match method["type"]:
         case "EMAIL":
             recipient.append(address)
         case "RECIPIENT":
             recipient += [normalized_text(method.get("recipient_reference") or ""), address]
+            ids.append(method.get("recipient_reference") or "")
         case _:
             recipient.append(label(reference, carried))
-    parts = [recipient, _value_key(str(item["face_value"])), currency, products_key(item["products"])]
-    return GiftIdentity(_digest(parts), reference_key(reference))
+            ids = ids or [*carried]
+    what = [_value_key(str(item["face_value"])), currency, products_key(item["products"])]
+    folded = sorted(filter(None, map(_folded, ids)))
+    alike = _digest([method["type"], address, folded, *what]) if folded else ""
+    return GiftIdentity(_digest([recipient, *what]), reference_key(reference), alike)
+
+
+def _folded(text: str) -> str:
+    """Return a reference without what a spreadsheet changes in it."""
+    folded = normalized_text(text).casefold()
+    number = _NUMBER.fullmatch(folded)
+    return number[1] if number else folded
 
 
 @lru_cache(maxsize=1024)  # a list has few values

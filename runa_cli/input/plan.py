@@ -34,8 +34,8 @@ _SCHEMA = """
     CREATE UNIQUE INDEX head_by_label ON head (label);
     CREATE TABLE gift (
         id INTEGER PRIMARY KEY, head_id INTEGER NOT NULL, row INTEGER NOT NULL, reference TEXT, carried TEXT NOT NULL,
-        identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, item TEXT NOT NULL,
-        value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
+        identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, alike TEXT NOT NULL,
+        item TEXT NOT NULL, value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
         cells TEXT NOT NULL DEFAULT ''
     );
     CREATE TABLE held (
@@ -164,6 +164,7 @@ class Plan:
                 hashlib.sha256(f"{document}\n{text}".encode()).hexdigest(),
                 identity.gift,
                 identity.reference,
+                identity.alike,
                 text,
                 str(item.face_value),
                 currency,
@@ -179,8 +180,8 @@ class Plan:
     def _insert_pending(self) -> None:
         gifts, self._pending = self._pending, []
         self._database.executemany(
-            "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, item, value,"
-            " currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, alike, item,"
+            " value, currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             gifts,
         )
 
@@ -231,18 +232,19 @@ class Plan:
         templates: set[str] = set()
         currency = ""
         for values in self._connection.execute(
-            "SELECT row, reference, carried, identity, same_gift, reference_key, item, value, currency, templates"
-            " FROM gift WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
+            "SELECT row, reference, carried, identity, same_gift, reference_key, alike, item, value, currency,"
+            " templates FROM gift WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
-            row, reference, carried, identity, same_gift, reference_key, item, value, currency, own_templates = values
+            row, reference, carried, identity, *identified, item, value, currency, own_templates = values
+            same_gift, reference_key, alike = identified
             more = templates.union(own_templates.split()) if own_templates else templates
             if gifts and (len(gifts) == most or (more is not templates and _too_many(more))):
                 yield gifts, total, currency
                 gifts, total, more = [], Decimal(0), set(own_templates.split())
             loaded = exact_json.loads(carried)
             cells = loaded if isinstance(loaded, list) else []
-            gifts.append(Gift(row, reference, cells, identity, same_gift, reference_key, item))
+            gifts.append(Gift(row, reference, cells, identity, same_gift, reference_key, item, alike))
             total += Decimal(value)
             templates = more
         if gifts:
@@ -309,7 +311,7 @@ class Plan:
     def left_out(self) -> Iterator[Placed]:
         """Yield for each gift left out where its recorded gift is in this plan."""
         for values in self._connection.execute(
-            "SELECT recorded_id, row, reference, carried, same_gift, reference_key"
+            "SELECT recorded_id, row, reference, carried, same_gift, reference_key, alike"
             " FROM issued JOIN gift ON gift.id = issued.gift_id ORDER BY row"
         ):
             yield Placed(*values)
@@ -325,7 +327,7 @@ class Plan:
     def placed(self, recorded: Sequence[int]) -> dict[int, Placed]:
         """Return where recorded gifts are in this plan, by their ids; those that are not left out of it are missing."""
         found = self._connection.execute(
-            "SELECT recorded_id, row, reference, carried, same_gift, reference_key FROM issued"  # noqa: S608 - only marks
+            "SELECT recorded_id, row, reference, carried, same_gift, reference_key, alike FROM issued"  # noqa: S608 - only marks
             f" JOIN gift ON gift.id = issued.gift_id WHERE recorded_id IN ({','.join('?' * len(recorded))})",
             tuple(recorded),
         )
@@ -334,8 +336,8 @@ class Plan:
     def moved(self) -> Iterator[Placed]:
         """Yield for each gift left out that has another row, reference or carried cells now."""
         for values in self._connection.execute(
-            "SELECT recorded_id, gift.row, gift.reference, gift.carried, gift.same_gift, gift.reference_key"
-            " FROM issued JOIN gift ON gift.id = issued.gift_id JOIN held ON held.id = issued.recorded_id"
+            "SELECT recorded_id, gift.row, gift.reference, gift.carried, gift.same_gift, gift.reference_key,"
+            " gift.alike FROM issued JOIN gift ON gift.id = issued.gift_id JOIN held ON held.id = issued.recorded_id"
             " WHERE held.row != gift.row OR held.reference IS NOT gift.reference OR held.carried != gift.carried"
         ):
             yield Placed(*values)
@@ -356,7 +358,7 @@ class Plan:
     def identities_left(self, most: int = 400) -> Iterator[list[GiftIdentity]]:
         """Yield the distinct identities of the gifts that are not left out, at most `most` at a time."""
         found = self._connection.execute(
-            "SELECT DISTINCT same_gift, reference_key FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+            "SELECT DISTINCT same_gift, reference_key, alike FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
             " ORDER BY same_gift, reference_key"
         )
         while batch := found.fetchmany(most):
@@ -379,7 +381,7 @@ class Plan:
 
     def _left(self) -> sqlite3.Cursor:
         return self._connection.execute(
-            "SELECT row, item, reference, carried, same_gift, reference_key FROM gift"
+            "SELECT row, item, reference, carried, same_gift, reference_key, alike FROM gift"
             " WHERE id NOT IN (SELECT gift_id FROM issued) ORDER BY id"
         )
 

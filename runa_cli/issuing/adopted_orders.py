@@ -109,4 +109,6 @@ def _gift(item: Mapping[str, Any], row: int, currency: str) -> Gift:
         identity = identify(sent, currency, None, ())
     except (KeyError, ValueError, ArithmeticError) as error:
         raise Unreachable(f"An item of an order at Runa cannot be read ({error}). Nothing was sent.") from error
-    return Gift(row, None, (), canonical.sha256_hex(text.encode()), identity.gift, identity.reference, text)
+    return Gift(
+        row, None, (), canonical.sha256_hex(text.encode()), identity.gift, identity.reference, text, identity.alike
+    )

@@ -154,7 +154,7 @@ class Guard:
             return None
         self._check_unfinished(overlap, request)
         if request.by_reference:
-            raise references.issued_without_reference(overlap)
+            raise references.issued_otherwise(overlap)
         issued = overlap.issued(since=None if plan.source == "file" else self.clock.now() - SAME_ORDER_AGAIN)
         if not issued.gifts:
             return None
@@ -164,10 +164,16 @@ class Guard:
         )
         if request.batch is not None:
             return f"Note: {message}; batch {request.batch} issues them once more."
+        raise issued.refused(f"{message}. Nothing was sent.", self._ways_out(issued, request))
+
+    def _ways_out(self, issued: Overlap, request: CreateRequest) -> str:
         whole = self._unless_pruned(request, issued.batch_with_all)
-        once_more = "If all of it is meant once more, add --again, or a --batch name of its own."
-        hint = f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. " if whole else ""
-        raise issued.refused(f"{message}. Nothing was sent.", hint + once_more)
+        hint = "If all of it is meant once more, add --again, or a --batch name of its own."
+        if issued.respelled:
+            return f"Write the references as they were recorded. {hint}"
+        return (
+            f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. {hint}" if whole else hint
+        )
 
     def _unless_pruned(self, request: CreateRequest, name: str | None) -> str | None:
         batch = self.ledger.batch(request.environment, name) if name else None

@@ -199,7 +199,8 @@ class Issuer:
         for recorded, gift in zip(self.ledger.not_made(batch), planned, strict=True):
             carried = to_list(gift.carried)
             if (recorded.row, recorded.reference, recorded.carried) != (gift.row, gift.reference, carried):
-                yield Placed(recorded.id, gift.row, gift.reference, carried, gift.same_gift, gift.reference_key)
+                identity = gift.same_gift, gift.reference_key, gift.alike
+                yield Placed(recorded.id, gift.row, gift.reference, carried, *identity)
 
     # --- confirmation --------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Gifts of a plan that the ledger holds already, and how a refusal names them."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -25,6 +25,11 @@ class Overlap:
     def only(self, states: Container[State]) -> "Overlap":
         """Return those whose gifts in the ledger are in one of these states."""
         return replace(self, gifts=[pair for pair in self.gifts if pair[1].state in states])
+
+    @property
+    def respelled(self) -> Sequence[tuple[GiftIdentity, SameGift]]:
+        """Those whose references or labels the ledger has in another spelling."""
+        return [(own, found) for own, found in self.gifts if own.is_respelled(found.identity)]
 
     def issued(self, since: datetime | None) -> "Overlap":
         """Return the settled ones; with `since`, only those that settled after it."""
@@ -63,12 +68,23 @@ class Overlap:
         return {own for own, _ in self.gifts}
 
     def refused(self, message: str, hint: str) -> GuardRefused:
-        """Return the error that names the rows concerned after the message."""
+        """Return the error that names the rows concerned after the message, and how references are spelled."""
         details = [{"row": row, "message": f"{described}."} for row, described in self.rows]
         listed = [f"  row {row}: {described}" for row, described in self.rows[:MOST_NAMED]]
         if self.count > len(listed):
             listed.append(f"  … and {self.count - len(listed)} more.")
+        if self.respelled:
+            listed += [
+                "References that differ only in leading zeros, case or a .0 are taken for the same, because"
+                " spreadsheets change these:",
+                *self._spellings(),
+            ]
         return GuardRefused("\n".join([message, *listed]), hint, Context(batch=self.newest), details, code="duplicate")
+
+    def _spellings(self) -> Iterator[str]:
+        for own, found in self.respelled[:MOST_NAMED]:
+            for row, _, label in self.plan.rows_left({own}, 1):
+                yield f"  row {row}: {label}" + (f", recorded as {found.reference}" if found.reference else "")
 
 
 def describe_item(item: str, reference: str | None = None) -> str:

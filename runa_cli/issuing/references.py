@@ -97,17 +97,24 @@ def check_elsewhere(plan: Plan, request: CreateRequest, batch: str, elsewhere: I
         return
     by_gift = {gift.same_gift: gift for gift in elsewhere if not gift.reference_key}
     gifts = [
-        (identity, SameGift(identity, _ELSEWHERE, batch, same.state, same.item, same.id, None))
+        (identity, SameGift(identity, None, _ELSEWHERE, batch, same.state, same.item, same.id, None))
         for identities in plan.identities_left()
         for identity in identities
         if (same := by_gift.get(identity.gift))
     ]
     if gifts:
-        raise issued_without_reference(Overlap(plan, gifts))
+        raise issued_otherwise(Overlap(plan, gifts))
 
 
-def issued_without_reference(overlap: Overlap) -> GuardRefused:
-    """Return the error for gifts with new references that were issued before without a reference."""
+def issued_otherwise(overlap: Overlap) -> GuardRefused:
+    """Return the error for gifts with new references that were issued under another spelling, or without one."""
+    if overlap.respelled:
+        return overlap.refused(
+            f"{overlap.count} of the gifts with a new reference were issued before, the last in batch"
+            f" {overlap.newest}. Nothing was sent.",
+            "Write the references as they were recorded. If they are other gifts, add --again; it also issues anew"
+            " what failed or was abandoned.",
+        )
     name = shlex.quote(overlap.newest)
     return overlap.refused(
         f"{overlap.count} of the gifts with a new reference are recorded without one, the last in batch"

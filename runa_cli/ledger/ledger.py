@@ -438,12 +438,12 @@ def _insert_orders(
                 order_id,
             )
         transaction.execute_many(
-            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, item,"
-            " issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, alike,"
+            " item, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
-                    *(gift.identity, gift.same_gift, gift.reference_key, gift.item),
+                    *(gift.identity, gift.same_gift, gift.reference_key, gift.alike, gift.item),
                     None if item is None else exact_json.dumps(dict(item)),
                 )
                 for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
@@ -476,8 +476,14 @@ def _insert_order(transaction: Transaction, batch_id: int, environment: str, ord
 
 def _place(transaction: Transaction, placed: Iterable[Placed]) -> None:
     transaction.execute_many(
-        "UPDATE gift SET row = ?, reference = ?, carried = ?, same_gift = ?, reference_key = ? WHERE id = ?",
-        ((gift.row, gift.reference, gift.carried, gift.same_gift, gift.reference_key, gift.id) for gift in placed),
+        "UPDATE gift SET row = ?, reference = ?, carried = ?, same_gift = ?, reference_key = ?, alike = ? WHERE id = ?",
+        (
+            (
+                *(gift.row, gift.reference, gift.carried),
+                *(gift.same_gift, gift.reference_key, gift.alike, gift.id),
+            )
+            for gift in placed
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """The ledger's queries: everything that only reads."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -253,27 +253,41 @@ class LedgerQueries:
 
         `except_in`: the id of a batch whose gifts do not count; 0 for none.
 
-        The ledger's side has one entry a batch, state and identity, the oldest batch first.
+        The ledger's side has one entry a batch, state and identity. Those whose references are spelled otherwise come
+        last.
         """
-        wanted: dict[str, list[GiftIdentity]] = {}
+        by_gift: dict[str, list[GiftIdentity]] = {}
+        by_alike: dict[str, list[GiftIdentity]] = {}
         for identity in identities:
-            wanted.setdefault(identity.gift, []).append(identity)
-        rows = self._engine.select(
-            "SELECT gift.same_gift, gift.reference_key, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
-            " max(gift.id) AS newest_id, max(gift.item) AS item, max(purchase.settled_at) AS settled_at FROM gift"
-            " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
-            f" AND gift.same_gift IN ({','.join('?' * len(wanted))})"
-            " GROUP BY gift.same_gift, gift.reference_key, purchase.state, batch.id, batch.name ORDER BY batch.id",
-            environment,
-            except_in,
-            *wanted,
-        )
-        for row in rows:
-            found = read_same_gift(row)
-            for identity in wanted[found.identity.gift]:
+            by_gift.setdefault(identity.gift, []).append(identity)
+            if identity.alike:
+                by_alike.setdefault(identity.alike, []).append(identity)
+        for found in self._gifts_by("same_gift", by_gift, environment, except_in):
+            for identity in by_gift[found.identity.gift]:
                 if identity.may_be(found.identity):
                     yield identity, found
+        for found in self._gifts_by("alike", by_alike, environment, except_in):
+            for identity in by_alike[found.identity.alike]:
+                if identity.is_respelled(found.identity):
+                    yield identity, found
+
+    def _gifts_by(self, column: str, keys: Collection[str], environment: str, except_in: int) -> Iterator[SameGift]:
+        if not keys:
+            return
+        rows = self._engine.select(
+            "SELECT gift.same_gift, gift.reference_key, gift.alike, purchase.state, batch.id AS batch_id, batch.name,"  # noqa: S608 - only marks
+            " max(gift.id) AS newest_id, max(gift.item) AS item, max(gift.reference) AS reference,"
+            " max(purchase.settled_at) AS settled_at FROM gift"
+            " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
+            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
+            f" AND gift.{column} IN ({','.join('?' * len(keys))})"
+            " GROUP BY gift.same_gift, gift.reference_key, gift.alike, purchase.state, batch.id, batch.name"
+            " ORDER BY batch.id",
+            environment,
+            except_in,
+            *keys,
+        )
+        yield from map(read_same_gift, rows)
 
     def referenced(self, environment: str, keys: Sequence[str]) -> list[Referenced]:
         """Return every recorded gift that has one of these reference keys, rejected ones too, in the order recorded."""
@@ -291,11 +305,11 @@ class LedgerQueries:
     def identities(self, order: Order) -> dict[GiftIdentity, int]:
         """Return the identities of an order's gifts, each with the id of the first gift that has it."""
         rows = self._engine.select(
-            "SELECT same_gift, reference_key, min(id) AS first_id FROM gift WHERE purchase_id = ?"
-            " AND same_gift IS NOT NULL GROUP BY same_gift, reference_key",
+            "SELECT same_gift, reference_key, alike, min(id) AS first_id FROM gift WHERE purchase_id = ?"
+            " AND same_gift IS NOT NULL GROUP BY same_gift, reference_key, alike",
             order.id,
         )
-        return {GiftIdentity(row["same_gift"], row["reference_key"]): row["first_id"] for row in rows}
+        return {GiftIdentity(row["same_gift"], row["reference_key"], row["alike"]): row["first_id"] for row in rows}
 
     def results(self, batch: Batch) -> Iterator[Result]:
         """Yield the batch's gifts in the order of their rows, with their links."""

@@ -18,8 +18,8 @@ from runa_cli.core.states import State
 class Gift:
     """One gift to record: its row in the input, the cells carried from there, and the JSON of its item as it is sent.
 
-    `same_gift` and `reference_key` are its identity (core/identity.py). `identity` is a digest of its exact bytes, by
-    which older versions compared gifts.
+    `same_gift`, `reference_key` and `alike` are its identity (core/identity.py). `identity` is a digest of its exact
+    bytes, by which older versions compared gifts.
     """
 
     row: int
@@ -29,6 +29,7 @@ class Gift:
     same_gift: str
     reference_key: str
     item: str
+    alike: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Placed:
     carried: str
     same_gift: str
     reference_key: str
+    alike: str
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ class SameGift:
     """Gifts of one batch that are the same as one that is about to be sent, all of them in one state.
 
     `newest_id` is the id of the latest recorded of them; `settled_at` is when the last of their orders settled.
+    `reference` is that of one of them, None once it is pruned.
     """
 
     identity: GiftIdentity
+    reference: str | None
     batch_id: int
     batch: str
     state: State

@@ -128,7 +128,8 @@ def read_recorded(row: Row) -> Recorded:
 def read_same_gift(row: Row) -> SameGift:
     """Return what one row says of the gifts of one identity in one batch and state."""
     return SameGift(
-        identity=GiftIdentity(row["same_gift"], row["reference_key"]),
+        identity=GiftIdentity(row["same_gift"], row["reference_key"], row["alike"]),
+        reference=row["reference"],
         batch_id=row["batch_id"],
         batch=row["name"],
         state=State(row["state"]),

@@ -53,6 +53,20 @@ def _identify_gifts(database: Database) -> None:
             database.execute("UPDATE batch SET fingerprint = ? WHERE id = ?", (fingerprint(rows), batch_id))
 
 
+def _find_alike(database: Database) -> None:
+    """Compute by what gifts are alike whose references are spelled otherwise; what was pruned stays without it."""
+    rows = database.execute(
+        "SELECT gift.id, gift.item, gift.reference, gift.carried, purchase.currency FROM gift"
+        " JOIN purchase ON purchase.id = gift.purchase_id WHERE gift.item != '{}'"
+        " AND (gift.reference IS NOT NULL OR gift.item NOT LIKE '%\"EMAIL\"%')"
+    )
+    for gift_id, item, reference, carried, currency in list(rows):
+        document: Any = exact_json.loads(item)
+        cells: Any = exact_json.loads(carried)
+        identity = identify(document, currency, reference, cells)
+        database.execute("UPDATE gift SET alike = ? WHERE id = ?", (identity.alike, gift_id))
+
+
 def _digest_bodies(database: Database) -> None:
     for (order_id,) in list(database.execute("SELECT id FROM purchase WHERE length(body) > 0")):
         for (body,) in list(database.execute("SELECT CAST(body AS BLOB) FROM purchase WHERE id = ?", (order_id,))):
@@ -173,6 +187,14 @@ MIGRATIONS = (
     ALTER TABLE batch ADD COLUMN delimiter TEXT NOT NULL DEFAULT ',';
     ALTER TABLE batch ADD COLUMN bom INTEGER NOT NULL DEFAULT 0;
     """),
+    # What is equal for gifts whose references differ only as a spreadsheet changes them.
+    Migration(
+        """
+    ALTER TABLE gift ADD COLUMN alike TEXT NOT NULL DEFAULT '';
+    CREATE INDEX gift_by_alike ON gift (alike);
+    """,
+        _find_alike,
+    ),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -421,10 +421,10 @@ def test_many_references_are_looked_up_by_an_index_and_not_order_by_order(tmp_pa
     with Ledger(tmp_path / "ledger.db") as ledger:
         keys = [f"key {number}" for number in range(400)]
         statements = statements_of(ledger, lambda: ledger.referenced("live", keys))
-        identities = [GiftIdentity(key, key) for key in keys]
+        identities = [GiftIdentity(key, key, key) for key in keys]
         statements += statements_of(ledger, lambda: list(ledger.same_gifts("live", identities)))
     connection = sqlite3.connect(tmp_path / "ledger.db")
-    for statement, index in zip(statements, ("gift_by_reference", "gift_by_same_gift"), strict=True):
+    for statement, index in zip(statements, ("gift_by_reference", "gift_by_same_gift", "gift_by_alike"), strict=True):
         marks = [None] * statement.count("?")
         (first, *_) = connection.execute(f"EXPLAIN QUERY PLAN {statement}", marks)
         assert f"SEARCH gift USING INDEX {index}" in first[3]

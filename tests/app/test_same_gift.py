@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -108,6 +109,82 @@ def test_the_same_gift_of_unknown_outcome_is_resumed_under_its_own_key(program: 
     assert 0 == ran.code, ran.err
     assert 1 == gifts_at(emulator)
     assert ["completed"] == program.states()
+
+
+# --- references that a spreadsheet changed ---------------------------------------------------------------------------
+
+MAILED = "face_value,email,reference\n25,ann@example.com,007\n25,ben@example.com,E08\n"
+LABELLED = "face_value,reference\n25,007\n25,E08\n"
+ONE_PRODUCT = ("--product", "AMZ-US")
+
+
+@pytest.mark.parametrize("text", [MAILED, LABELLED], ids=["mailed", "links"])
+@pytest.mark.parametrize("respelled", ["7", "7.0", "07"])
+def test_a_list_whose_references_a_spreadsheet_changed_is_refused(
+    program: Program, emulate: Emulate, text: str, respelled: str
+) -> None:
+    emulator = emulate()
+    assert 0 == issue(program, text, *ONE_PRODUCT).code
+    changed = text.replace("007", respelled).replace("E08", "e08")
+    planned = issue(program, changed, *ONE_PRODUCT, "--dry-run", "--json")
+    refused = issue(program, changed, *ONE_PRODUCT, "--json")
+    assert (6, "duplicate", "not_issued") == (refused.code, refused.error["code"], refused.error["money"])
+    assert f"row 1: {respelled}, recorded as 007" in refused.error["message"]
+    assert "row 2: e08, recorded as E08" in refused.error["message"]
+    assert "--again" in refused.error["hint"]
+    assert (planned.code, planned.error) == (refused.code, refused.error)
+    assert 1 == posts(emulator)
+    assert 0 == issue(program, changed, *ONE_PRODUCT, "--again").code
+    assert 2 == posts(emulator)
+
+
+def test_a_changed_reference_is_refused_while_the_list_is_unfinished_and_after_it_was_pruned(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    assert -9 == issue_killed(program, MAILED, "return:Ledger.mark_sent")
+    assert 6 == issue(program, MAILED.replace("007", "7"), *ONE_PRODUCT).code
+    assert 0 == program("batch", "resume", "--all").code
+    assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
+    assert 6 == issue(program, MAILED.replace("007", "7"), *ONE_PRODUCT).code
+
+
+def issue_killed(program: Program, text: str, point: str) -> int:
+    path = program.home / "gifts.csv"
+    path.write_text(text)
+    return program.killed_at(point, "order", "create", "--file", str(path), *ONE_PRODUCT).code
+
+
+def test_by_reference_a_changed_reference_of_the_same_gift_is_refused(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == issue(program, MAILED, *ONE_PRODUCT, "--by-reference").code
+    refused = issue(program, MAILED.replace("007", "7"), *ONE_PRODUCT, "--by-reference", "--json")
+    assert (6, "duplicate") == (refused.code, refused.error["code"])
+    assert "row 1: 7, recorded as 007" in refused.error["message"]
+    assert 1 == posts(emulator)
+    other = MAILED.replace("25,ann@example.com,007", "30,ann@example.com,7")
+    assert 0 == issue(program, other, *ONE_PRODUCT, "--by-reference").code
+
+
+def test_under_a_new_name_changed_references_are_noted(program: Program, emulate: Emulate) -> None:
+    """As with the same gifts: a name of its own says that they are meant once more."""
+    emulate()
+    assert 0 == issue(program, MAILED, *ONE_PRODUCT).code
+    ran = issue(program, MAILED.replace("007", "7").replace("E08", "E09"), *ONE_PRODUCT, "--batch", "june")
+    assert 0 == ran.code
+    assert "Note: 1 of the 2 gifts in this file were issued before" in ran.err
+
+
+def test_a_ledger_of_an_older_version_learns_which_references_are_alike(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert 0 == issue(program, MAILED, *ONE_PRODUCT).code
+    assert 0 == issue(program, LABELLED, *ONE_PRODUCT).code
+    with closing(sqlite3.connect(program.ledger)) as ledger:
+        ledger.executescript("DROP INDEX gift_by_alike; ALTER TABLE gift DROP COLUMN alike;")
+        (version,) = ledger.execute("PRAGMA user_version").fetchone()
+        ledger.execute(f"PRAGMA user_version = {version - 1}")
+    for text in (MAILED, LABELLED):
+        assert 6 == issue(program, text.replace("007", "7"), *ONE_PRODUCT).code
 
 
 # --- links that change hands ---------------------------------------------------------------------------------------

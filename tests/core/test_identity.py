@@ -69,6 +69,53 @@ def test_another_recipient_value_currency_or_choice_is_another_gift(other: GiftI
     assert not identity().may_be(other)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (identity(reference="007"), identity(reference="7")),
+        (identity(reference="7"), identity(reference="7.0")),
+        (identity(reference="000"), identity(reference="0")),
+        (identity(reference="e001"), identity(reference="E001")),
+        (identity(email=None, reference="007"), identity(email=None, reference="7")),
+        (identity(email=None, carried=("007", "Ann")), identity(email=None, carried=("7", "ANN"))),
+        (
+            identity(type="RECIPIENT", recipient_reference="007"),
+            identity(type="RECIPIENT", recipient_reference="7"),
+        ),
+    ],
+)
+def test_a_reference_that_a_spreadsheet_saved_otherwise_may_be_the_same_gift(
+    one: GiftIdentity, other: GiftIdentity
+) -> None:
+    assert not one.may_be(other)
+    assert one.is_respelled(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (identity(reference="7"), identity(reference="70")),
+        (identity(reference="100"), identity(reference="1")),
+        (identity(reference="E001"), identity(reference="E1")),
+        (identity(reference="7.5"), identity(reference="7")),
+        (identity(reference="007"), identity("26", reference="7")),
+        (identity(reference="007"), identity(email="ben@example.com", reference="7")),
+        (identity(email=None, reference="007"), identity(email=None, reference="8")),
+    ],
+)
+def test_another_reference_is_another_gift(one: GiftIdentity, other: GiftIdentity) -> None:
+    assert not one.may_be(other)
+    assert not one.is_respelled(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(identity(), identity("25.0")), (identity(reference="007"), identity(reference=" 007"))]
+)
+def test_what_is_the_same_is_not_called_respelled(one: GiftIdentity, other: GiftIdentity) -> None:
+    assert one.may_be(other)
+    assert not one.is_respelled(other)
+
+
 def test_a_choice_is_a_set() -> None:
     assert identity(products=["AMZ-US", "AIRBNB-US"]) == identity(products=["AIRBNB-US", "AMZ-US"])
 

@@ -104,7 +104,7 @@ def use_all(ledger: Ledger) -> set[str]:
     _use_order(use, ledger, batch)
     _use_queries(use, ledger, batch)
     content = replace(new_batch(0), columns=["team"])
-    placed = [Placed(held.id, held.row, held.reference, held.carried, "s", "r") for held in ledger.held(batch)]
+    placed = [Placed(held.id, held.row, held.reference, held.carried, "s", "r", "a") for held in ledger.held(batch)]
     use("relabel", batch, content, placed)
     use("append", batch, ["team"], [order(2000, 7)], check=_allow, now=NOW)
     use("amend", batch, content, [order(3000, 8)], placed, check=_allow, now=NOW)
@@ -156,7 +156,7 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("is_anothers", own, "O-2")
     use("held", batch)
     use("not_made", batch)
-    use("same_gifts", "local", [GiftIdentity(f"s7-{row}", f"r7-{row}") for row in range(1, 400)])
+    use("same_gifts", "local", [GiftIdentity(f"s7-{row}", f"r7-{row}", f"a7-{row}") for row in range(1, 400)])
     use("referenced", "local", [f"r7-{row}" for row in range(1, 400)])
     use("identities", own)
     use("results", batch)

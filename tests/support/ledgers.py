@@ -5,7 +5,7 @@ from runa_cli.ledger.records import Gift, NewBatch, NewOrder
 
 def gift(row: int, batch: int) -> Gift:
     """Return the gift of a row; no other row or batch has the same one."""
-    return Gift(row, f"R{row}", [], f"i{batch}-{row}", f"s{batch}-{row}", f"r{batch}-{row}", "{}")
+    return Gift(row, f"R{row}", [], f"i{batch}-{row}", f"s{batch}-{row}", f"r{batch}-{row}", "{}", f"a{batch}-{row}")
 
 
 def order(batch: int, position: int = 1, generation: int = 0, gifts: int = 2) -> NewOrder:
