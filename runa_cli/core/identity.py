@@ -98,14 +98,13 @@ def cells_by_heading(columns: Sequence[str], carried: Sequence[str]) -> list[lis
     return sorted(pair for pair in cells if pair[1])
 
 
-def labels_digest(links: Iterable[tuple[str | None, Sequence[str]]], columns: Sequence[str]) -> str | None:
-    """Return a digest of the labels of payout links in their order; None where no link has one.
+def full_label(reference: str | None, carried: Sequence[str], columns: Sequence[str]) -> str | list[list[str]]:
+    """Return what a payout link is certainly for: its reference, or where there is none its carried cells."""
+    return normalized_text(reference) if reference else cells_by_heading(columns, carried)
 
-    Each link is given by its reference and its carried cells.
-    """
-    labels = [
-        normalized_text(reference) if reference else cells_by_heading(columns, cells) for reference, cells in links
-    ]
+
+def labels_digest(labels: Sequence[str | list[list[str]]]) -> str | None:
+    """Return a digest of the full labels of payout links in their order; None where no link has one."""
     return _digest(labels) if any(labels) else None
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice
 from math import ceil
+from typing import NamedTuple
 
 from runa_cli.api.canonical import Stamp, item_json, order_body, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
@@ -18,6 +19,7 @@ from runa_cli.core.identity import (
     GiftIdentity,
     cells_by_heading,
     fingerprint,
+    full_label,
     identify,
     label_text,
     labels_digest,
@@ -85,12 +87,28 @@ class PlannedOrder:
     @property
     def labels(self) -> str | None:
         """The digest of the labels of its payout links; None where no link has one."""
-        links = ((gift.reference, gift.carried) for gift in self.gifts if _LINK in gift.item)
-        return labels_digest(links, self.columns)
+        return labels_digest(
+            [full_label(gift.reference, gift.carried, self.columns) for gift in self.gifts if is_link(gift)]
+        )
 
     def body(self, stamp: Stamp | None) -> bytes:
         """Return the bytes to send."""
         return order_body(self.head, [gift.item for gift in self.gifts], stamp)
+
+
+class PlannedGift(NamedTuple):
+    """A gift of the plan with its face value and its templates, separated by blanks."""
+
+    gift: Gift
+    value: Decimal
+    currency: str
+    templates: str
+
+
+def planned_order(position: int, head: OrderHead, gifts: Sequence[PlannedGift], columns: Sequence[str]) -> PlannedOrder:
+    """Return an order of these gifts."""
+    total = sum((gift.value for gift in gifts), Decimal(0))
+    return PlannedOrder(position, head, [each.gift for each in gifts], total, gifts[0].currency, columns)
 
 
 class Plan:
@@ -218,37 +236,42 @@ class Plan:
         position = 0
         for head_id, document, whole in self._connection.execute("SELECT id, document, whole FROM head ORDER BY id"):
             head = OrderHead.model_validate(exact_json.loads(document))
-            for gifts, total, currency in self._chunks(head_id, whole):
+            for gifts in self._chunks(head_id, whole):
                 position += 1
-                yield PlannedOrder(position, head, gifts, total, currency, self.columns)
+                yield planned_order(position, head, gifts, self.columns)
 
     def _most(self, whole: int) -> int:
         return MOST_ITEMS if whole else self.most_items
 
-    def _chunks(self, head_id: int, whole: int) -> Iterator[tuple[list[Gift], Decimal, str]]:
-        most = self._most(whole)
-        gifts: list[Gift] = []
-        total = Decimal(0)
-        templates: set[str] = set()
-        currency = ""
+    def heads(self) -> Iterator[tuple[OrderHead, Iterator[PlannedGift]]]:
+        """Yield what orders have in common, each with its gifts by row."""
+        for head_id, document in self._connection.execute("SELECT id, document FROM head ORDER BY id"):
+            yield OrderHead.model_validate(exact_json.loads(document)), self._gifts(head_id)
+
+    def _gifts(self, head_id: int) -> Iterator[PlannedGift]:
         for values in self._connection.execute(
-            "SELECT row, reference, carried, identity, same_gift, reference_key, alike, item, value, currency,"
+            "SELECT row, reference, carried, identity, same_gift, reference_key, item, alike, value, currency,"
             " templates FROM gift WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
-            row, reference, carried, identity, *identified, item, value, currency, own_templates = values
-            same_gift, reference_key, alike = identified
-            more = templates.union(own_templates.split()) if own_templates else templates
-            if gifts and (len(gifts) == most or (more is not templates and _too_many(more))):
-                yield gifts, total, currency
-                gifts, total, more = [], Decimal(0), set(own_templates.split())
+            row, reference, carried, *identified, value, currency, templates = values
             loaded = exact_json.loads(carried)
             cells = loaded if isinstance(loaded, list) else []
-            gifts.append(Gift(row, reference, cells, identity, same_gift, reference_key, item, alike))
-            total += Decimal(value)
+            yield PlannedGift(Gift(row, reference, cells, *identified), Decimal(value), currency, templates)
+
+    def _chunks(self, head_id: int, whole: int) -> Iterator[list[PlannedGift]]:
+        most = self._most(whole)
+        gifts: list[PlannedGift] = []
+        templates: set[str] = set()
+        for gift in self._gifts(head_id):
+            more = templates.union(gift.templates.split()) if gift.templates else templates
+            if gifts and (len(gifts) == most or (more is not templates and _too_many(more))):
+                yield gifts
+                gifts, more = [], set(gift.templates.split())
+            gifts.append(gift)
             templates = more
         if gifts:
-            yield gifts, total, currency
+            yield gifts
 
     # --- what is recorded already --------------------------------------------------------------------------------
 
@@ -506,6 +529,11 @@ class Plan:
 
 def _utf16(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def is_link(gift: Gift) -> bool:
+    """Tell whether a gift is a payout link, which Runa mails to nobody."""
+    return _LINK in gift.item
 
 
 def _texts(text: str) -> list[str]:

@@ -45,11 +45,6 @@ def as_shown(order: FoundOrder, request: CreateRequest) -> AdoptedOrder:
     return _adopted(order, request, body, canonical.sha256_hex(body), gifts, items)
 
 
-def is_link(gift: Gift) -> bool:
-    """Tell whether a gift is a payout link, which Runa mails to nobody."""
-    return bool(_loaded(gift.item)["distribution_method"]["type"] == "PAYOUT_LINK")
-
-
 def _adopted(  # noqa: PLR0917 - each is another field
     order: FoundOrder,
     request: CreateRequest,

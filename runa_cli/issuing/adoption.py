@@ -3,8 +3,8 @@
 A name that is new to a ledger may not be new to Runa: another machine, a lost ledger, an older copy. Once its orders
 are recorded, the input is compared with them as with any batch of this ledger, and only what is missing is issued.
 
-Runa knows no labels. A payout link gets a label only where its order proves it: the order is one that this very input
-makes, and it is stamped with the digest of the same labels.
+Runa knows no labels. A payout link gets a label only where its order proves it: it is stamped with the digest of the
+labels, and rows of this input that follow one another have the same ones (`labelled_runs.py`).
 """
 
 import shlex
@@ -22,10 +22,11 @@ from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaE
 from runa_cli.core.identity import fingerprint, name_key, same_name
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, State
-from runa_cli.input.plan import Plan
+from runa_cli.input.plan import Plan, is_link
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.adopted_orders import as_planned, as_shown, is_link
+from runa_cli.issuing.adopted_orders import as_planned, as_shown
 from runa_cli.issuing.batch_lookup import BatchLookup, FoundOrder
+from runa_cli.issuing.labelled_runs import labelled_runs
 from runa_cli.issuing.new_orders import new_batch
 from runa_cli.issuing.terms import Say
 from runa_cli.ledger.ledger import Ledger
@@ -130,7 +131,7 @@ class Adoption:
         self.taken = Taken(positions, keys)
 
     def orders(self) -> Iterator[AdoptedOrder]:
-        """Yield the orders to record: those that this plan makes with its own gifts, the others as Runa shows them.
+        """Yield the orders to record: those of gifts of this plan with these gifts, the others as Runa shows them.
 
         Nothing may be left out of the plan yet.
         """
@@ -146,8 +147,16 @@ class Adoption:
                 adopted.add(order.id)
                 slot = self.own_orders.slots[order.stamp]
                 yield replace(own_order, position=slot.position, generation=slot.generation)
-        for position, order in enumerate((order for order in self.found if order.id not in adopted), last + 1):
-            yield replace(as_shown(order, self.request), position=position)
+        for position, other in enumerate(self._others(adopted), last + 1):
+            yield replace(other, position=position)
+
+    def _others(self, adopted: set[str]) -> Iterator[AdoptedOrder]:
+        """Yield the orders that this plan does not make: with its gifts where their labels prove it, or as shown."""
+        for order, planned in labelled_runs(self.plan, [order for order in self.found if order.id not in adopted]):
+            if labelled := as_planned(order, planned, self.request):
+                adopted.add(order.id)
+                yield labelled
+        yield from (as_shown(order, self.request) for order in self.found if order.id not in adopted)
 
     def batch(self) -> NewBatch:
         """Return the batch to record with these orders."""

@@ -400,11 +400,12 @@ def test_links_with_references_are_adopted_for_the_same_rows(machines: Machines)
     [
         "face_value,reference\n25,E002\n25,E001\n40,E003\n",
         "face_value,reference\n25,E001\n25,E004\n40,E003\n",
-        "face_value,reference\n25,E000\n25,E001\n25,E002\n40,E003\n",
+        "face_value,reference\n25,E001\n25,E000\n25,E002\n40,E003\n",
+        "face_value,reference\n25,E001\n30,E002\n40,E003\n25,E004\n",
         "face_value\n25\n25\n40\n",
         "face_value,team\n25,E001\n25,E002\n40,E003\n",
     ],
-    ids=["sorted", "replaced", "inserted", "no references", "other column"],
+    ids=["sorted", "replaced", "inserted", "another value", "no references", "other column"],
 )
 def test_links_whose_rows_cannot_be_told_are_refused(machines: Machines, text: str) -> None:
     assert 0 == machines.issue(machines.first, LINKS).code
@@ -430,12 +431,49 @@ def test_links_of_cells_that_changed_columns_are_not_adopted(machines: Machines)
     assert (0, 1) == (moved.code, posts(machines.emulator)), moved.err
 
 
-def test_a_link_of_an_edited_file_is_not_adopted_by_guessing(machines: Machines) -> None:
-    """The order is no longer one that this file makes, so nothing proves for whom its link was made."""
-    assert 0 == machines.issue(machines.first, "face_value,reference\n25,E001\n").code
-    refused = machines.issue(machines.second, "face_value,reference\n25,E000\n25,E001\n")
-    assert (6, "") == (refused.code, refused.out), refused.err
-    assert 1 == gifts_at(machines.emulator)
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("face_value,reference", "25,E{:03}"),
+        ("face_value,name", "25,Name {}"),
+        ("face_value,email,reference", "25,{}@example.com,E{:03}"),
+    ],
+    ids=["references", "cells", "mailed"],
+)
+def test_links_of_a_file_that_was_issued_in_parts_are_adopted_for_the_same_rows(
+    machines: Machines, head: str, row: str
+) -> None:
+    """The file makes other orders now, but each order is stamped with the labels of rows that are still together."""
+    rows = [row.format(number, number) for number in range(7)]
+
+    def issue(program: Program, some: list[str]) -> dict[str, str]:
+        ran = machines.issue(program, "\n".join([head, *some]))
+        assert 0 == ran.code, ran.err
+        return {each["reference"] or each.get("name", ""): each["payout_url"] for each in rows_of(ran.out)}
+
+    issue(machines.first, rows[2:5])
+    issue(machines.first, [*rows[2:5], rows[5]])
+    issued = issue(machines.first, rows[1:6])
+    assert (5, 3) == (gifts_at(machines.emulator), posts(machines.emulator))
+    assert issued == issue(machines.second, rows[1:6])
+    assert 3 == posts(machines.emulator)
+    more = issue(Program(fresh(machines), machines.second.env, machines.second.time), rows)
+    assert issued.items() <= more.items()
+    assert (7, 7, 4) == (len(set(more.values())), gifts_at(machines.emulator), posts(machines.emulator))
+
+
+def test_two_links_of_one_label_that_were_issued_apart_are_both_adopted(machines: Machines) -> None:
+    one = "face_value,reference\n25,E001\n"
+    assert 0 == machines.issue(machines.first, one).code
+    issued = machines.issue(machines.first, one + "25,E001\n")
+    ran = machines.issue(machines.second, one + "25,E001\n30,E002\n")
+    assert 0 == ran.code, ran.err
+    assert {row["payout_url"] for row in rows_of(issued.out)} == {
+        row["payout_url"] for row in rows_of(ran.out) if row["reference"] == "E001"
+    }
+    assert (3, 3) == (gifts_at(machines.emulator), posts(machines.emulator))
+    fewer = machines.issue(Program(fresh(machines), machines.second.env, machines.second.time), one)
+    assert (6, 3) == (fewer.code, posts(machines.emulator)), fewer.err
 
 
 def test_links_without_any_label_are_adopted_and_more_are_issued(machines: Machines) -> None:
