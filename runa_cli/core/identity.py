@@ -48,7 +48,7 @@ def identify(item: Mapping[str, Any], currency: str, reference: str | None, carr
     method = item["distribution_method"]
     address = normalized_address(method.get("email_address") or "")
     recipient: list[object] = [method["type"]]
-    ids = [reference] if reference else []
+    ids, kind = [reference] if reference else [], "reference"
     match method["type"]:
         case "EMAIL":
             recipient.append(address)
@@ -57,10 +57,11 @@ def identify(item: Mapping[str, Any], currency: str, reference: str | None, carr
             ids.append(method.get("recipient_reference") or "")
         case _:
             recipient.append(label(reference, carried))
-            ids = ids or [*carried]
+            if not reference:
+                ids, kind = [*carried], "carried"
     what = [_value_key(str(item["face_value"])), currency, products_key(item["products"])]
     folded = sorted(filter(None, map(_folded, ids)))
-    alike = _digest([method["type"], address, folded, *what]) if folded else ""
+    alike = _digest([method["type"], address, kind, folded, *what]) if folded else ""
     return GiftIdentity(_digest([recipient, *what]), reference_key(reference), alike)
 
 

@@ -101,6 +101,7 @@ def test_a_reference_that_a_spreadsheet_saved_otherwise_may_be_the_same_gift(
         (identity(reference="007"), identity("26", reference="7")),
         (identity(reference="007"), identity(email="ben@example.com", reference="7")),
         (identity(email=None, reference="007"), identity(email=None, reference="8")),
+        (identity(email=None, reference="cat"), identity(email=None, carried=("cat",))),
     ],
 )
 def test_another_reference_is_another_gift(one: GiftIdentity, other: GiftIdentity) -> None:
