@@ -93,12 +93,13 @@ class Guard:
 
     def _is_unfinished(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
         """Tell whether a batch is not done yet for the person who asked: unfinished, or its links never shown."""
-        if again and batch.shown_at is not None:
+        was_shown = batch.shown_at is not None and tally.settled_until(batch.shown_at)
+        if again and was_shown:
             # Accepted and shown counts as done, so the same is issued once more; unknown or unsent orders come first.
             return tally.any(State.SENT, *UNSENT)
         if tally.any(*UNFINISHED, State.REJECTED):
             return True
-        unseen = batch.shown_at is None and tally.any(State.COMPLETED, State.FAILED)
+        unseen = not was_shown and tally.any(State.COMPLETED, State.FAILED)
         return unseen and (self._settled_within(tally, NOT_SHOWN_YET) or (plan.source == "file" and not again))
 
     def _is_duplicate(self, plan: Plan, batch: Batch, tally: Tally) -> bool:

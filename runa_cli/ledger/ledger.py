@@ -259,9 +259,13 @@ class Ledger(LedgerQueries):
         return self._engine.erase_deleted()
 
     def mark_shown(self, batch: Batch, now: datetime) -> None:
-        """Record that the batch's result was written where the user wanted it."""
+        """Record that the batch's result was written where the user wanted it.
+
+        By a clock that was set back since it settled, that would be before.
+        """
         with self._engine.transaction() as transaction:
-            transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(now), batch.id)
+            shown = max(now, self.tally(batch).settled_at or now)
+            transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(shown), batch.id)
 
     # --- orders --------------------------------------------------------------------------------------------------
 

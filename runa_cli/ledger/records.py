@@ -320,6 +320,10 @@ class Tally:
         """Tell whether an order is in one of these states."""
         return any(self.orders[state] for state in states)
 
+    def settled_until(self, time: datetime) -> bool:
+        """Tell whether no order has settled after a time."""
+        return self.settled_at is None or self.settled_at <= time
+
     def sums(self, states: Iterable[State] = tuple(State)) -> dict[str, Decimal]:
         """Return the money in these states by currency."""
         total: dict[str, Decimal] = {}

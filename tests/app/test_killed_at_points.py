@@ -57,3 +57,18 @@ def test_again_does_not_skip_over_an_order_that_was_never_shown(program: Program
     assert -9 == program.killed_at("call:show_batch", *GIFT, "--again").code
     assert 0 == program(*GIFT, "--again").code
     assert 2 == len(orders_at(emulator))
+
+
+@pytest.mark.parametrize("point", ["return:Ledger.mark_completed", "call:show_batch", "return:Output.text"])
+def test_links_that_came_after_the_acceptance_was_shown_are_shown_before_the_same_is_a_duplicate(
+    program: Program, emulate: Emulate, point: str
+) -> None:
+    """What was shown so far had no links: to the person who asks again, the batch is not done."""
+    emulator = emulate()
+    assert 0 == program(*TWO, "--no-wait").code
+    assert -9 == program.killed_at(point, *TWO).code
+    assert ["completed"] == program.states()
+    ran = program(*TWO, "-o", "links")
+    assert (0, links_at(emulator)) == (ran.code, set(ran.out.split())), ran.err
+    assert 6 == program(*TWO).code
+    assert 1 == len(orders_at(emulator))
