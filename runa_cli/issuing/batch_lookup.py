@@ -7,7 +7,7 @@ What cannot be looked through is an error: nothing may be sent on the belief tha
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from runa_cli.core.identity import name_key
 from runa_cli.issuing.terms import Say
 
 OLD_PAGES = 2  # so many pages in a row without a recent order end the search: Runa documents no order for its list
+MOST_NAMED = 3  # orders in a message
 MANY = 50  # orders whose reading takes so long that it is said
 READERS = 8  # orders that are fetched at a time
 
@@ -79,8 +80,23 @@ class BatchLookup:
         unread = [*described, *others]
         if len(unread) > MANY:
             self.say(f"Looking through {len(unread):,} orders at Runa for batch {self.name}.")
-        found = [_found(answer) for answer in self._read_all(unread) if matches(answer.order)]
+        found, bare = list[FoundOrder](), list[str]()
+        for answer in self._read_all(unread):
+            if matches(answer.order):
+                found.append(_found(answer))
+            elif _is_bare(answer.order):
+                bare.append(answer.order.id)
+        if bare:
+            self._say_what_cannot_be_told(bare)
         return sorted(found, key=lambda order: order.created)
+
+    def _say_what_cannot_be_told(self, failed: Sequence[str]) -> None:
+        """Name orders that may be the batch's. Nothing was issued by them, so they keep nothing from being sent."""
+        ids = ", ".join(failed[:MOST_NAMED]) + (", …" if len(failed) > MOST_NAMED else "")
+        self.say(
+            f"Note: Runa reports {ids} as FAILED, and does not show whose they are. If one is of batch {self.name}, its"
+            " gifts are issued anew."
+        )
 
     def _is_named(self, text: object) -> bool:
         return isinstance(text, str) and name_key(text) == name_key(self.name)
@@ -155,6 +171,11 @@ class BatchLookup:
                 code="lookup_too_long",
             )
         return left
+
+
+def _is_bare(order: responses.Order) -> bool:
+    """Tell whether a FAILED order shows nothing of what was ordered."""
+    return order.status == "FAILED" and order.items is None and order.metadata is None
 
 
 def _found(answer: Answered) -> FoundOrder:

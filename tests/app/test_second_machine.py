@@ -334,6 +334,19 @@ def fresh(machines: Machines) -> Path:
     return home
 
 
+def test_a_failed_order_that_does_not_show_whose_it_is_is_named(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    machines = two_machines(program, emulate("failed-bare@1"), tmp_path)
+    assert 5 == machines.issue(machines.first, STAFF).code
+    ran = machines.issue(machines.second, STAFF + "25,dan@example.com\n")
+    assert 0 == ran.code
+    (failed,) = (order["id"] for order in orders_at(machines.emulator) if order["status"] == "FAILED")
+    assert f"Runa reports {failed} as FAILED, and does not show whose they are" in ran.err
+    again = machines.issue(machines.first, STAFF + "25,dan@example.com\n", "--batch", "another")
+    assert failed not in again.err
+
+
 def test_a_failed_order_of_another_machine_is_not_issued_again_by_itself(
     program: Program, emulate: Emulate, tmp_path: Path
 ) -> None:
