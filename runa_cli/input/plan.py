@@ -2,12 +2,13 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import islice, zip_longest
 from math import ceil
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN
 from runa_cli.core.identity import (
     GiftIdentity,
-    cells_by_heading,
     fingerprint,
     full_label,
     identify,
@@ -282,8 +282,8 @@ class Plan:
         """
         self._connection.executescript("DELETE FROM issued; DELETE FROM held;")
         self._connection.execute("BEGIN")
-        is_rearranged = sorted(map(name_key, columns)) == sorted(map(name_key, self.columns))
-        self._connection.create_function("cells_of", 1, partial(_cells, self.columns if is_rearranged else None))
+        common = _common_headings(columns, self.columns)
+        self._connection.create_function("cells_of", 1, partial(_cells, self.columns, common))
         self._connection.execute(
             "UPDATE gift SET cells = cells_of(carried) WHERE carried != '[]' AND coalesce(reference, '') = ''"
             " AND instr(item, ?)",
@@ -297,11 +297,13 @@ class Plan:
                     *(gift.carried, gift.item, str(gift.state), gift.order_id),
                     ""
                     if gift.reference or _LINK not in gift.item or gift.carried == "[]"
-                    else _cells(columns if is_rearranged else None, gift.carried),
+                    else _cells(columns, common, gift.carried),
                 )
                 for gift in recorded
             ),
         )
+        if min(len(columns), len(self.columns)) - len(common) > 1:
+            self._keep_apart_what_may_have_changed_columns()
         for stage in _STAGES:
             self._match(*stage)
         for values in self._connection.execute(
@@ -310,6 +312,14 @@ class Plan:
         ):
             recorded_id, row, same_gift, reference_key, reference, carried, item, state, order_id = values
             yield Recorded(recorded_id, row, same_gift, reference_key, reference, carried, item, State(state), order_id)
+
+    def _keep_apart_what_may_have_changed_columns(self) -> None:
+        """Match no payout links that differ only in the columns of their cells: several headings are others now."""
+        several = "SELECT same_gift FROM {} WHERE cells != '' GROUP BY same_gift HAVING count(DISTINCT cells) > 1"
+        self._connection.execute(
+            f"UPDATE held SET cells = cells || '?' WHERE same_gift IN ({several.format('held')})"  # noqa: S608 - own text
+            f" OR (cells != '' AND same_gift IN ({several.format('gift')}))"
+        )
 
     def _match(self, columns: str, planned: str, held: str) -> None:
         """Match planned to recorded gifts that are equal in these columns, the first to the first and so on."""
@@ -541,12 +551,21 @@ def _texts(text: str) -> list[str]:
     return [str(cell) for cell in loaded] if isinstance(loaded, list) else []
 
 
-def _cells(columns: Sequence[str] | None, carried: str) -> str:
-    """Return carried cells as text: by their headings, or where those are None in their order."""
-    cells = _texts(carried)
-    if columns is not None:
-        return exact_json.dumps(cells_by_heading(columns, cells))
-    return exact_json.dumps([normalized_text(cell) for cell in cells]).rstrip(',"] ')
+def _common_headings(recorded: Sequence[str], own: Sequence[str]) -> set[str]:
+    """Return the headings by which cells can be compared: those that occur once on both sides."""
+    counts = [Counter(map(name_key, columns)) for columns in (recorded, own)]
+    return {heading for heading in counts[0] if [count[heading] for count in counts] == [1, 1]}
+
+
+def _cells(columns: Sequence[str], common: Container[str], carried: str) -> str:
+    """Return carried cells as text: by their headings where those are common to both sides, else in their order."""
+    cells = [normalized_text(cell) for cell in _texts(carried)]
+    pairs = [*zip_longest(map(name_key, columns), cells, fillvalue="")]
+    named = sorted(pair for pair in pairs if pair[0] in common and pair[1])
+    others = [cell for heading, cell in pairs if heading not in common]
+    while others and not others[-1]:
+        others.pop()
+    return exact_json.dumps([named, others])
 
 
 def _too_many(templates: set[str]) -> bool:

@@ -274,8 +274,21 @@ CELLS = "face_value,winner,referrer\n10,Ann,Bob\n"
         ("face_value,winner,referrer\n10,Bob,Ann\n", False),
         ("face_value,winner,referrer\n10,,Ann\n", False),
         ("face_value,person,by\n10,Bob,Ann\n", False),
+        ("face_value,referrer,person\n10,Bob,Ann\n", True),
+        ("face_value,referrer,person\n10,Ann,Bob\n", False),
+        ("face_value,referrer,team,winner\n10,Bob,,Ann\n", True),
     ],
-    ids=["columns moved", "spelled otherwise", "headings renamed", "swapped", "one missing", "renamed and swapped"],
+    ids=[
+        "columns moved",
+        "spelled otherwise",
+        "headings renamed",
+        "swapped",
+        "one missing",
+        "renamed and swapped",
+        "one moved and one renamed",
+        "one renamed and swapped",
+        "an empty one more",
+    ],
 )
 def test_cells_that_change_columns_are_another_label(
     program: Program, emulate: Emulate, edited: str, matches: bool
@@ -287,6 +300,22 @@ def test_cells_that_change_columns_are_another_label(
     assert (0 if matches else 6, 1) == (ran.code, posts(emulator)), ran.err
     if not matches:
         assert "10 to Ann, Bob" in ran.error["message"]
+
+
+def test_links_that_only_their_columns_tell_apart_are_refused_where_several_headings_are_others(
+    program: Program, emulate: Emulate
+) -> None:
+    """Whether the columns changed places as well cannot be told."""
+    emulator = emulate()
+    both = CELLS + "10,Bob,Ann\n"
+    named = ("--product", "AMZ-US", "--batch", "bonus", "-o", "csv")
+    before = {row["winner"]: row["payout_url"] for row in rows_of(issue(program, both, *named).out)}
+    for heading in ("person,by", "referrer of,winner of"):
+        refused = issue(program, both.replace("winner,referrer", heading), *named)
+        assert (6, "") == (refused.code, refused.out), refused.err
+    renamed = issue(program, "face_value,referrer,person\n10,Bob,Ann\n10,Ann,Bob\n", *named)
+    assert before == {row["person"]: row["payout_url"] for row in rows_of(renamed.out)}
+    assert 1 == posts(emulator)
 
 
 def test_another_reference_at_the_same_address_is_another_gift(program: Program, emulate: Emulate) -> None:
