@@ -32,7 +32,7 @@ _runa_follows() {
             words=''
             options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order example')
-            words='=csv,json'
+            words='=csv,xlsx,json'
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         batch)
             words='=list,show,resume,export,cards,abandon,prune'

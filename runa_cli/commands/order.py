@@ -225,14 +225,12 @@ def list_(
 def example(
     *,
     common: "CommonOptions",
-    kind: Annotated[str, typer.Argument(metavar="csv|json", help="Which kind of file.")] = "csv",
+    kind: Annotated[str, typer.Argument(metavar="csv|xlsx|json", help="Which kind of file.")] = "csv",
 ) -> None:
-    """Print a file to start from."""
-    from runa_cli.core.errors import UsageMistake
-    from runa_cli.input import examples
+    """Print a file to start from; a workbook goes into a file, as in `runa order example xlsx > gifts.xlsx`."""
+    from runa_cli.app import example
 
-    if kind not in {"csv", "json"}:
-        raise UsageMistake(f"The example is csv or json, found {kind!r}.")
+    if kind not in {"csv", "xlsx", "json"}:
+        raise UsageMistake(f"The example is csv, xlsx or json, found {kind!r}.")
     with open_session(common) as session:
-        session.output.text(examples.CSV if kind == "csv" else examples.JSON)
-        session.output.flush()
+        example.show(session, kind)

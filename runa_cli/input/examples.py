@@ -1,4 +1,4 @@
-"""Files to start from."""
+"""Files to start from. A workbook has the rows of the CSV file."""
 
 CSV = """\
 face_value,currency,email,product,description,reference

@@ -1,6 +1,5 @@
 """XLSX workbooks: opens one, chooses its sheet, and yields the rows."""
 
-import importlib.util
 import shutil
 import tempfile
 import warnings
@@ -11,7 +10,7 @@ from itertools import islice
 from typing import Any, BinaryIO, NoReturn, Self
 
 from runa_cli.core.dialect import PLAIN
-from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.extras import missing_for_xlsx
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.table import Record
 
@@ -144,8 +143,7 @@ class XlsxTable:
 
 
 def _check_installed() -> None:
-    if importlib.util.find_spec("openpyxl") is None:
-        raise ConfigurationError(
-            "Reading XLSX needs openpyxl, which is not installed.",
-            "Install it with `pip install 'runa-cli[excel]'`, or save the sheet as CSV UTF-8. Nothing was sent.",
-        )
+    try:
+        import openpyxl  # noqa: F401 - loaded before the input is read
+    except ImportError as error:
+        raise missing_for_xlsx("Reading XLSX", "openpyxl", "save the sheet as CSV UTF-8") from error

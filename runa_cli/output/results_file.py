@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runa_cli.core.dialect import Dialect
-from runa_cli.core.errors import ConfigurationError, Context, InputError, Money, OutputFailed, UsageMistake
+from runa_cli.core.errors import Context, InputError, Money, OutputFailed, UsageMistake
+from runa_cli.core.extras import missing_for_xlsx
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output.csv_format import results_csv
 from runa_cli.output.private_file import obstacle, private_file
@@ -31,12 +32,7 @@ def check_writable(path: Path) -> None:
         try:
             from runa_cli.output import xlsx_format  # noqa: F401 - loaded before anything is sent
         except ImportError as error:
-            # No usage mistake: the same command is right where the extra is installed.
-            raise ConfigurationError(
-                "XLSX results need the library XlsxWriter, which is not installed. Nothing was sent.",
-                "Install it with `pip install 'runa-cli[excel]'`, or name a CSV file.",
-                code="no_xlsx",
-            ) from error
+            raise missing_for_xlsx("Writing XLSX", "XlsxWriter", "name a CSV file") from error
 
 
 def check_fits(path: Path, gifts: int, columns: int, long_cell: int | None = None) -> None:

@@ -55,11 +55,15 @@ class Output:
 
     def text(self, text: str, *, encoding: str = "utf-8") -> None:
         """Write text. Raises OutputFailed."""
+        self.binary(text.encode(encoding, "replace"))
+
+    def binary(self, content: bytes) -> None:
+        """Write bytes as they are. Raises OutputFailed."""
         try:
             if self._stream is None:
                 raise ValueError("standard output is closed")
             self._stream.flush()
-            self._stream.buffer.write(text.encode(encoding, "replace"))
+            self._stream.buffer.write(content)
         except (OSError, ValueError) as error:
             raise self._write_failure(error) from error
 

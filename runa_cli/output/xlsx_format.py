@@ -3,6 +3,7 @@
 XlsxWriter is imported by whoever calls this, before anything is sent (results_file.py).
 """
 
+import io
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -34,6 +35,24 @@ def write_xlsx(stream: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[
                 workbook.close()
             except FileCreateError as error:
                 raise error.args[0] from error  # the OSError that it wraps
+
+
+def workbook_of(rows: Sequence[Sequence[str]], *, numbers: int) -> bytes:
+    """Return a workbook of one sheet to fill in, whose column at index `numbers` holds numbers below its heading."""
+    stream = io.BytesIO()
+    with Workbook(stream, {"in_memory": True}) as workbook:
+        sheet = workbook.add_worksheet("Gifts")
+        bold, amount = workbook.add_format({"bold": True}), workbook.add_format({"num_format": "0.00"})
+        sheet.freeze_panes(1, 0)
+        sheet.set_column(0, len(rows[0]) - 1, 2 * _NARROWEST)
+        sheet.set_column(numbers, numbers, _NARROWEST, amount)
+        for row, cells in enumerate(rows):
+            for column, cell in enumerate(cells):
+                if row and column == numbers:
+                    sheet.write_number(row, column, float(cell), amount)
+                else:
+                    _write(sheet, row, column, cell, None if row else bold)
+    return stream.getvalue()
 
 
 def _fill(sheet: Worksheet, header: Sequence[str], rows: Iterable[Sequence[str]], *, bold: Format) -> None:

@@ -176,6 +176,29 @@ def test_an_example_can_be_issued_as_it_is(program: Program, emulate: Emulate, k
     assert {"csv": 3, "json": 2}[kind] == len(ran.out.split())
 
 
+def test_an_example_workbook_can_be_issued_as_it_is(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = program.home / "gifts.xlsx"
+    with path.open("wb") as stream:
+        program.start("order", "example", "xlsx", stdout=stream).communicate()
+    ran = program("order", "create", "--file", str(path), "-o", "links")
+    assert 0 == ran.code, ran.err
+    assert 3 == len(ran.out.split())
+
+
+def test_reading_a_workbook_without_the_library_says_how_to_install_it(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    (program.home / "openpyxl.py").write_text("raise ImportError('not installed')\n")
+    (program.home / "gifts.xlsx").write_bytes(b"PK\x03\x04")
+    ran = program.execute(
+        program.command("order", "create", "--file", "gifts.xlsx", "--json"),
+        PYTHONPATH=f"{program.home}:{Path(__file__).parents[2]}",
+    )
+    assert (4, "no_xlsx", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
+    assert "pip install 'runa-cli[excel]'" in ran.error["hint"]
+    assert 0 == len(emulator.requests)
+
+
 def test_a_conversion_shows_both_currencies_its_rate_and_its_fee(program: Program, emulate: Emulate) -> None:
     emulate()
     command = ("order", "create", "--face-value", "10", "--product", "1800FL-US", "--currency", "GBP")

@@ -32,7 +32,7 @@ COMPLETED = [
     ("runa order create --mode ", {"auto", "sync", "async"}),
     ("runa order create --format ", {"json", "jsonl", "csv", "xlsx"}),
     ("runa order list --status ", {"COMPLETED", "FAILED", "PROCESSING"}),
-    ("runa order example ", {"csv", "json"}),
+    ("runa order example ", {"csv", "json", "xlsx"}),
     ("runa order create --file g", {"gifts.csv", "gone.json"}),
     ("runa order create --results g", {"gifts.csv", "gone.json"}),
     ("runa order create --env-file g", {"gifts.csv", "gone.json"}),
