@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.benchmarks.measure import Line, Sample, best, compared, in_turns, limited
-from tests.benchmarks.setting import GIFT, Bench, serving, times, write_gifts
+from tests.benchmarks.setting import GIFT, Bench, serving, times, write_gifts, write_workbook
 
 LIMIT = 300  # orders a minute, the default
 POST_SECONDS = 0.3
@@ -19,7 +19,7 @@ SETTLE_SECONDS = (0.4, 1, 5, 20)
 THREADS = 4  # orders in flight, the default
 LEAST_USED = 0.97
 CPU_A_ROW = 90.0  # microseconds
-GROWTH, MOST_MEMORY = 1.3, 120.0  # MiB
+GROWTH, MOST_MEMORY, MOST_WORKBOOK = 1.3, 120.0, 150.0  # MiB
 
 
 def orders_a_minute(bench: Bench) -> list[Line]:
@@ -89,6 +89,7 @@ def memory(bench: Bench) -> list[Line]:
             _issue(bench, url, write_gifts(bench.directory / f"{rows}.csv", rows), f"memory-{rows}").peak
             for rows in (size.small_file, size.rows, size.huge_file)
         )
+        workbook = _issue(bench, url, write_workbook(bench.directory / f"{size.rows}.csv"), "memory-workbook").peak
     floor = f"{small:.0f} MiB"
     lines = []
     for rows, peak in ((size.rows, large), (size.huge_file, huge)):
@@ -96,7 +97,7 @@ def memory(bench: Bench) -> list[Line]:
         what, target = f"peak memory, {rows:,} rows, against {size.small_file:,}", f"{GROWTH:g} x, {MOST_MEMORY:g} MiB"
         met = growth <= GROWTH and peak <= MOST_MEMORY
         lines.append(Line(what, f"{peak:.0f} MiB", floor, f"{growth:.2f}", target, met))
-    return lines
+    return [*lines, limited(f"peak memory, {size.rows:,} rows of a workbook", workbook, MOST_WORKBOOK, "MiB")]
 
 
 def _issue(bench: Bench, url: str, file: Path, home: str) -> Sample:

@@ -1,5 +1,6 @@
 """What the benchmarks work with: their sizes, a scratch directory, the program and servers."""
 
+import csv
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from xlsxwriter import Workbook
 
 from tests.benchmarks.measure import Command
 
@@ -91,4 +94,19 @@ def write_gifts(path: Path, count: int, *, first: int = 0, orders: int = 1) -> P
         for number in range(first, first + count):
             part = (number - first) // per_order if orders > 1 else 0
             file.write(f"{10 + number % 40},person{number}@example.com,AMZ-US,part {part},E{number}\n")
+    return path
+
+
+def write_workbook(table: Path) -> Path:
+    """Write the rows of a CSV file as a workbook whose rows have attributes, as those of LibreOffice have."""
+    path = table.with_suffix(".xlsx")
+    with table.open(encoding="utf-8", newline="") as file, Workbook(path, {"constant_memory": True}) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, cells in enumerate(csv.reader(file)):
+            sheet.set_row(number, 12.8)
+            for column, cell in enumerate(cells):
+                if number and column == 0:
+                    sheet.write_number(number, column, float(cell))
+                else:
+                    sheet.write_string(number, column, cell)
     return path

@@ -76,7 +76,7 @@ class Program:
         )  # fmt: skip
         return Ran(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
-    def start(self, *arguments: str, stdout: int | IO[str] = subprocess.PIPE, **env: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, stdout: int | IO[Any] = subprocess.PIPE, **env: str) -> "subprocess.Popen[str]":
         """Start the program and leave it running."""
         return subprocess.Popen(
             self.command(*arguments), stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=self.home,
