@@ -585,6 +585,8 @@ class Issue(RuleBasedStateMachine):
             self.wishes.append(Wish(commands[0], batch_id, batch.name, self.desk.time.now(), Counter()))
         keys = {order["batch_id"]: order["idempotency_key"] for order in self.desk.purchases()}
         for command in commands:
+            if command.has_total:
+                continue  # it was refused before anything was recorded
             for wish in self.wishes:
                 if command.name != wish.name and wish.batch_id not in new and keys.get(wish.batch_id) != command.key:
                     continue

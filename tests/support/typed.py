@@ -168,8 +168,12 @@ class Command:
 
     @property
     def has_total(self) -> bool:
-        """Whether its file has a row of totals, which some day may be refused as one."""
-        return any(gift.note == "Total" for gift in self.gifts)
+        """Whether its file has a row of totals, or a last row that looks like one, and so is refused."""
+        *above, last = self.gifts
+        is_sum = (
+            len(above) > 1 and not last.address and Decimal(last.value) == sum(Decimal(gift.value) for gift in above)
+        )
+        return self.source == "file" and (is_sum or any(gift.note == "Total" for gift in self.gifts))
 
     def edited(self, change: str, row: int, gift: Gift) -> "Command":
         """Return the command with an edited file."""
