@@ -21,7 +21,7 @@ _runa_follows() {
             options=' --help ' ;;
         'order create')
             words=''
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch= --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch= --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order get')
             words=''
             options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;

@@ -107,6 +107,7 @@ complete -c runa -n '__runa_in order create; and __runa_new = --rate-limit' -l r
 complete -c runa -n '__runa_in order create; and __runa_new --no-stamp' -l no-stamp -d 'Leave key and batch name out of the order.'
 complete -c runa -n '__runa_in order create; and __runa_new --dry-run' -l dry-run -d 'Show what would be sent; send and record nothing.'
 complete -c runa -n '__runa_in order create; and __runa_new = --max-total' -l max-total -r -f -d 'Refuse a larger total.'
+complete -c runa -n '__runa_in order create; and __runa_new --confirm' -l confirm -d 'Ask before sending, as in live.'
 complete -c runa -n '__runa_in order create; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in order create; and __runa_new --yes -y' -s y -d 'Do not ask.'
 complete -c runa -n '__runa_in order create; and __runa_new = --confirm-total' -l confirm-total -r -f -d 'Go on only if this is exactly the total.'

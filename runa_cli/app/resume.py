@@ -42,7 +42,7 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
         check_not_pruned(session.ledger.batch_by_id(batch.id))
         issuer.check_cap(batch, session.settings.max_total.value)
         issuer.confirm_key(batch, yes=yes)
-        issuer.confirm_sending(batch, [State.PREPARED], yes=yes)
+        issuer.confirm_sending(batch, [State.PREPARED], yes=yes or batch.environment != "live")
         yield issuer.send(batch)
 
 

@@ -194,6 +194,9 @@ MaxTotal = Annotated[
     str | None, typer.Option("--max-total", metavar="AMOUNT", help="Refuse a larger total.", rich_help_panel=SAFETY)
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.", rich_help_panel=SAFETY)]
+Confirm = Annotated[
+    bool, typer.Option("--confirm", metavar="", help="Ask before sending, as in live.", rich_help_panel=SAFETY)
+]
 ConfirmTotal = Annotated[
     str | None,
     typer.Option(

@@ -38,6 +38,7 @@ _SCHEMA = """
         id INTEGER PRIMARY KEY, head_id INTEGER NOT NULL, row INTEGER NOT NULL, reference TEXT, carried TEXT NOT NULL,
         identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, alike TEXT NOT NULL,
         item TEXT NOT NULL, value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
+        filled TEXT NOT NULL,
         cells TEXT NOT NULL DEFAULT ''
     );
     CREATE TABLE held (
@@ -50,6 +51,7 @@ _SCHEMA = """
 
 _AT_ONCE = 200  # gifts that are written together
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
+_PRODUCTS = '"products":'  # from there on, the JSON of an item is its choice of products
 
 # Made when all gifts are there, which is faster than to keep them up to date row by row.
 _INDEXES = (
@@ -66,6 +68,38 @@ _STAGES = (
     ("same_gift, cells", "TRUE", "reference_key = ''"),
     ("same_gift, cells", "reference_key = ''", "TRUE"),
 )
+
+
+@dataclass(frozen=True)
+class ColumnUse:
+    """What a column of a sheet was taken for: a field of the gift, or without one to be carried to the results.
+
+    `added`: this program wrote it to its results, and it is left out.
+    """
+
+    heading: str
+    field: str | None
+    added: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """One gift of the plan as it stands in the input, and where it is left out, the recorded gift it stands for.
+
+    `item` is JSON. `filled` are the fields that flags filled in, of those that `add` was told. `state` and `order_id`
+    are None where only the id of the recorded gift is known.
+    """
+
+    row: int
+    item: str
+    currency: str
+    reference: str | None
+    carried: Sequence[str]
+    identity: GiftIdentity
+    filled: frozenset[str]
+    recorded_id: int | None
+    state: State | None
+    order_id: str | None
 
 
 @dataclass(frozen=True)
@@ -122,6 +156,7 @@ class Plan:
         self.shape = shape
         self.columns: tuple[str, ...] = ()
         self.dialect = PLAIN  # of a CSV input
+        self.column_uses: tuple[ColumnUse, ...] = ()  # of a sheet
         self.most_items = most_items
         self.item_count = 0
         self._sums: dict[str, Decimal] = {}
@@ -163,10 +198,12 @@ class Plan:
         whole: bool = False,
         reference: str | None = None,
         carried: tuple[str, ...] = (),
+        filled: str = "",
     ) -> None:
         """Add one gift. Gifts with the same head and group share orders; a `whole` group stays one order.
 
-        `currency` is that of the face value; it differs from the paying currency only with Embedded FX.
+        `currency` is that of the face value; it differs from the paying currency only with Embedded FX. `filled` names
+        the fields that flags filled in, with blanks between them.
         """
         document = self._document(head)
         head_id = self._head_id(f"{group}\n{document}", document, whole)
@@ -188,6 +225,7 @@ class Plan:
                 currency,
                 " ".join(filter(None, templates)),
                 item.address.casefold() if item.address else None,
+                filled,
             ),
         )
         if len(self._pending) == _AT_ONCE:
@@ -199,7 +237,7 @@ class Plan:
         gifts, self._pending = self._pending, []
         self._database.executemany(
             "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, alike, item,"
-            " value, currency, templates, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " value, currency, templates, address, filled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             gifts,
         )
 
@@ -417,6 +455,37 @@ class Plan:
             "SELECT row, item, reference, carried, same_gift, reference_key, alike FROM gift"
             " WHERE id NOT IN (SELECT gift_id FROM issued) ORDER BY id"
         )
+
+    def rows(self, *, left: bool = False) -> Iterator[PlannedRow]:
+        """Yield every gift in the order of the input; `left`: only those that are not left out."""
+        for values in self._connection.execute(
+            "SELECT gift.row, gift.item, gift.currency, gift.reference, gift.carried, gift.same_gift,"
+            " gift.reference_key, gift.filled, issued.recorded_id, held.state, held.order_id FROM gift"
+            " LEFT JOIN issued ON issued.gift_id = gift.id LEFT JOIN held ON held.id = issued.recorded_id"
+            " WHERE NOT ? OR issued.gift_id IS NULL ORDER BY gift.id",
+            (left,),
+        ):
+            row, item, currency, reference, carried, same_gift, key, filled, recorded_id, state, order_id = values
+            yield PlannedRow(
+                *(row, item, currency, reference, _texts(carried), GiftIdentity(same_gift, key)),
+                *(frozenset(filled.split()), recorded_id, State(state) if state else None, order_id),
+            )
+
+    def kinds_left(self) -> Iterator[tuple[str, int]]:
+        """Yield for each delivery and choice of products that is not left out one item, and how many there are."""
+        yield from self._connection.execute(
+            "SELECT min(item), count(*) FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+            " GROUP BY instr(item, ?) > 0, substr(item, instr(item, ?)) ORDER BY count(*) DESC, min(id)",
+            (_LINK, _PRODUCTS),
+        )
+
+    @property
+    def people_left(self) -> int:
+        """How many different addresses the gifts have that are not left out."""
+        found = self._connection.execute(
+            "SELECT count(DISTINCT address) FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+        ).fetchone()
+        return int(found[0])
 
     @property
     def count_left(self) -> int:

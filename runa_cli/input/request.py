@@ -97,6 +97,7 @@ class CreateRequest:
     yes: bool = False
     preflight: bool | None = None
     dry_run: bool = False
+    confirm: bool = False  # ask before sending, as in live
     wait: bool = True
     results: Path | None = None
     asked: bool = False  # whether a person has confirmed already what this run is about to send
@@ -112,9 +113,9 @@ class CreateRequest:
         return self.environment == "live"
 
     @property
-    def confirmed(self) -> bool:
-        """Whether it is confirmed that it is meant, so that nobody needs to be asked."""
-        return self.asked or self.yes or self.confirm_total is not None
+    def asks(self) -> bool:
+        """Whether nothing is sent before a person has said yes: in live or with --confirm, unless it is confirmed."""
+        return (self.live or self.confirm) and not (self.asked or self.yes or self.confirm_total is not None)
 
     @property
     def reissues(self) -> bool:

@@ -14,6 +14,8 @@ from runa_cli.core.states import UNFINISHED, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import references
+from runa_cli.issuing.confirmation import ToSend, source_of
+from runa_cli.issuing.contents import contents_left, contents_of
 from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, check_not_pruned
 from runa_cli.issuing.issuer import Issuer, Preflight, before_sending
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
@@ -64,15 +66,15 @@ def _record(
         claims.close()
         known = _match_and_claim(issuer, plan, request, claims)
         try:
-            items, sums = check(guard, plan, request, known)
+            items, _ = check(guard, plan, request, known)
             for batch_id in known.batches():
                 issuer.confirm_key(issuer.ledger.batch_by_id(batch_id), yes=request.yes)
             if plan.left_out_count:
                 issuer.say(
                     f"By reference: {format_gifts(plan.left_out_count)} known, {format_gifts(plan.count_left)} new."
                 )
-            if items:
-                issuer.confirm_live(sums, items, request)
+            if items and request.asks:
+                issuer.ask_before_sending(_about(issuer.ledger, plan, request, known), request.environment)
             if not plan.count_left:
                 return known
             confirmed = replace(request, confirm_total=None, asked=True)
@@ -93,6 +95,17 @@ def _match_and_claim(issuer: Issuer, plan: Plan, request: CreateRequest, claims:
         for batch_id in sorted(wanted):
             claims.enter_context(issuer.claimed(issuer.ledger.batch_by_id(batch_id)))
         claimed |= wanted  # and match again, for the states may have changed until now
+
+
+def _about(ledger: Ledger, plan: Plan, request: CreateRequest, known: KnownOrders) -> ToSend:
+    """Return what the question before the sending names."""
+    items, sums = _to_send(ledger, plan, known)
+    contents = contents_left(plan)
+    for batch_id in known.batches(_UNSENT):
+        orders = ledger.orders(ledger.batch_by_id(batch_id), only=known.rows(batch_id, _UNSENT))
+        contents += contents_of(orders)
+    before = f"{format_gifts(plan.left_out_count)} of the input, by reference" if plan.left_out_count else "none"
+    return ToSend(source_of(plan), request.batch, items, sums, contents, before)
 
 
 def _to_send(ledger: Ledger, plan: Plan, known: KnownOrders) -> tuple[int, dict[str, Decimal]]:

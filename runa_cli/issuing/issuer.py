@@ -4,7 +4,7 @@ A create is checked against the ledger first. What was asked for before is resum
 recorded, and only what is recorded and claimed is sent.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -13,12 +13,14 @@ from functools import partial
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import BatchBusy, Context, CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
-from runa_cli.core.money import format_gifts, format_money
+from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.concurrency import Concurrency
+from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
+from runa_cli.issuing.contents import contents_left, contents_of
 from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
 from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.guard import (
@@ -100,13 +102,13 @@ class Issuer:
                 if self._is_recorded_since(request, fingerprint, known):
                     continue
                 raise
-            if note:
+            if note and not request.asks:  # the question has it
                 self.say(note)
             check_confirmed_total(plan, request)
-            self.confirm_live(plan.sums, plan.item_count, request)
+            name = request.batch or made_up_name(self.clock)
+            self._confirm_new(plan, request, name, note=note)
             if preflight:
                 preflight(plan)
-            name = request.batch or made_up_name(self.clock)
             batch = self.ledger.record(
                 new_batch(plan, request, name),
                 new_orders(plan, request, name),
@@ -154,14 +156,14 @@ class Issuer:
         content = new_batch(plan, request, batch.name)
         if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):
             batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
-            self.confirm_sending(batch, UNSENT, yes=request.confirmed)
+            self.confirm_sending(batch, UNSENT, yes=not request.asks, source=source_of(plan))
             for order in self.ledger.orders(batch, [State.REJECTED]):
                 if not order.own_key:
                     record_next_generation(self.ledger, batch, order, self.clock.now())
             return batch
         guard = Guard(self.ledger, self.clock)
         guard.check_edited(plan, request, batch.name, batch)
-        self.confirm_live(plan.sums_left, plan.count_left, request)
+        self._confirm_new(plan, request, batch.name, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
         return self.ledger.amend(
@@ -178,7 +180,7 @@ class Issuer:
         guard = Guard(self.ledger, self.clock)
         guard.check_new(plan, request)
         check_cap_beside(self.ledger.tally(batch).sums(COSTING), plan, request.max_total)
-        self.confirm_live(plan.sums_left, plan.count_left, request)
+        self._confirm_new(plan, request, batch.name, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
         known = carried_headings(batch.columns)
@@ -204,10 +206,14 @@ class Issuer:
 
     # --- confirmation --------------------------------------------------------------------------------------------
 
-    def confirm_live(self, sums: Mapping[str, Decimal], items: int, request: CreateRequest) -> None:
-        """Make sure that a person wants this to be sent in live. Raises GuardRefused."""
-        if request.live and not request.confirmed:
-            self._ask_before_sending(sums, items)
+    def _confirm_new(
+        self, plan: Plan, request: CreateRequest, name: str, *, before: str = "none", note: str | None = None
+    ) -> None:
+        """Make sure that a person wants what is left of the plan to be sent. Raises GuardRefused."""
+        if not request.asks or not plan.count_left:
+            return
+        items, sums, contents = plan.count_left, plan.sums_left, contents_left(plan)
+        self.ask_before_sending(ToSend(source_of(plan), name, items, sums, contents, before, note), request.environment)
 
     def check_cap(self, batch: Batch, max_total: Decimal | None) -> None:
         """Check the whole total of a batch against the cap, if any of it may still be sent. Raises GuardRefused."""
@@ -215,43 +221,24 @@ class Issuer:
         if tally.any(State.PREPARED, State.SENT):
             check_cap(tally.sums(), max_total, batch.name)
 
-    def confirm_sending(self, batch: Batch, states: Sequence[State], *, yes: bool) -> None:
-        """Make sure that what an earlier run left unsent may be sent in live. Raises GuardRefused."""
+    def confirm_sending(self, batch: Batch, states: Sequence[State], *, yes: bool, source: str = "the ledger") -> None:
+        """Make sure that what an earlier run left unsent may be sent. Raises GuardRefused."""
         tally = self.ledger.tally(batch)
         items = sum(tally.items[state] for state in states)
-        if items and batch.environment == "live" and not yes:
-            self._ask_before_sending(tally.sums(states), items)
-
-    def _ask_before_sending(self, sums: Mapping[str, Decimal], items: int) -> None:
-        total = f"{format_gifts(items)}, {format_money(sums)}"
-        if self.ask is None:
-            raise GuardRefused(
-                f"Live money needs a yes: {total}, from account {self.account}. Nothing was sent.",
-                "Without a terminal, add --yes, or --confirm-total with this total.",
-                code="not_confirmed",
+        if items and not yes:
+            contents, before = contents_of(self.ledger.orders(batch, states)), issued_before(tally)
+            self.ask_before_sending(
+                ToSend(source, batch.name, items, tally.sums(states), contents, before), batch.environment
             )
-        if not self.ask(f"Issue {total}, in live, from account {self.account}?"):
-            raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
+
+    def ask_before_sending(self, to_send: ToSend, environment: str) -> None:
+        """Ask whether this is to be sent. Raises GuardRefused for a no, and where nobody can be asked."""
+        confirm_sending(to_send, environment, self.account, self.ask)
 
     def confirm_key(self, batch: Batch, *, yes: bool) -> None:
-        """Make sure that a batch with orders of another key may be resumed and shown. Raises GuardRefused.
-
-        Runa sees duplicates only inside one account, and whether two keys share one, only a person can tell.
-        """
-        others = self.ledger.accounts(batch) - {self.account}
-        if not others or yes:
-            return
-        keys = ", ".join(f"{account}.…" for account in sorted(others))
-        begun = "begun" if self.ledger.tally(batch).any(*UNFINISHED) else "issued"
-        message = f"Batch {batch.name} was {begun} under the key {keys}, and this is {self.account}.…"
-        question = f"{message}. Runa sees duplicates only inside one account. Is it the same?"
-        if self.ask is None or not self.ask(question):
-            raise GuardRefused(
-                f"{message}. Nothing was sent.",
-                "If both keys belong to the same account, add --yes. If not, use the key it was begun under.",
-                Context(batch=batch.name),
-                code="key_changed",
-            )
+        """Make sure that a batch with orders of another key may be resumed and shown. Raises GuardRefused."""
+        if not yes:
+            confirm_key(self.ledger, batch, self.account, self.ask)
 
     # --- sending -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 from runa_cli.input.plan import Plan
+from runa_cli.issuing.refusals import GiftsRefused
 from runa_cli.ledger import results
 from runa_cli.ledger.records import SameGift
 
@@ -79,7 +80,14 @@ class Overlap:
                 " spreadsheets change these:",
                 *self._spellings(),
             ]
-        return GuardRefused("\n".join([message, *listed]), hint, Context(batch=self.newest), details, code="duplicate")
+        return GiftsRefused(
+            "\n".join([message, *listed]),
+            hint,
+            Context(batch=self.newest),
+            details,
+            code="duplicate",
+            gifts={own: f"{found.state} in batch {found.batch}" for own, found in self.gifts},
+        )
 
     def _spellings(self) -> Iterator[str]:
         for own, found in self.respelled[:MOST_NAMED]:

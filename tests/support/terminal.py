@@ -35,9 +35,14 @@ def ended_on_a_terminal(
     columns: int,
     env: Mapping[str, str] = MappingProxyType({}),
     new_process: bool = False,
+    typed: str = "",
 ) -> tuple[int, str]:
-    """Run the program on a pseudo-terminal and return its exit code and what it wrote there."""
+    """Run the program on a pseudo-terminal and return its exit code and what it wrote there.
+
+    `typed` is what a person has typed before, for the questions that come.
+    """
     master, slave = pty.openpty()
+    os.write(master, typed.encode())
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     whole = program.environment(**{"TERM": "xterm", **env})
     if new_process:
