@@ -92,6 +92,8 @@ HEAVY = {
     "typer",
     "segno",
     "xlsxwriter",
+    "openpyxl",
+    "pycountry",
 }
 MODELS = "runa_cli.api.order_models"  # validates orders, as the models of replies do
 LOADED = [

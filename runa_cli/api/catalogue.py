@@ -10,6 +10,7 @@ class Product(Tolerant):
     """One product of the catalogue."""
 
     code: str
+    name: SomeText = ""
     currency: SomeText = ""
     state: SomeText = ""
     is_orderable: bool = True

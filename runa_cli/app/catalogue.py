@@ -2,13 +2,16 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from runa_cli.api import catalogue, countries, responses
 from runa_cli.api.canonical import sha256_hex
+from runa_cli.api.code_suggestions import NotInCatalogue
 from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.app.session import Session
 from runa_cli.config import paths, settings
@@ -50,24 +53,34 @@ def known_names(session: Session) -> dict[str, str]:
     }
 
 
-def currency_by_code(session: Session) -> dict[str, str]:
-    """Return the currency of every product code and plan code. Raises what Client.pages raises."""
-    currencies: dict[str, str] = {}
+@dataclass(frozen=True)
+class KnownCode:
+    """What the catalogue says of a product code or plan code."""
+
+    name: str
+    currency: str
+
+
+def known_codes(session: Session) -> dict[str, KnownCode]:
+    """Return every product code and plan code of the catalogue. Raises what Client.pages raises."""
+    codes: dict[str, KnownCode] = {}
     for entry in load_catalogue(session, quiet=True):
         try:
             product = responses.parse(catalogue.Product, entry)
         except responses.Unreadable:
             continue
-        currencies.update(dict.fromkeys([product.code, *catalogue.plan_codes(product)], product.currency))
-    return {code: currency for code, currency in currencies.items() if currency}
+        known = KnownCode(product.name, product.currency)
+        codes.update(dict.fromkeys([product.code, *catalogue.plan_codes(product)], known))
+    return codes
 
 
-class CodeCurrencies:
-    """Finds the currency of a product code: by the country it ends in, or else in the catalogue."""
+class CatalogueCodes:
+    """Knows product codes by the country they end in, or else by the catalogue, which is fetched where it is needed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._catalogue: dict[str, str] | None = None
+        self._catalogue: dict[str, KnownCode] | None = None
+        self._not_in_catalogue = NotInCatalogue({})
 
     def __call__(self, code: str) -> str | None:
         """Return the currency; None where it is unknown."""
@@ -76,13 +89,22 @@ class CodeCurrencies:
             return currency
         if self._catalogue is None:
             try:
-                self._catalogue = currency_by_code(self._session)
+                self._catalogue = known_codes(self._session)
+                names = {known: found.name for known, found in self._catalogue.items()}
+                self._not_in_catalogue = NotInCatalogue(names)
             except RunaError as error:
                 self._session.console.say(
                     f"The catalogue could not be fetched to find the currency of {code}: {error.message}"
                 )
                 self._catalogue = {}
-        return self._catalogue.get(code)
+        known = self._catalogue.get(code)
+        return (known.currency or None) if known else None
+
+    def unknown(self, code: str, others: Sequence[str]) -> str | None:
+        """Say that a code is not in the catalogue, and which is meant; None where the catalogue is not at hand."""
+        if not self._catalogue or code in self._catalogue:
+            return None
+        return self._not_in_catalogue(code, others)
 
 
 def _path(session: Session) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runa_cli.app import show_outcome
-from runa_cli.app.catalogue import CodeCurrencies
+from runa_cli.app.catalogue import CatalogueCodes
 from runa_cli.app.session import Session
 from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.input import reader
@@ -53,9 +53,9 @@ def read_plan(session: Session, order_input: OrderInput) -> Plan:
     """Return the validated plan of flags or a file. Raises InputError or ConfigurationError."""
     try:
         if order_input.file is None:
-            return reader.from_flags(order_input, CodeCurrencies(session))
+            return reader.from_flags(order_input, CatalogueCodes(session))
         stdin = sys.stdin.buffer if sys.stdin is not None else None
-        return reader.from_file(order_input, stdin, CodeCurrencies(session))
+        return reader.from_file(order_input, stdin, CatalogueCodes(session))
     except sqlite3.Error as error:
         raise ConfigurationError(
             f"The input does not fit into the temporary directory: {error}. Nothing was sent."

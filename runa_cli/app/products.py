@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from runa_cli.api import catalogue, responses
-from runa_cli.app.catalogue import load_catalogue
+from runa_cli.api.code_suggestions import listed, suggestions
+from runa_cli.app.catalogue import known_codes, load_catalogue
+from runa_cli.app.country_names import country_code
 from runa_cli.app.session import Session
-from runa_cli.core.errors import RequestRefused
+from runa_cli.core.errors import RequestRefused, RunaError
 from runa_cli.output import formats, lists
 from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
@@ -45,7 +47,15 @@ def _is_among(wanted: str | None, values: object) -> bool:
 
 def show_list(session: Session, product_filter: ProductFilter, *, refresh: bool) -> None:
     """Show the products that match. `refresh` ignores the copy kept on this machine."""
-    lists.show_list(session.output, _VIEW, filter(product_filter.matches, load_catalogue(session, refresh=refresh)))
+    products = load_catalogue(session, refresh=refresh)
+    if product_filter.country is not None:
+        sold = {cell_text(code) for product in products for code in _codes(product.get("countries_redeemable_in"))}
+        product_filter = replace(product_filter, country=country_code(product_filter.country, sold))
+    lists.show_list(session.output, _VIEW, filter(product_filter.matches, products))
+
+
+def _codes(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def show_one(session: Session, code: str) -> None:
@@ -54,7 +64,9 @@ def show_one(session: Session, code: str) -> None:
         product = session.client.document(f"/product/{quote(code, safe='')}", seconds=session.settings.timeout.value)
     except RequestRefused as error:
         if error.code == "not_found":
-            error.message = f"There is no product {code} in this catalogue ({session.environment})."
+            error.message = (
+                f"There is no product {code} in this catalogue ({session.environment}).{_meant(session, code)}"
+            )
             error.hint = "`runa product list --search WORD` finds codes."
         raise
     view = replace(
@@ -63,6 +75,15 @@ def show_one(session: Session, code: str) -> None:
         table=lambda _: summary_parts(_summary(product)),
     )
     formats.show(session.output, view)
+
+
+def _meant(session: Session, code: str) -> str:
+    """Ask whether another code was meant; empty where none is like it."""
+    try:
+        meant = suggestions(code, {known: found.name for known, found in known_codes(session).items()})
+    except RunaError:
+        return ""
+    return f" Did you mean {listed(meant)}?" if meant else ""
 
 
 def show_names(session: Session, path: str, key: str) -> None:

@@ -17,7 +17,9 @@ app = typer.Typer(cls=Group, help="What can be ordered.", no_args_is_help=True)
 def list_(
     *,
     common: "CommonOptions",
-    country: Annotated[str | None, typer.Option("--country", metavar="US", help="Redeemable there.")] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", metavar="US", help="Redeemable there: code or name.")
+    ] = None,
     category: Annotated[str | None, typer.Option("--category", metavar="NAME", help="Of this category.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", metavar="USD", help="In this currency.")] = None,
     search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="In name or code.")] = None,

@@ -61,7 +61,7 @@ def _add_order(
         problems.add(place(("items",)), f"must hold 1 to {MOST_ITEMS} items, found {len(items)}")
         items = items[:MOST_ITEMS]
     located = [_located(builder, item, place, defaults, index) for index, item in enumerate(items)]
-    builder.add_order(document, located, place, row=row)
+    builder.add_order(document, located, place.item((), document, defaults), row=row)
     return len(items)
 
 

@@ -1,6 +1,6 @@
 """Names the place of a problem in terms of what the person wrote: a flag, a row and column, a path in JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ _MEMBERS = {
     "template_id": "distribution_method",
     "product": "products",
     "product_template": "products",
+    "currency": "payment_method",
 }
 _NAMES: dict[Loc, str] = {
     ("face_value",): "face_value",
@@ -67,9 +68,9 @@ class RowPlace:
     filled: frozenset[str] = frozenset()
 
     @classmethod
-    def at(cls, row: Place) -> "RowPlace":
+    def at(cls, row: Place, filled: frozenset[str] = frozenset()) -> "RowPlace":
         """Return the places in a row of which only the names of its columns are known."""
-        return cls(lambda name: replace(row, column=name))
+        return cls(lambda name: replace(row, column=name), filled)
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
         """Name the cell, or the flag that filled it in."""
@@ -86,9 +87,10 @@ class JsonPlace:
     filled: frozenset[str] = frozenset()
 
     def item(self, base: Loc, document: object, defaults: Mapping[str, Any]) -> "JsonPlace":
-        """Return the places of an item at a path; flags fill in what it leaves out."""
+        """Return the places of an item, or of an order, at a path; flags fill in what it leaves out."""
         own = document if isinstance(document, dict) else {}
-        return replace(self, base=base, filled=frozenset(name for name in defaults if _member(name) not in own))
+        names = {*defaults, "metadata"}
+        return replace(self, base=base, filled=frozenset(name for name in names if _member(name) not in own))
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
         """Name the path, or the flag that filled it in."""
@@ -97,6 +99,11 @@ class JsonPlace:
         steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.base + loc)
         path = ((self.place.path or "") + steps).lstrip(".")
         return Place(file=self.place.file, line=self.place.line, path=path or None)
+
+
+def filled_in(names: Sequence[str], place: PlaceOf) -> str:
+    """Return those of some fields of a row or an item that a flag filled in, with blanks between them."""
+    return " ".join(name for name in names if isinstance(place, RowPlace | JsonPlace) and name in place.filled)
 
 
 def _member(name: str) -> str:

@@ -3,7 +3,7 @@
 Flags fill in what a file leaves out; where both say something, the file's row wins.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from runa_cli.core.amounts import WrittenAmount
 from runa_cli.core.identity import reference_key
 from runa_cli.input import order_rules
 from runa_cli.input.fields import metadata_pairs
-from runa_cli.input.places import PlaceOf
+from runa_cli.input.order_rules import CodeLookup
+from runa_cli.input.places import PlaceOf, filled_in
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.request import OrderInput
@@ -36,15 +37,13 @@ class LocatedItem:
 class PlanBuilder:
     """Collects the validated gifts of one input in a plan, and its problems in `problems`."""
 
-    def __init__(
-        self, order_input: OrderInput, problems: Problems, plan: Plan, currency_of: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, order_input: OrderInput, problems: Problems, plan: Plan, lookup: CodeLookup) -> None:
         self.order_input = order_input
         self.problems = problems
         self.plan = plan
-        self._currency_of = currency_of
+        self._lookup = lookup
         self._metadata = metadata_pairs(order_input.metadata, problems)
-        self._heads: dict[tuple[str | None, str | None], OrderHead | None] = {}
+        self._heads: dict[tuple[str, str | None], OrderHead | None] = {}
         self._converted: list[Place] = []  # where the paying currency is not the products' own
 
     def defaults(self) -> dict[str, Any]:
@@ -90,14 +89,19 @@ class PlanBuilder:
         self._check_reference(reference, place, quantity)
         if item is None:
             return
-        product_currency = order_rules.product_currency([item], place, (), self.problems, self._currency_of)
+        located = [(item, place)]
+        product_currency = order_rules.product_currency(located, place, ("products",), self.problems, self._lookup)
         paying = currency or self.order_input.currency or product_currency
-        head = self._head(paying, description or self.order_input.description, place, item.codes)
+        if paying is None:
+            order_rules.add_unknown_currency(located, place(("products",)), self.problems, self._lookup)
+            return
+        head = self._head(paying, description or self.order_input.description, place)
         if head is None or not self._may_pay(head, product_currency, place):
             return
         value_currency = product_currency or head.payment_method.currency
         if not order_rules.check_value(item, value_currency, amount, place, self.problems):
             return
+        filled = filled_in(("product", "face_value"), place)
         for _ in range(quantity):
             self.plan.add(
                 item,
@@ -107,6 +111,7 @@ class PlanBuilder:
                 group=order_rules.country_of(item),
                 reference=reference,
                 carried=carried,
+                filled=filled,
             )
 
     def add_order(self, document: Mapping[str, Any], items: Sequence[LocatedItem], place: PlaceOf, *, row: int) -> None:
@@ -114,15 +119,15 @@ class PlanBuilder:
         checked = [self._item(item.document, item.place) for item in items]
         for located in items:
             self._check_reference(located.reference, located.place)
-        valid = [item for item in checked if item is not None]
-        product_currency = order_rules.product_currency(valid, place, ("items",), self.problems, self._currency_of)
-        order_rules.check_templates(valid, place, self.problems)
-        head = self._head_of_order(document, product_currency, place, [code for item in valid for code in item.codes])
+        valid = [(item, located.place) for item, located in zip(checked, items, strict=True) if item is not None]
+        product_currency = order_rules.product_currency(valid, place, ("items",), self.problems, self._lookup)
+        order_rules.check_templates([item for item, _ in valid], place, self.problems)
+        head = self._head_of_order(document, product_currency, place, valid)
         if head is None or len(valid) < len(checked) or not self._may_pay(head, product_currency, place):
             return
         value_currency = product_currency or head.payment_method.currency
-        for number, (item, located) in enumerate(zip(valid, items, strict=True), row + 1):
-            order_rules.check_value(item, value_currency, None, located.place, self.problems)
+        for number, ((item, where), located) in enumerate(zip(valid, items, strict=True), row + 1):
+            order_rules.check_value(item, value_currency, None, where, self.problems)
             self.plan.add(
                 item,
                 head,
@@ -131,6 +136,7 @@ class PlanBuilder:
                 currency=value_currency,
                 group=f"order {row}",
                 whole=True,
+                filled=filled_in(("product", "face_value"), where),
             )
 
     # --- items ---------------------------------------------------------------------------------------------------
@@ -143,7 +149,7 @@ class PlanBuilder:
             return None
         broken = list(item_violations(item))
         for loc, sentence in broken:
-            self.problems.add(place(loc), sentence)
+            self.problems.add(place(loc, alone=True), sentence)
         return None if broken else item
 
     def _add_violations(self, error: ValidationError, place: PlaceOf) -> None:
@@ -172,16 +178,11 @@ class PlanBuilder:
 
     # --- heads of orders -----------------------------------------------------------------------------------------
 
-    def _head(
-        self, currency: str | None, description: str | None, place: PlaceOf, codes: list[str]
-    ) -> OrderHead | None:
+    def _head(self, currency: str, description: str | None, place: PlaceOf) -> OrderHead | None:
         """Return the head of the order that a single item goes into; row after row has the same one."""
         key = (currency, description)
         if key in self._heads:
             return self._heads[key]
-        if currency is None:
-            self.problems.add(place(("payment_method", "currency")), order_rules.unknown_currency(codes))
-            return None
         document = {
             "payment_method": {"type": "ACCOUNT_BALANCE", "currency": currency},
             "description": description,
@@ -193,13 +194,17 @@ class PlanBuilder:
         return head
 
     def _head_of_order(
-        self, document: Mapping[str, Any], product_currency: str | None, place: PlaceOf, codes: list[str]
+        self,
+        document: Mapping[str, Any],
+        product_currency: str | None,
+        place: PlaceOf,
+        located: Sequence[tuple[Item, PlaceOf]],
     ) -> OrderHead | None:
         """Return the head of an order that a file gives whole; flags fill in what it leaves out."""
         method = document.get("payment_method")
         currency = self.order_input.currency or product_currency
         if method is None and currency is None:
-            self.problems.add(place(("payment_method",)), order_rules.unknown_currency(codes))
+            order_rules.add_unknown_currency(located, place(("payment_method",)), self.problems, self._lookup)
             return None
         head = {
             "payment_method": {"type": "ACCOUNT_BALANCE", "currency": currency} if method is None else method,
@@ -243,12 +248,12 @@ class PlanBuilder:
             return True
         if not self.order_input.fx:
             self.problems.add(
-                place(loc),
+                place(loc, alone=True),
                 f"is {paying}, but the products are in {product_currency}: Runa would convert and charge a fee."
                 f" Pay in {product_currency}, or add --fx if that is meant",
             )
             return False
-        self._converted.append(place(loc))
+        self._converted.append(place(loc, alone=True))
         return True
 
     def _check_conversion(self) -> None:

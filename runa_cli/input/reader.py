@@ -1,10 +1,8 @@
 """From flags or a file to a plan: chooses the format and lets its rows be added."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from runa_cli.api.countries import code_currency
 from runa_cli.api.order_models import MOST_ITEMS
 from runa_cli.input import fields, json_file
 from runa_cli.input.csv_file import CsvTable
@@ -12,6 +10,7 @@ from runa_cli.input.decoding import DecodedText, peek
 from runa_cli.input.fields import item_document
 from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.json_values import add_values
+from runa_cli.input.order_rules import BY_COUNTRY, CodeLookup
 from runa_cli.input.places import flag_place
 from runa_cli.input.plan import Plan
 from runa_cli.input.plan_builder import PlanBuilder
@@ -20,7 +19,7 @@ from runa_cli.input.request import OrderInput
 from runa_cli.input.sheet_rows import add_rows
 
 Format = Literal["json", "jsonl", "csv", "xlsx"]
-CurrencyOf = Callable[[str], str | None]  # the currency of a product code; None where it cannot be told
+CurrencyOf = CodeLookup
 
 FILE_FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv", "xlsx")
 _SUFFIXES: dict[str, Format] = {
@@ -29,7 +28,7 @@ _SUFFIXES: dict[str, Format] = {
 }  # fmt: skip
 
 
-def from_flags(order_input: OrderInput, currency_of: CurrencyOf = code_currency) -> Plan:
+def from_flags(order_input: OrderInput, currency_of: CurrencyOf = BY_COUNTRY) -> Plan:
     """Return the plan of one order from flags alone. Raises InputError."""
     problems = Problems(order_input.settings)
     plan = Plan(source="flags", shape="object", most_items=MOST_ITEMS)
@@ -50,7 +49,7 @@ def from_flags(order_input: OrderInput, currency_of: CurrencyOf = code_currency)
     return builder.finish()
 
 
-def from_file(order_input: OrderInput, stdin: BinaryIO | None = None, currency_of: CurrencyOf = code_currency) -> Plan:
+def from_file(order_input: OrderInput, stdin: BinaryIO | None = None, currency_of: CurrencyOf = BY_COUNTRY) -> Plan:
     """Return the plan of the input's file; `stdin` is read where the file is `-`. Raises InputError."""
     problems, path = Problems(order_input.settings), order_input.file or "-"
     if path == "-":

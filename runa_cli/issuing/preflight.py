@@ -5,13 +5,17 @@ from typing import Any
 
 from runa_cli.api import catalogue, responses
 from runa_cli.api.client import Client
+from runa_cli.api.code_suggestions import NotInCatalogue
+from runa_cli.api.order_models import Loc
 from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.core import exact_json
-from runa_cli.core.errors import GuardRefused, RunaError
+from runa_cli.core.errors import GuardRefused, InputError, RunaError
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.money import format_money
-from runa_cli.input.places import PlaceOf, RowPlace, flag_place
+from runa_cli.input.places import RowPlace, flag_place
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import Place, Problems
+from runa_cli.issuing.refusals import GiftsInvalid
 
 
 class Preflight:
@@ -58,45 +62,23 @@ class Preflight:
         return products
 
     def _check_products(self, plan: Plan, known_products: dict[str, catalogue.Product | None]) -> None:
-        problems = Problems(self._settings)
-        for order in plan.orders():
-            for gift in order.gifts:
-                item = exact_json.loads(gift.item)
-                if isinstance(item, dict):
-                    where = flag_place if plan.file is None else RowPlace.at(Place(file=plan.file, row=gift.row))
-                    self._check_item(item, where, order.currency, known_products, problems)
-        problems.check()
-
-    def _check_item(
-        self,
-        item: dict[str, Any],
-        where: PlaceOf,
-        currency: str,
-        known_products: dict[str, catalogue.Product | None],
-        problems: Problems,
-    ) -> None:
-        products = item["products"]
-        codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
-        orderable = []
-        for code in codes:
-            place = where(("products",))
-            product = known_products.get(code)
-            if product is None:
-                if code in known_products:  # it exists but cannot be read, so the value cannot be checked either
-                    return
-                problems.add(place, f"{code} is not in the catalogue")
-            elif not product.is_orderable:
-                problems.add(place, f"{code} cannot be ordered now ({product.state})")
-            elif product.currency != currency:
-                problems.add(place, f"{code} is in {product.currency}, not {currency}")
-            else:
-                orderable.append(product)
-        value = item["face_value"]
-        if orderable and not any(catalogue.takes_value(product, value) for product in orderable):
-            allowed = "; ".join(
-                f"{product.code} takes {catalogue.describe_denominations(product)}" for product in orderable
-            )
-            problems.add(where(("face_value",)), f"of {value.text} cannot be ordered: {allowed}")
+        problems, refused = Problems(self._settings), dict[GiftIdentity, str]()
+        names = {code: product.name for code, product in known_products.items() if product}
+        not_in_catalogue = NotInCatalogue(names)
+        for gift in plan.rows(left=True):
+            item = exact_json.loads(gift.item)
+            where = flag_place if plan.file is None else RowPlace.at(Place(file=plan.file, row=gift.row), gift.filled)
+            if not isinstance(item, dict):
+                continue
+            found = _mistakes(item, gift.currency, known_products, not_in_catalogue)
+            for loc, sentence in found:
+                problems.add(where(loc, alone=True), sentence)
+            if found:
+                refused[gift.identity] = "; ".join(sentence for _, sentence in found)
+        try:
+            problems.check()
+        except InputError as error:
+            raise GiftsInvalid(error.message, error.hint, details=error.details, gifts=refused) from None
 
     def _check_balance(self, plan: Plan) -> None:
         for currency, total in plan.balances_needed.items():  # the price of a conversion is not known here
@@ -114,3 +96,35 @@ class Preflight:
                     "Add funds, or use --no-preflight to send it anyway (with discounts the balance may suffice).",
                     code="insufficient_funds",
                 )
+
+
+def _mistakes(
+    item: Mapping[str, Any],
+    currency: str,
+    known_products: Mapping[str, catalogue.Product | None],
+    not_in_catalogue: NotInCatalogue,
+) -> list[tuple[Loc, str]]:
+    """Return what Runa would not take of an item, as (path in the item, sentence)."""
+    products = item["products"]
+    codes = products.get("values") or [products["value"]] if products["type"] != "TEMPLATE" else []
+    found: list[tuple[Loc, str]] = []
+    orderable = []
+    for code in codes:
+        product = known_products.get(code)
+        if product is None:
+            if code in known_products:  # it exists but cannot be read, so the value cannot be checked either
+                return found
+            found.append((("products",), not_in_catalogue(code, codes)))
+        elif not product.is_orderable:
+            found.append((("products",), f"{code} cannot be ordered now ({product.state})"))
+        elif product.currency != currency:
+            found.append((("products",), f"{code} is in {product.currency}, not {currency}"))
+        else:
+            orderable.append(product)
+    value = item["face_value"]
+    if orderable and not any(catalogue.takes_value(product, value) for product in orderable):
+        allowed = "; ".join(
+            f"{product.code} takes {catalogue.describe_denominations(product)}" for product in orderable
+        )
+        found.append((("face_value",), f"of {value.text} cannot be ordered: {allowed}"))
+    return found

@@ -125,6 +125,64 @@ def test_products_are_filtered_by_country_category_currency_and_orderability(
     assert "BENNET-IT" in codes("--category", "supermarkets")
 
 
+@pytest.mark.parametrize(
+    "country", ["de", "DEU", "Germany", "germany ", "Deutschland", "ALLEMAGNE", "federal republic of germany"]
+)
+def test_a_country_may_be_named(program: Program, emulate: Emulate, country: str) -> None:
+    emulate()
+    expected = program("product", "list", "--country", "DE", "--json").json
+    assert expected
+    assert expected == program("product", "list", "--country", country, "--json").json
+
+
+@pytest.mark.parametrize("country", ["UK", "United Kingdom", "england", "Großbritannien"])
+def test_a_country_may_be_called_as_everybody_calls_it(program: Program, emulate: Emulate, country: str) -> None:
+    emulate()
+    (first, *_) = program("product", "list", "--country", "GB", "--json").json
+    assert first == program("product", "list", "--country", country, "--json").json[0]
+
+
+@pytest.mark.parametrize(
+    ("country", "said"), [("Germny", "Did you mean Germany?"), ("Atlantis", "no country"), ("", "")]
+)
+def test_a_country_that_does_not_exist_is_not_an_empty_list(
+    program: Program, emulate: Emulate, country: str, said: str
+) -> None:
+    emulate()
+    ran = program("product", "list", "--country", country, "--json")
+    assert (2, "") == (ran.code, ran.out)
+    assert said in ran.error["message"]
+
+
+def test_a_country_without_products_is_an_empty_list(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert [] == program("product", "list", "--country", "Iceland", "--json").json
+
+
+def test_an_unknown_product_is_answered_with_the_nearest_code(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert "Did you mean AMZ-US?" in program("product", "get", "amz-us").err
+    assert "Did you mean AMZ-US or AMZ-MX?" in program("product", "get", "amazon").err
+    assert "Did you mean" not in program("product", "get", "XYZZY").err
+
+
+def test_a_code_of_unknown_currency_is_answered_with_the_nearest_code(program: Program, emulate: Emulate) -> None:
+    emulate()
+    for flags, place in (("--product", "amz-us"), "--product"), ((), "RUNA_PRODUCTS (environment)"):
+        ran = program("order", "create", "--face-value", "10", *flags, "--json", RUNA_PRODUCTS="amz-us")
+        assert (3, f"{place}: amz-us is not in the catalogue (did you mean AMZ-US?).") == (
+            ran.code,
+            ran.error["message"],
+        )
+
+
+def test_the_preflight_suggests_a_code_of_the_country_of_the_others(program: Program, emulate: Emulate) -> None:
+    emulate()
+    codes = ("--product", "AMAZON", "--product", "AIRBB-MX")
+    ran = program("order", "create", "--face-value", "50", *codes, "--preflight", "--dry-run", "--json")
+    assert "AMAZON is not in the catalogue (did you mean AMZ-MX?)" in ran.error["message"]
+
+
 def test_denominations_are_readable_at_a_glance(program: Program, emulate: Emulate) -> None:
     emulate()
     table = program("product", "list", "--search", "-gb").out

@@ -321,7 +321,7 @@ def test_short_rows_are_filled_up_with_blank_cells() -> None:
         (
             "face_value,product",
             "10,FOO",
-            "column currency: cannot be told from FOO: check the code, or say which balance pays",
+            "column product: no currency can be told from FOO: check the code, or say which balance pays",
         ),
         ("face_value,product,quantity", "10,AMZ-US,1.5", "column quantity: must be a whole number from 1 to 100000,"),
         ("face_value,product,description", f"10,AMZ-US,{'x' * 129}", "column description: must have at most 128 ch"),
@@ -542,4 +542,4 @@ def test_excels_own_line_about_the_separator_is_heeded_and_counted() -> None:
 
 def test_a_currency_that_cannot_be_told_names_the_code() -> None:
     (mistake,) = mistakes(lambda: read_csv("face_value,product\n10,AMAZON\n"))
-    assert "cannot be told from AMAZON" in mistake
+    assert "no currency can be told from AMAZON: check the code" in mistake
