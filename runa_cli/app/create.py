@@ -38,9 +38,7 @@ def create(session: Session, request: CreateRequest) -> None:
         if request.dry_run:
             from runa_cli.app import dry_run
 
-            if request.preflight and (check := _preflight(session, request, plan)):
-                check(plan)
-            dry_run.show(session, plan, request)
+            dry_run.show(session, plan, request, _preflight(session, request, plan))
         elif request.by_reference:
             from runa_cli.app import by_reference
 

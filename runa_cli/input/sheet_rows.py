@@ -13,6 +13,7 @@ from runa_cli.input.columns import plain_heading
 from runa_cli.input.fields import item_document
 from runa_cli.input.headings import ColumnOptions, Heading, Kind, columns_found, is_results_header, read_headings
 from runa_cli.input.places import RowPlace
+from runa_cli.input.plan import ColumnUse
 from runa_cli.input.plan_builder import PlanBuilder
 from runa_cli.input.problems import Place
 from runa_cli.input.table import ERROR_CELLS, NO_VALUE, Record, Table, split_header
@@ -62,6 +63,9 @@ class _Sheet:
         """Add the gifts of all rows."""
         self._builder.plan.columns = tuple(self._headings[index].name for index in self._carried)
         self._builder.plan.dialect = self._table.dialect
+        self._builder.plan.column_uses = tuple(
+            ColumnUse(heading.shown, heading.field, heading.kind is Kind.ADDED) for heading in self._headings
+        )
         self._check_face_value()
         self._problems.check()
         number = 0

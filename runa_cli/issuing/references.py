@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from runa_cli.core.errors import Context, GuardRefused
+from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.overlap import Overlap
+from runa_cli.issuing.refusals import GiftsRefused, Reasons
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, SameGift
@@ -60,23 +62,22 @@ def match(ledger: Ledger | None, plan: Plan, request: CreateRequest, elsewhere: 
     `elsewhere` are gifts that are not recorded here, but count as known; their orders are not returned. Raises
     GuardRefused, naming the rows, where a reference is known for another gift.
     """
-    known, changed, count = KnownOrders(), list[Recorded](), 0
+    known, changed, refused = KnownOrders(), list[Recorded](), dict[GiftIdentity, str]()
 
     def known_gifts() -> Iterator[tuple[str, str, int]]:
-        nonlocal count
         for key, same_gift, found in _find(ledger, plan, request, elsewhere):
             if found.gift.same_gift == same_gift:
                 if found.batch_id != _ELSEWHERE:
                     known.add(found)
                 yield key, same_gift, found.gift.id
             else:
-                count += 1
+                refused[GiftIdentity(same_gift, key)] = f"recorded for another gift ({found.gift.state})"
                 if len(changed) < MOST_LISTED:
                     changed.append(found.gift)
 
     plan.leave_out_known(known_gifts())
-    if count:
-        raise _changed(plan, changed, count)
+    if refused:
+        raise _changed(plan, changed, refused)
     return known
 
 
@@ -172,7 +173,7 @@ def _rank(gift: Recorded, same_gift: str) -> tuple[bool, bool, bool, int, int]:
     return gift.state not in GIVEN_UP, not is_unsent, gift.same_gift == same_gift, progress, gift.id
 
 
-def _changed(plan: Plan, changed: Sequence[Recorded], count: int) -> GuardRefused:
+def _changed(plan: Plan, changed: Sequence[Recorded], refused: Reasons) -> GuardRefused:
     by_key = {gift.reference_key: gift for gift in changed}
     details: list[dict[str, object]] = []
     listed: list[str] = []
@@ -181,10 +182,11 @@ def _changed(plan: Plan, changed: Sequence[Recorded], count: int) -> GuardRefuse
         details.append({"row": row, "reference": reference, "order_id": gift.order_id, "state": str(gift.state)})
         was = "a gift that was pruned" if gift.item == "{}" else _describe(gift.item)
         listed.append(f"  row {row}, reference {reference}: {_describe(item)}; recorded was {was} ({gift.state})")
+    count = len(refused)
     if count > len(listed):
         listed.append(f"  … and {count - len(listed)} more.")
     given_up = all(gift.state in GIVEN_UP for gift in changed)
-    return GuardRefused(
+    return GiftsRefused(
         f"{count} of the references are recorded with another recipient, value or products. Nothing was sent.\n"
         + "\n".join(listed),
         "Give these rows as they were recorded; another gift needs a reference of its own."
@@ -192,6 +194,7 @@ def _changed(plan: Plan, changed: Sequence[Recorded], count: int) -> GuardRefuse
         Context(),
         details,
         code="reference_changed",
+        gifts=refused,
     )
 
 

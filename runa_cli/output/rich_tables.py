@@ -49,14 +49,26 @@ def order_parts(summary: Summary, gifts: Sequence[ResultRow], width: int | None)
         yield from gift_parts(gifts, width)
 
 
-def summary_parts(summary: Summary) -> Iterator[Part]:
-    """Yield a heading with name and status, and a line for each fact."""
+def summary_parts(summary: Summary, width: int | None = None) -> Iterator[Part]:
+    """Yield a heading with name and status, and a line for each fact; with a width, facts are wrapped to it."""
     head = Text.assemble((summary.title + " ", "bold"), (printable(summary.name), "bold cyan"), "  ")
     yield Part(head.append_text(status_text(summary.status)), unwrapped=True)
     facts = [(name, value) for name, value in summary.facts if value]
     longest = max((cell_len(name) for name, _ in facts), default=0)
     for name, value in facts:
+        if width is not None and cell_len(value) > width - longest - 2 * _GRID_GAP:
+            yield Part(_wrapped_fact(name, value, longest))
+            continue
         yield Part(Text.assemble(("  " + name.ljust(longest) + "  ", DIM), printable(value)), unwrapped=True)
+
+
+def _wrapped_fact(name: str, value: str, longest: int) -> Table:
+    """Return a fact whose further lines are indented as its first is."""
+    table = Table.grid(padding=(0, _GRID_GAP, 0, 0), pad_edge=False)
+    table.add_column(width=_GRID_GAP + longest, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text("  " + name, DIM), Text(printable(value)))
+    return table
 
 
 def gift_parts(gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:

@@ -50,11 +50,11 @@ def order_parts(summary: Summary, gifts: "Sequence[ResultRow]", width: int | Non
     return rich_tables.order_parts(summary, gifts, width)
 
 
-def summary_parts(summary: Summary) -> Iterator[Part]:
-    """Yield a heading with name and status, and a line for each fact."""
+def summary_parts(summary: Summary, width: int | None = None) -> Iterator[Part]:
+    """Yield a heading with name and status, and a line for each fact; with a width, facts are wrapped to it."""
     from runa_cli.output import rich_tables
 
-    return rich_tables.summary_parts(summary)
+    return rich_tables.summary_parts(summary, width)
 
 
 def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[Part]:

@@ -274,7 +274,7 @@ def test_a_dry_run_shows_what_is_issued_and_what_would_be_sent(program: Program,
     (request,) = issue(program, path, "--dry-run", "--json").json
     assert ["new@example.com"] == [item["distribution_method"]["email_address"] for item in request["body"]["items"]]
     shown = issue(program, path, "--dry-run").out
-    assert "4 items, 46.00 USD, in batch bonus" in shown
+    assert "4 gifts, 46.00 USD, in batch bonus" in shown
     assert 1 == posts(emulator)
     assert 0 == issue(program, path).code
     assert request["headers"]["X-Idempotency-Key"] in [key for method, _, key in emulator.requests if method == "POST"]
