@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,7 @@ class GiftIdentity:
 
     gift: str
     reference: str
-    alike: str = ""
+    alike: str = field(default="", compare=False)
 
     def may_be(self, other: "GiftIdentity") -> bool:
         """Tell whether two gifts are the same; one without a reference may be the same as one with any."""

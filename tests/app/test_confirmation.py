@@ -31,7 +31,7 @@ def test_the_question_names_all_that_a_yes_depends_on(program: Program, emulate:
     emulator = emulate()
     rows = [*gifts(3), {**gifts(1)[0], "reference": "E9"}, {**gifts(1)[0], **LINK}]
     path = sheet(program.home / "gifts.csv", rows)
-    flags = () if env else ("--confirm",)
+    flags = ("--allow-links", *(() if env else ("--confirm",)))
     code, lines = asked(program, *create(path, *flags), typed="y", **env)
     assert 0 == code
     where, account = ("live", "wgtests") if env else ("local", "emulator")

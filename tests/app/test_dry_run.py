@@ -63,7 +63,7 @@ def test_it_shows_the_plan(program: Program, emulate: Emulate, path: Path) -> No
     emulate()
     link = {**gifts(1)[0], "email": "", "reference": "L1", "product": "BAW-GB|LUSH-GB"}
     sheet(path, [*gifts(3), link])
-    shown = facts(dry(program, path, "--batch", "bonus", "--no-preflight").out)
+    shown = facts(dry(program, path, "--batch", "bonus", "--no-preflight", "--allow-links").out)
     expected = {
         "Input": str(path),
         "Environment": "local, account emulator",
