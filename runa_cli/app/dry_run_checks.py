@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 from runa_cli.app.session import Session
 from runa_cli.core.errors import GuardRefused, InputError, RunaError
@@ -29,7 +30,7 @@ from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generatio
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.issuing.refusals import GiftsRefused
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order
+from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order, Taken
 
 _TO_BE_SENT = frozenset({State.PREPARED, State.SENT})
 _NOT_SENT_YET = frozenset({State.PREPARED})
@@ -167,15 +168,25 @@ class Checks:
         check_not_pruned(batch)
         self._check_key(batch)
         leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
-        check_confirmed_total(plan, request)
         as_recorded = request.idempotency_key is not None or is_as_recorded(ledger, batch, plan)
+        adoption = None if as_recorded or not plan.count_left else self._adopt_since(batch)
+        check_confirmed_total(plan, request)
         if as_recorded:
             self._check_unsent(batch, ledger.orders(batch, [State.PREPARED]))
         else:
             self._guard.check_edited(plan, request, batch.name, batch)
             if self.preflight:
                 self.preflight(plan)
-        self.requests = self._requests_left(batch, as_recorded=as_recorded)
+        self.requests = self._requests_left(batch, adoption, as_recorded=as_recorded)
+
+    def _adopt_since(self, batch: Batch) -> Adoption | None:
+        """Return what a create would adopt into an edited batch; that, and what it holds, is left out of the plan."""
+        self.plan.leave_nothing_out()
+        adoption = self._find_adoption(batch)
+        held = chain(self.session.ledger.held(batch), adoption.recorded() if adoption else ())
+        columns = adoption.columns if adoption else batch.columns
+        leave_out_issued([*held], batch.name, columns, self.plan, again=self.request.reissues)
+        return adoption
 
     def _check_new(self) -> None:
         """Check what a create would record; what it would adopt is left out. Raises what a create would raise."""
@@ -199,7 +210,7 @@ class Checks:
             session.console.say(note)
         return adoption
 
-    def _find_adoption(self) -> Adoption | None:
+    def _find_adoption(self, recorded: Batch | None = None) -> Adoption | None:
         """Return what a create would adopt, and say so. Raises what a create would raise."""
         session, request = self.session, self.request
         if request.batch is None or not request.look_back:  # then no client is needed
@@ -209,6 +220,7 @@ class Checks:
             self.plan,
             request,
             self._ledger,
+            recorded=recorded,
             seconds=session.settings.timeout.value,
             say=session.console.say,
             clock=session.clock,
@@ -217,12 +229,14 @@ class Checks:
             session.console.say(adoption.sentence)
         return adoption
 
-    def _requests_left(self, batch: Batch, *, as_recorded: bool) -> Iterator[PlannedRequest]:
+    def _requests_left(self, batch: Batch, adoption: Adoption | None, *, as_recorded: bool) -> Iterator[PlannedRequest]:
         ledger = self.session.ledger
         for order in ledger.orders(batch, [State.SENT]):
             yield _again(order, batch)
         if not as_recorded:
             taken = ledger.taken(batch, by_unsent=False)
+            if adoption:
+                taken = Taken({*taken.positions, *adoption.taken.positions}, {*taken.keys, *adoption.taken.keys})
             yield from map(_new, new_orders(self.plan, self.request, batch.name, taken))
             return
         for order in ledger.orders(batch, UNSENT):

@@ -313,13 +313,17 @@ class Plan:
 
     # --- what is recorded already --------------------------------------------------------------------------------
 
+    def leave_nothing_out(self) -> None:
+        """Forget which gifts are recorded already."""
+        self._connection.executescript("DELETE FROM issued; DELETE FROM held;")
+        self._connection.execute("BEGIN")
+
     def leave_out(self, recorded: Iterable[Recorded], columns: Sequence[str]) -> Iterator[Recorded]:
         """Leave out gifts that are recorded already, and yield recorded gifts that are not part of this plan.
 
         `columns` are the headings of the recorded carried cells.
         """
-        self._connection.executescript("DELETE FROM issued; DELETE FROM held;")
-        self._connection.execute("BEGIN")
+        self.leave_nothing_out()
         common = _common_headings(columns, self.columns)
         self._connection.create_function("cells_of", 1, partial(_cells, self.columns, common))
         self._connection.execute(

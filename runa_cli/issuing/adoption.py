@@ -11,8 +11,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from itertools import count
 
 from runa_cli.api import binding, canonical, responses
 from runa_cli.api.client import Client
@@ -27,18 +29,31 @@ from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adopted_orders import as_planned, as_shown
 from runa_cli.issuing.batch_lookup import BatchLookup, FoundOrder
 from runa_cli.issuing.labelled_runs import labelled_runs
-from runa_cli.issuing.new_orders import new_batch
+from runa_cli.issuing.new_orders import carried_under, columns_with, new_batch
 from runa_cli.issuing.terms import Say
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, NewBatch, Recorded, Taken
+from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, Batch, NewBatch, Recorded, Taken
 
+_NO_ROW = 1 << 62  # a gift that is not recorded has a number above it, for no ledger has so many rows
+MOST_DAYS = 365  # as for RUNA_LOOK_BACK
 GENERATIONS = 10  # keys that are recognised of one order: each rejection by Runa takes the next
 
 
 def look_for_batch(
-    client: Client, plan: Plan, request: CreateRequest, ledger: Ledger | None, *, seconds: float, say: Say, clock: Clock
+    client: Client,
+    plan: Plan,
+    request: CreateRequest,
+    ledger: Ledger | None,
+    *,
+    recorded: Batch | None = None,
+    seconds: float,
+    say: Say,
+    clock: Clock,
 ) -> "Adoption | None":
     """Return the orders at Runa of a batch whose name is new to the ledger; None where there are none.
+
+    `recorded` is the batch where the name is not new: then only the orders are returned that it does not have. What
+    became of those that it has sent, their own keys tell. Nothing may be left out of the plan.
 
     None as well where the batch has no name, or the look-up is not wanted. Raises GuardRefused where they cannot be
     adopted, and the error of a request that Runa did not answer.
@@ -49,15 +64,22 @@ def look_for_batch(
     def is_known(order_id: str) -> bool:
         return ledger is not None and ledger.has_order(request.environment, order_id)
 
-    own_orders = _OwnOrders(plan, request, request.batch)
-    lookup = BatchLookup(client, request.batch, request.look_back, seconds, is_known, say, clock)
+    def is_another(order: FoundOrder) -> bool:
+        own = ledger.order_by_key(request.environment, order.stamp) if ledger and recorded and order.stamp else None
+        return own is None or (own.state is State.PREPARED and own.first_sent_at is None)
+
+    name = recorded.name if recorded else request.batch
+    own_orders = _OwnOrders(plan, request, name)
+    days = min(request.look_back, _days_since(recorded.created_at, clock)) if recorded else request.look_back
+    lookup = BatchLookup(client, name, days, seconds, is_known, say, clock)
     try:
-        found = lookup.find(own_orders.has_made)
+        found = [order for order in lookup.find(own_orders.has_made) if is_another(order)]
     except RunaError as error:
-        raise _not_looked_through(request.batch, error) from error
+        raise _not_looked_through(name, error, is_new=recorded is None) from error
     if not found:
         return None
-    adoption = Adoption(request.batch, _with_distinct_keys(found), plan, request, own_orders)
+    taken = ledger.taken(recorded) if ledger and recorded else NOTHING_TAKEN
+    adoption = Adoption(name, _with_distinct_keys(found), plan, request, own_orders, recorded, taken)
     adoption.check(ledger)
     return adoption
 
@@ -107,7 +129,8 @@ class _OwnOrders:
 class Adoption:
     """The orders of a batch that were issued elsewhere.
 
-    `taken` are their positions and keys, `gifts` counts their gifts by state.
+    `into` is the batch where it is recorded already, and `occupied` are the positions of its orders. `taken` are the
+    positions and keys of the found orders, `gifts` counts their gifts by state.
     """
 
     name: str
@@ -115,6 +138,8 @@ class Adoption:
     plan: Plan
     request: CreateRequest
     own_orders: _OwnOrders
+    into: Batch | None = None
+    occupied: Taken = NOTHING_TAKEN
     taken: Taken = NOTHING_TAKEN
     gifts: Counter[State] = field(default_factory=Counter)
 
@@ -130,11 +155,27 @@ class Adoption:
             self.gifts[order.state] += order.item_count
         self.taken = Taken(positions, keys)
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The headings of the carried cells of the gifts."""
+        if self.into is None:
+            return self.plan.columns
+        return columns_with(self.into.columns, self.plan.columns)
+
     def orders(self) -> Iterator[AdoptedOrder]:
         """Yield the orders to record: those of gifts of this plan with these gifts, the others as Runa shows them.
 
         Nothing may be left out of the plan yet.
         """
+        if self.into is None:
+            yield from self._orders()
+            return
+        free = (position for position in count(1) if position not in self.occupied.positions)
+        for order in self._orders():
+            moved = carried_under(self.columns, self.plan.columns, order)
+            yield replace(moved, position=next(free), generation=0)
+
+    def _orders(self) -> Iterator[AdoptedOrder]:
         own = {
             self.own_orders.slots[order.stamp].position: order
             for order in self.found
@@ -165,7 +206,7 @@ class Adoption:
 
     def recorded(self) -> Iterator[Recorded]:
         """Yield the gifts of the orders as the ledger would hold them, for a run that records nothing."""
-        number = 0
+        number = _NO_ROW
         for order in self.orders():
             for gift in order.gifts:
                 number += 1
@@ -194,9 +235,10 @@ class Adoption:
     def sentence(self) -> str:
         """What is said about it."""
         issued, failed = self.gifts[State.COMPLETED], self.gifts[State.FAILED]
+        batch = f"Batch {self.name}" if self.into is None else f"More of batch {self.name}"
         ids = ", ".join(order.id for order in self.found[:3]) + (", …" if len(self.found) > 3 else "")
         also = f", and {format_gifts(failed)} FAILED" if failed else ""
-        return f"Batch {self.name} was issued elsewhere, from another ledger: {format_gifts(issued)}{also}, in {ids}."
+        return f"{batch} was issued elsewhere, from another ledger: {format_gifts(issued)}{also}, in {ids}."
 
     # --- what cannot be adopted ----------------------------------------------------------------------------------
 
@@ -246,7 +288,7 @@ class Adoption:
             )
         stamped = canonical.stamped_labels(order.reply)
         own = canonical.stamped_labels(order.body)
-        is_labelled = any(gift.reference or gift.carried for gift in order.gifts if is_link(gift))
+        is_labelled = any(gift.reference or any(gift.carried) for gift in order.gifts if is_link(gift))
         if stamped != own or (is_labelled and stamped is None):
             raise GuardRefused(
                 f"Batch {self.name} was issued elsewhere, and for whom each payout link of order"
@@ -268,10 +310,17 @@ def _with_distinct_keys(found: Sequence[FoundOrder]) -> list[FoundOrder]:
     return distinct
 
 
-def _not_looked_through(name: str, error: RunaError) -> RunaError:
+def _days_since(time: datetime, clock: Clock) -> int:
+    """Return for how many days back orders since a time are found, whole days and what clocks may differ by."""
+    age = clock.now() - time
+    return age.days + 2 if age >= timedelta(0) else MOST_DAYS  # in the future by a clock that was set back since
+
+
+def _not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaError:
+    why = "is new to this ledger" if is_new else "was edited"
     message = (
-        f"Batch {name} is new to this ledger, and the orders at Runa could not be looked through for it:"
-        f" {error.message} Nothing was sent."
+        f"Batch {name} {why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was"
+        " sent."
     )
     context = replace(error.context, batch=name)
     if isinstance(error, CredentialRefused):

@@ -6,7 +6,7 @@ recorded, and only what is recorded and claimed is sent.
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
@@ -32,15 +32,21 @@ from runa_cli.issuing.guard import (
     is_as_recorded,
     leave_out_issued,
 )
-from runa_cli.issuing.new_orders import made_up_name, new_batch, new_orders, record_next_generation
+from runa_cli.issuing.new_orders import (
+    carried_under,
+    columns_with,
+    made_up_name,
+    new_batch,
+    new_orders,
+    record_next_generation,
+)
 from runa_cli.issuing.order_flow import FlowStep, OrderFlow
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, NewOrder, Placed, Tally
-from runa_cli.ledger.results import carried_headings
+from runa_cli.ledger.records import Batch, Placed, Tally
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -152,9 +158,12 @@ class Issuer:
         if request.by_reference:
             return self._append(batch, plan, request, preflight)
         leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
+        as_recorded = request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan)
+        if not as_recorded and plan.count_left:
+            batch = self._adopt_since(batch, plan, request)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
-        if request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan):
+        if as_recorded:
             batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
             self.confirm_sending(batch, UNSENT, yes=not request.asks, source=source_of(plan))
             for order in self.ledger.orders(batch, [State.REJECTED]):
@@ -175,6 +184,29 @@ class Issuer:
             now=self.clock.now(),
         )
 
+    def _adopt_since(self, batch: Batch, plan: Plan, request: CreateRequest) -> Batch:
+        """Record what was issued of an edited batch from another ledger since it was recorded here.
+
+        Another machine issues the same list, or this ledger was restored from a copy. What the batch then holds is left
+        out of the plan. Raises GuardRefused, and the error of a request that Runa did not answer.
+        """
+        plan.leave_nothing_out()
+        adoption = look_for_batch(
+            self.client,
+            plan,
+            request,
+            self.ledger,
+            recorded=batch,
+            seconds=self.terms.timeout,
+            say=self.say,
+            clock=self.clock,
+        )
+        if adoption is not None:
+            batch = self.ledger.adopt(batch, adoption.columns, adoption.orders(), self.clock.now())
+            self.say(adoption.sentence)
+        leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
+        return batch
+
     def _append(self, batch: Batch, plan: Plan, request: CreateRequest, preflight: Preflight | None) -> Batch:
         """Add what is left of a plan by reference to a claimed batch."""
         guard = Guard(self.ledger, self.clock)
@@ -183,14 +215,12 @@ class Issuer:
         self._confirm_new(plan, request, batch.name, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
-        known = carried_headings(batch.columns)
-        own = zip(carried_headings(plan.columns), plan.columns, strict=True)
-        columns = (*batch.columns, *(column for heading, column in own if heading not in known))
+        columns = columns_with(batch.columns, plan.columns)
         orders = new_orders(plan, request, batch.name, self.ledger.taken(batch))
         return self.ledger.append(
             batch,
             columns,
-            (_carried_under(columns, plan.columns, order) for order in orders),
+            (carried_under(columns, plan.columns, order) for order in orders),
             check=lambda: guard.check_new(plan, request),
             now=self.clock.now(),
         )
@@ -332,15 +362,6 @@ class Issuer:
 
 def _allow(*_: object) -> None:
     """Refuse nothing."""
-
-
-def _carried_under(columns: Sequence[str], own: Sequence[str], order: NewOrder) -> NewOrder:
-    """Return an order with the carried cells of its gifts under other headings than their own."""
-    gifts = []
-    for gift in order.gifts:
-        cells = dict(zip(carried_headings(own), gift.carried, strict=False))
-        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in carried_headings(columns)]))
-    return replace(order, gifts=gifts)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """From a plan to the records of a batch: names, keys and final bytes; and the next generation of a rejected order."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from runa_cli.api import canonical
 from runa_cli.core.clock import Clock
@@ -12,6 +13,9 @@ from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import body_changed
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewBatch, NewOrder, Order, Taken
+from runa_cli.ledger.results import carried_headings
+
+OrderT = TypeVar("OrderT", bound=NewOrder)
 
 
 def made_up_name(clock: Clock) -> str:
@@ -58,6 +62,22 @@ def new_orders(plan: Plan, request: CreateRequest, batch: str, taken: Taken = NO
             account=request.account,
             gifts=planned.gifts,
         )
+
+
+def carried_under(columns: Sequence[str], own: Sequence[str], order: OrderT) -> OrderT:
+    """Return an order with the carried cells of its gifts under other headings than their own."""
+    gifts = []
+    for gift in order.gifts:
+        cells = dict(zip(carried_headings(own), gift.carried, strict=False))
+        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in carried_headings(columns)]))
+    return replace(order, gifts=gifts)
+
+
+def columns_with(recorded: Sequence[str], own: Sequence[str]) -> Sequence[str]:
+    """Return the columns of a batch, and after them those of an input that it does not have."""
+    known = carried_headings(recorded)
+    named = zip(carried_headings(own), own, strict=True)
+    return (*recorded, *(column for heading, column in named if heading not in known))
 
 
 def _free_position(request: CreateRequest, batch: str, sha256: str, last: int, taken: Taken) -> tuple[int, str]:

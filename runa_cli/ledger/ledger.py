@@ -6,6 +6,7 @@ No transaction is open while a request is under way. The API key is never record
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -178,6 +179,37 @@ class Ledger(LedgerQueries):
                 content.dialect.delimiter,
                 int(content.dialect.bom),
                 batch.id,
+            )
+        return self.batch_by_id(batch.id)
+
+    def adopt(self, batch: Batch, columns: Sequence[str], orders: Iterable[AdoptedOrder], now: datetime) -> Batch:
+        """Add orders that were issued from another ledger to a claimed batch, all of them or none.
+
+        An order with the same key that was not sent from here gives way. `columns` are the batch's headings of carried
+        cells, and perhaps more after them.
+        """
+        with self._engine.transaction() as transaction:
+            (last,) = self._engine.select(
+                "SELECT coalesce(max(abs(row)), 0) AS row FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+                " WHERE batch_id = ?",
+                batch.id,
+            )
+            for order in orders:
+                unsent = (batch.id, order.idempotency_key)
+                transaction.execute(
+                    "DELETE FROM gift WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?"
+                    " AND idempotency_key = ? AND state = 'prepared' AND first_sent_at IS NULL)",
+                    *unsent,
+                )
+                transaction.execute(
+                    "DELETE FROM purchase WHERE batch_id = ? AND idempotency_key = ? AND state = 'prepared'"
+                    " AND first_sent_at IS NULL",
+                    *unsent,
+                )
+                gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
+                _insert_orders(transaction, batch.id, batch.environment, [replace(order, gifts=gifts)], now)
+            transaction.execute(
+                "UPDATE batch SET columns = ?, shown_at = NULL WHERE id = ?", to_list(columns), batch.id
             )
         return self.batch_by_id(batch.id)
 

@@ -1,6 +1,7 @@
 """Never twice, and never another person's link, where a batch is issued from another machine or from a lost ledger."""
 
 import json
+import shutil
 import urllib.request
 from dataclasses import dataclass
 from datetime import timedelta
@@ -541,17 +542,116 @@ def test_two_machines_at_once_with_references_sorted_otherwise_pay_once(machines
     assert 3 == gifts_at(machines.emulator)
 
 
+# --- a list that grows on two machines -----------------------------------------------------------------------------
+
+GROWN = STAFF + "15,dan@example.com\n"
+MORE = GROWN + "15,eve@example.com\n"
+
+
+def test_what_another_machine_added_to_a_list_is_adopted_before_more_is_issued(machines: Machines) -> None:
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, STAFF).code
+    issued = machines.issue(machines.first, GROWN)
+    planned = machines.issue(machines.second, MORE, "--dry-run", "-o", "json")
+    ran = machines.issue(machines.second, MORE)
+    assert 0 == ran.code, ran.err
+    assert "More of batch bonus was issued elsewhere, from another ledger: 1 gift" in ran.err
+    assert links_of(issued).items() <= links_of(ran).items()
+    assert (5, 3) == (gifts_at(machines.emulator), posts(machines.emulator))
+    *_, last = (key for method, _, key in machines.emulator.requests if method == "POST")
+    assert [last] == [request["headers"]["X-Idempotency-Key"] for request in planned.json]
+    assert links_of(ran) == links_of(machines.issue(machines.first, MORE))
+    assert 3 == posts(machines.emulator)
+
+
+def test_a_home_that_was_restored_from_a_copy_issues_what_was_added_since_only_once(machines: Machines) -> None:
+    """Its high-water mark is as old as its ledger, so nothing tells that it went backwards."""
+    assert 0 == machines.issue(machines.first, STAFF).code
+    copy = machines.first.home.with_name("copy")
+    shutil.copytree(machines.first.home, copy)
+    machines.first.time.sleep(timedelta(days=3).total_seconds())
+    issued = machines.issue(machines.first, GROWN)
+    restored = Program(copy, machines.first.env, machines.first.time)
+    ran = machines.issue(restored, MORE)
+    assert 0 == ran.code, ran.err
+    assert links_of(issued).items() <= links_of(ran).items()
+    assert 5 == gifts_at(machines.emulator)
+
+
+def test_what_another_machine_added_and_this_list_lacks_is_named_and_nothing_is_sent(machines: Machines) -> None:
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, STAFF).code
+    assert 0 == machines.issue(machines.first, GROWN).code
+    other = STAFF + "15,eve@example.com\n"
+    planned = machines.issue(machines.second, other, "--dry-run", "-o", "json")
+    refused = machines.issue(machines.second, other, "-o", "json")
+    assert (6, "batch_changed") == (refused.code, refused.error["code"])
+    assert "to dan@example.com (completed" in refused.error["message"]
+    assert planned.error["code"] == refused.error["code"]
+    assert 4 == gifts_at(machines.emulator)
+    assert 0 == machines.issue(machines.second, MORE).code
+    assert 5 == gifts_at(machines.emulator)
+
+
+def test_an_order_that_was_recorded_here_and_sent_elsewhere_is_adopted_too(machines: Machines) -> None:
+    """The edited list would put its gift into another order, under another key."""
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, STAFF).code
+    path = machines.second.home / "gifts.csv"
+    path.write_text(GROWN)
+    command = ("order", "create", "--file", str(path), *BONUS)
+    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    issued = machines.issue(machines.first, GROWN)
+    ran = machines.issue(machines.second, MORE)
+    assert 0 == ran.code, ran.err
+    assert links_of(issued).items() <= links_of(ran).items()
+    assert 5 == gifts_at(machines.emulator)
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [("face_value,reference", "25,E{}"), ("face_value,team,name", "25,north,Name {}"), ("face_value", "25")],
+    ids=["references", "cells", "no labels"],
+)
+def test_links_that_another_machine_added_are_adopted_for_their_labels(machines: Machines, head: str, row: str) -> None:
+    def text(count: int, head: str = head) -> str:
+        return "\n".join([head, *(row.format(number) for number in range(count))])
+
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, text(2)).code
+    issued = rows_of(machines.issue(machines.first, text(4)).out)
+    moved = head.replace("team,name", "team,name,more")
+    ran = machines.issue(machines.second, text(5, moved))
+    assert 0 == ran.code, ran.err
+    assert 5 == gifts_at(machines.emulator)
+    labels = {row["payout_url"]: (row["reference"], row.get("name")) for row in rows_of(ran.out)}
+    assert {row["payout_url"]: (row["reference"], row.get("name")) for row in issued}.items() <= labels.items()
+
+
+def test_an_edited_list_is_refused_where_the_orders_at_runa_cannot_be_looked_through(machines: Machines) -> None:
+    assert 0 == machines.issue(machines.first, STAFF).code
+    machines.first.env["RUNA_BASE_URL"] = "http://127.0.0.1:9/v2"
+    refused = machines.issue(machines.first, GROWN, "-o", "json")
+    assert (7, "not_issued") == (refused.code, refused.error["money"])
+    assert "Batch bonus was edited, and the orders at Runa could not be looked through" in refused.error["message"]
+    assert ["completed"] == machines.first.states()
+    assert 0 == machines.issue(machines.first, STAFF).code  # nothing is new
+
+
 # --- the look-up ---------------------------------------------------------------------------------------------------
 
 
-def test_a_known_name_is_not_looked_up_and_a_new_one_takes_one_page(machines: Machines) -> None:
+def test_a_known_list_is_not_looked_up_and_a_new_name_or_row_takes_one_page(machines: Machines) -> None:
     assert 0 == machines.issue(machines.first, STAFF).code
     assert 1 == lists(machines.emulator)  # of an empty account
     assert 0 == machines.issue(machines.first, STAFF).code
-    assert 0 == machines.issue(machines.first, STAFF + "25,dan@example.com\n").code
     assert 1 == lists(machines.emulator)
-    assert 0 == machines.issue(machines.second, STAFF + "25,dan@example.com\n").code
+    assert 0 == machines.issue(machines.first, GROWN).code
     assert 3 == lists(machines.emulator)  # a page, and the empty one that tells the end
+    assert 0 == machines.issue(machines.first, MORE, "--no-lookup").code
+    assert 3 == lists(machines.emulator)
+    assert 0 == machines.issue(machines.second, MORE).code
+    assert 5 == lists(machines.emulator)
 
 
 def test_a_batch_without_a_name_is_not_looked_up(program: Program, emulate: Emulate) -> None:

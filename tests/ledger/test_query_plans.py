@@ -105,6 +105,7 @@ def use_all(ledger: Ledger) -> set[str]:
     _use_queries(use, ledger, batch)
     content = replace(new_batch(0), columns=["team"])
     placed = [Placed(held.id, held.row, held.reference, held.carried, "s", "r", "a") for held in ledger.held(batch)]
+    use("adopt", batch, ["team"], [replace(adopted, position=9, idempotency_key="key 9", order_id="O-9")], NOW)
     use("relabel", batch, content, placed)
     use("append", batch, ["team"], [order(2000, 7)], check=_allow, now=NOW)
     use("amend", batch, content, [order(3000, 8)], placed, check=_allow, now=NOW)
