@@ -13,7 +13,7 @@ from runa_cli.core.states import COSTING, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import by_reference, references
-from runa_cli.issuing.adoption import Adoption, look_for_batch
+from runa_cli.issuing.adoption import Adoption, look_for_batch, may_be_issued_elsewhere
 from runa_cli.issuing.confirmation import ISSUED, confirm_key
 from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
@@ -169,7 +169,11 @@ class Checks:
         self._check_key(batch)
         leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         as_recorded = request.idempotency_key is not None or is_as_recorded(ledger, batch, plan)
-        adoption = None if as_recorded or not plan.count_left else self._adopt_since(batch)
+        adoption = None
+        clock = self.session.clock
+        if may_be_issued_elsewhere(ledger, batch, plan, request, clock, as_recorded=as_recorded):
+            adoption = self._adopt_since(batch)
+            as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)
         if as_recorded:
             self._check_unsent(batch, ledger.orders(batch, [State.PREPARED]))

@@ -36,6 +36,8 @@ from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, Batch, NewBatch
 
 _NO_ROW = 1 << 62  # a gift that is not recorded has a number above it, for no ledger has so many rows
 MOST_DAYS = 365  # as for RUNA_LOOK_BACK
+# What was recorded so lately is sent without another look: a run that was killed and is started again should not wait.
+JUST_RECORDED = timedelta(minutes=10)
 GENERATIONS = 10  # keys that are recognised of one order: each rejection by Runa takes the next
 
 
@@ -82,6 +84,21 @@ def look_for_batch(
     adoption = Adoption(name, _with_distinct_keys(found), plan, request, own_orders, recorded, taken)
     adoption.check(ledger)
     return adoption
+
+
+def may_be_issued_elsewhere(
+    ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest, clock: Clock, *, as_recorded: bool
+) -> bool:
+    """Tell whether another ledger may have issued meanwhile what a recorded batch is about to send.
+
+    That is what is new in an edited file, or was recorded a while ago and never sent.
+    """
+    if request.idempotency_key is not None or not plan.count_left:
+        return False
+    if not as_recorded:
+        return True
+    prepared = (order for order in ledger.orders(batch, [State.PREPARED]) if order.first_sent_at is None)
+    return any(abs(clock.now() - order.prepared_at) > JUST_RECORDED for order in prepared)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.adoption import look_for_batch
+from runa_cli.issuing.adoption import look_for_batch, may_be_issued_elsewhere
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
@@ -159,8 +159,9 @@ class Issuer:
             return self._append(batch, plan, request, preflight)
         leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         as_recorded = request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan)
-        if not as_recorded and plan.count_left:
+        if may_be_issued_elsewhere(self.ledger, batch, plan, request, self.clock, as_recorded=as_recorded):
             batch = self._adopt_since(batch, plan, request)
+            as_recorded = is_as_recorded(self.ledger, batch, plan)
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if as_recorded:
@@ -185,7 +186,7 @@ class Issuer:
         )
 
     def _adopt_since(self, batch: Batch, plan: Plan, request: CreateRequest) -> Batch:
-        """Record what was issued of an edited batch from another ledger since it was recorded here.
+        """Record what was issued of a batch from another ledger since it was recorded here.
 
         Another machine issues the same list, or this ledger was restored from a copy. What the batch then holds is left
         out of the plan. Raises GuardRefused, and the error of a request that Runa did not answer.

@@ -609,6 +609,28 @@ def test_an_order_that_was_recorded_here_and_sent_elsewhere_is_adopted_too(machi
 
 
 @pytest.mark.parametrize(
+    ("text", "arguments", "code", "count"),
+    [(MORE, (), 6, 5), (GROWN, ("--description", "May"), 0, 4), (STAFF, (), 0, 4)],
+    ids=["in another order", "in other words", "not at all"],
+)
+def test_what_was_recorded_a_while_ago_is_not_sent_if_another_machine_issued_it_meanwhile(
+    machines: Machines, text: str, arguments: tuple[str, ...], code: int, count: int
+) -> None:
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, STAFF).code
+    (machines.second.home / "gifts.csv").write_text(GROWN)
+    command = ("order", "create", "--file", str(machines.second.home / "gifts.csv"), *BONUS)
+    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    machines.first.time.sleep(3600)
+    assert 0 == machines.issue(machines.first, text, *arguments).code
+    planned = machines.issue(machines.second, GROWN, "--dry-run")
+    ran = machines.issue(machines.second, GROWN)
+    assert (code, code) == (planned.code, ran.code), ran.err
+    assert code or links_of(ran).keys() == {f"{name}@example.com" for name in ("ann", "ben", "cem", "dan")}
+    assert count == gifts_at(machines.emulator)
+
+
+@pytest.mark.parametrize(
     ("head", "row"),
     [("face_value,reference", "25,E{}"), ("face_value,team,name", "25,north,Name {}"), ("face_value", "25")],
     ids=["references", "cells", "no labels"],
