@@ -334,11 +334,8 @@ def _days_since(time: datetime, clock: Clock) -> int:
 
 
 def _not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaError:
-    why = "is new to this ledger" if is_new else "was edited"
-    message = (
-        f"Batch {name} {why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was"
-        " sent."
-    )
+    why = f"Batch {name} is new to this ledger" if is_new else f"Another ledger may have issued more of batch {name}"
+    message = f"{why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was sent."
     context = replace(error.context, batch=name)
     if isinstance(error, CredentialRefused):
         return replace(error, message=message, context=context)
