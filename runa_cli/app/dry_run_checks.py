@@ -13,7 +13,7 @@ from runa_cli.core.states import COSTING, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import by_reference, references
-from runa_cli.issuing.adoption import Adoption, look_for_batch, may_be_issued_elsewhere
+from runa_cli.issuing.adoption import Adoption, look_for_batch
 from runa_cli.issuing.confirmation import ISSUED, confirm_key
 from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
@@ -25,6 +25,7 @@ from runa_cli.issuing.guard import (
     is_as_recorded,
     leave_out_issued,
 )
+from runa_cli.issuing.issued_since import may_be_issued_elsewhere
 from runa_cli.issuing.issuer import Preflight
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown

@@ -17,6 +17,7 @@ from runa_cli.core.errors import (
 )
 from runa_cli.core.states import State
 from runa_cli.issuing.guard import check_not_pruned
+from runa_cli.issuing.issued_since import check_to_resume
 from runa_cli.issuing.issuer import Issuer
 from runa_cli.issuing.outcome import BatchRun
 from runa_cli.ledger.records import Batch
@@ -42,6 +43,15 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
         check_not_pruned(session.ledger.batch_by_id(batch.id))
         issuer.check_cap(batch, session.settings.max_total.value)
         issuer.confirm_key(batch, yes=yes)
+        check_to_resume(
+            issuer.client,
+            issuer.ledger,
+            batch,
+            session.settings.look_back.value,
+            seconds=issuer.terms.timeout,
+            say=issuer.say,
+            clock=issuer.clock,
+        )
         issuer.confirm_sending(batch, [State.PREPARED], yes=yes or batch.environment != "live")
         yield issuer.send(batch)
 

@@ -11,7 +11,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import count
@@ -20,7 +19,7 @@ from runa_cli.api import binding, canonical, responses
 from runa_cli.api.client import Client
 from runa_cli.core import exact_json
 from runa_cli.core.clock import Clock
-from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaError, Unreachable
+from runa_cli.core.errors import Context, GuardRefused, RunaError, Unreachable
 from runa_cli.core.identity import fingerprint, name_key, same_name
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, State
@@ -28,6 +27,7 @@ from runa_cli.input.plan import Plan, is_link
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.adopted_orders import as_planned, as_shown
 from runa_cli.issuing.batch_lookup import BatchLookup, FoundOrder
+from runa_cli.issuing.issued_since import days_since, not_looked_through, was_sent_from_here
 from runa_cli.issuing.labelled_runs import labelled_runs
 from runa_cli.issuing.new_orders import carried_under, columns_with, new_batch
 from runa_cli.issuing.terms import Say
@@ -35,9 +35,6 @@ from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, Batch, NewBatch, Recorded, Taken
 
 _NO_ROW = 1 << 62  # a gift that is not recorded has a number above it, for no ledger has so many rows
-MOST_DAYS = 365  # as for RUNA_LOOK_BACK
-# What was recorded so lately is sent without another look: a run that was killed and is started again should not wait.
-JUST_RECORDED = timedelta(minutes=10)
 GENERATIONS = 10  # keys that are recognised of one order: each rejection by Runa takes the next
 
 
@@ -66,39 +63,22 @@ def look_for_batch(
     def is_known(order_id: str) -> bool:
         return ledger is not None and ledger.has_order(request.environment, order_id)
 
-    def is_another(order: FoundOrder) -> bool:
-        own = ledger.order_by_key(request.environment, order.stamp) if ledger and recorded and order.stamp else None
-        return own is None or (own.state is State.PREPARED and own.first_sent_at is None)
-
     name = recorded.name if recorded else request.batch
     own_orders = _OwnOrders(plan, request, name)
-    days = min(request.look_back, _days_since(recorded.created_at, clock)) if recorded else request.look_back
+    days = days_since(recorded, request.look_back, clock) if recorded else request.look_back
     lookup = BatchLookup(client, name, days, seconds, is_known, say, clock)
     try:
-        found = [order for order in lookup.find(own_orders.has_made) if is_another(order)]
+        found = lookup.find(own_orders.has_made)
     except RunaError as error:
-        raise _not_looked_through(name, error, is_new=recorded is None) from error
+        raise not_looked_through(name, error, is_new=recorded is None) from error
+    if ledger and recorded:
+        found = [order for order in found if not was_sent_from_here(ledger, recorded, order)]
     if not found:
         return None
     taken = ledger.taken(recorded) if ledger and recorded else NOTHING_TAKEN
     adoption = Adoption(name, _with_distinct_keys(found), plan, request, own_orders, recorded, taken)
     adoption.check(ledger)
     return adoption
-
-
-def may_be_issued_elsewhere(
-    ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest, clock: Clock, *, as_recorded: bool
-) -> bool:
-    """Tell whether another ledger may have issued meanwhile what a recorded batch is about to send.
-
-    That is what is new in an edited file, or was recorded a while ago and never sent.
-    """
-    if request.idempotency_key is not None or not plan.count_left:
-        return False
-    if not as_recorded:
-        return True
-    prepared = (order for order in ledger.orders(batch, [State.PREPARED]) if order.first_sent_at is None)
-    return any(abs(clock.now() - order.prepared_at) > JUST_RECORDED for order in prepared)
 
 
 @dataclass(frozen=True)
@@ -325,22 +305,3 @@ def _with_distinct_keys(found: Sequence[FoundOrder]) -> list[FoundOrder]:
         distinct.append(replace(order, stamp=None) if order.stamp in keys else order)
         keys.add(order.stamp)
     return distinct
-
-
-def _days_since(time: datetime, clock: Clock) -> int:
-    """Return for how many days back orders since a time are found, whole days and what clocks may differ by."""
-    age = clock.now() - time
-    return age.days + 2 if age >= timedelta(0) else MOST_DAYS  # in the future by a clock that was set back since
-
-
-def _not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaError:
-    why = f"Batch {name} is new to this ledger" if is_new else f"Another ledger may have issued more of batch {name}"
-    message = f"{why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was sent."
-    context = replace(error.context, batch=name)
-    if isinstance(error, CredentialRefused):
-        return replace(error, message=message, context=context)
-    hint = (
-        f"{error.hint or 'Try again later.'} --no-lookup issues it without looking: only if it was never issued from"
-        " another machine or ledger."
-    )
-    return Unreachable(message, hint, context, code=error.code)

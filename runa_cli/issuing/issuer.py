@@ -17,7 +17,7 @@ from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.adoption import look_for_batch, may_be_issued_elsewhere
+from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
@@ -32,6 +32,7 @@ from runa_cli.issuing.guard import (
     is_as_recorded,
     leave_out_issued,
 )
+from runa_cli.issuing.issued_since import may_be_issued_elsewhere
 from runa_cli.issuing.new_orders import (
     carried_under,
     columns_with,

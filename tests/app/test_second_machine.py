@@ -630,6 +630,30 @@ def test_what_was_recorded_a_while_ago_is_not_sent_if_another_machine_issued_it_
     assert count == gifts_at(machines.emulator)
 
 
+@pytest.mark.parametrize("text", [GROWN, MORE], ids=["as recorded", "in another order"])
+def test_a_resume_sends_nothing_of_a_while_ago_if_another_machine_issued_more_of_the_batch(
+    machines: Machines, text: str
+) -> None:
+    """It has no file by which it could tell what is issued. The same order is no danger, for its key is the same."""
+    for program in (machines.first, machines.second):
+        assert 0 == machines.issue(program, STAFF).code
+    (machines.second.home / "gifts.csv").write_text(GROWN)
+    command = ("order", "create", "--file", str(machines.second.home / "gifts.csv"), *BONUS)
+    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    machines.first.time.sleep(3600)
+    assert 0 == machines.issue(machines.first, text).code
+    issued = gifts_at(machines.emulator)
+    ran = machines.second("batch", "resume", "bonus", "--json")
+    assert issued == gifts_at(machines.emulator)
+    if text == GROWN:
+        assert 0 == ran.code, ran.err
+        return
+    assert (6, "issued_elsewhere", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
+    assert 6 == machines.second("batch", "resume", "--all").code
+    assert 0 == machines.issue(machines.second, text).code
+    assert issued == gifts_at(machines.emulator)
+
+
 @pytest.mark.parametrize(
     ("head", "row"),
     [("face_value,reference", "25,E{}"), ("face_value,team,name", "25,north,Name {}"), ("face_value", "25")],

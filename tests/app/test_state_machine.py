@@ -546,7 +546,7 @@ class Issue(RuleBasedStateMachine):
                 return command is not None and (command.key in keys or batch is not None)
             case "pruned":
                 return batch is not None and batch.pruned_at is not None
-            case "links_in_doubt":  # of what another machine added to a batch that is edited here
+            case "links_in_doubt" | "issued_elsewhere":  # of what another machine added to a batch that is edited here
                 return bool(self.elsewhere)
             case "batch_changed":
                 return command is not None and batch is not None and self.is_missing(batch, command)

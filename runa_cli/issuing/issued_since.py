@@ -1,0 +1,110 @@
+"""What another ledger may have issued of a batch since it was recorded here.
+
+Another machine issues the same list, or this ledger was restored from a copy. A key stops only the same order, not the
+same gifts in an order of another composition.
+"""
+
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+
+from runa_cli.api.client import Client
+from runa_cli.core.clock import Clock
+from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaError, Unreachable
+from runa_cli.core.identity import name_key
+from runa_cli.core.states import State
+from runa_cli.input.plan import Plan
+from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.batch_lookup import BatchLookup, FoundOrder
+from runa_cli.issuing.terms import Say
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.records import Batch, Order
+
+# What was recorded so lately is sent without another look: a run that was killed and is started again should not wait.
+JUST_RECORDED = timedelta(minutes=10)
+CLOCKS_DIFFER = 2  # days that are added to the age of a batch, one of them because it is counted in whole days
+
+
+def may_be_issued_elsewhere(
+    ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest, clock: Clock, *, as_recorded: bool
+) -> bool:
+    """Tell whether another ledger may have issued meanwhile what a recorded batch is about to send.
+
+    That is what is new in an edited file, or was recorded a while ago and never sent.
+    """
+    if request.idempotency_key is not None or not plan.count_left:
+        return False
+    return not as_recorded or _has_old_unsent(ledger, batch, clock)
+
+
+def check_to_resume(
+    client: Client, ledger: Ledger, batch: Batch, look_back: int, *, seconds: float, say: Say, clock: Clock
+) -> None:
+    """Check that no other ledger has issued more of a batch, whose orders are about to be sent without its file.
+
+    Raises GuardRefused, and the error of a request that Runa did not answer.
+    """
+    if not batch.named or not look_back or not _has_old_unsent(ledger, batch, clock):
+        return
+    lookup = BatchLookup(
+        client,
+        batch.name,
+        days_since(batch, look_back, clock),
+        seconds,
+        lambda order_id: ledger.has_order(batch.environment, order_id),
+        say,
+        clock,
+    )
+    try:
+        found = lookup.find(lambda order: name_key(order.batch_stamp or "") == name_key(batch.name))
+    except RunaError as error:
+        raise not_looked_through(batch.name, error, is_new=False) from error
+    others = [order.id for order in found if _own(ledger, batch, order) is None]
+    if others:
+        raise GuardRefused(
+            f"More of batch {batch.name} was issued elsewhere, from another ledger, in {', '.join(others[:3])}. Whether"
+            " that is what is left to send here cannot be told without its file. Nothing was sent.",
+            "Run the command that created it with its file again: it takes over what was issued, and issues the rest."
+            f" `runa batch abandon {shlex.quote(batch.name)}` gives the rest up.",
+            Context(batch=batch.name, order_id=others[0]),
+            code="issued_elsewhere",
+        )
+
+
+def was_sent_from_here(ledger: Ledger, batch: Batch, order: FoundOrder) -> bool:
+    """Tell whether an order at Runa is one that this ledger has sent, so that its own key tells what became of it."""
+    own = _own(ledger, batch, order)
+    return own is not None and not _is_unsent(own)
+
+
+def days_since(batch: Batch, look_back: int, clock: Clock) -> int:
+    """Return for how many days back orders are found that were made since a batch was recorded."""
+    age = clock.now() - batch.created_at
+    return min(look_back, age.days + CLOCKS_DIFFER) if age >= timedelta(0) else look_back  # else a clock was set back
+
+
+def not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaError:
+    """Return the error for orders at Runa that could not be read."""
+    why = f"Batch {name} is new to this ledger" if is_new else f"Another ledger may have issued more of batch {name}"
+    message = f"{why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was sent."
+    context = replace(error.context, batch=name)
+    if isinstance(error, CredentialRefused):
+        return replace(error, message=message, context=context)
+    hint = (
+        f"{error.hint or 'Try again later.'} --no-lookup issues it without looking: only if it was never issued from"
+        " another machine or ledger."
+    )
+    return Unreachable(message, hint, context, code=error.code)
+
+
+def _has_old_unsent(ledger: Ledger, batch: Batch, clock: Clock) -> bool:
+    prepared = filter(_is_unsent, ledger.orders(batch, [State.PREPARED]))
+    return any(abs(clock.now() - order.prepared_at) > JUST_RECORDED for order in prepared)
+
+
+def _own(ledger: Ledger, batch: Batch, order: FoundOrder) -> Order | None:
+    return ledger.order_by_key(batch.environment, order.stamp) if order.stamp else None
+
+
+def _is_unsent(order: Order) -> bool:
+    return order.state is State.PREPARED and order.first_sent_at is None
