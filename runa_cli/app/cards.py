@@ -32,6 +32,8 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     batch, ledger = find(session, name), session.ledger
     check_not_pruned(batch)
     confirm_account(session, batch, yes=yes)
+    session.output.context = Context(batch=batch.name)
+    session.output.money = Money.ISSUED if ledger.tally(batch).any(State.COMPLETED) else Money.NOT_ISSUED
     written = Counter[bool]()  # cards by whether they are empty
     _write(session, batch, to, layout, _counted(_cards(session, ledger, batch), written))
     unmatched = [order.order_id for order in unmatched_orders(ledger, batch)]
@@ -41,9 +43,9 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
             " them."
         )
     run = BatchRun.recorded(ledger, batch)
-    _tell(session, batch, to, written)
     if not unmatched and not run.tally.any(*UNFINISHED):
         ledger.mark_shown(batch, session.clock.now())
+    _tell(session, batch, to, written)
     if error := run.error():
         raise error
 
@@ -61,20 +63,20 @@ def _counted(made: Iterator[Card], written: Counter[bool]) -> Iterator[Card]:
 
 def _write(session: Session, batch: Batch, to: Path, layout: str, made: Iterator[Card]) -> None:
     if reason := obstacle(to):
-        raise _not_written(session, batch, to, reason)
+        raise _not_written(session, to, reason)
     try:
         with private_file(to) as stream:
             stream.writelines(piece.encode("utf-8", "replace") for piece in card_page(made, batch.name, layout))
     except OSError as error:
-        raise _not_written(session, batch, to, str(error.strerror)) from error
+        raise _not_written(session, to, str(error.strerror)) from error
 
 
-def _not_written(session: Session, batch: Batch, to: Path, reason: str) -> OutputFailed:
+def _not_written(session: Session, to: Path, reason: str) -> OutputFailed:
     return OutputFailed(
         f"The cards could not be written to {to}: {reason}.",
         "Name another file. Nothing of the batch has changed.",
-        Context(batch=batch.name),
-        money=Money.ISSUED if session.ledger.tally(batch).any(State.COMPLETED) else Money.NOT_ISSUED,
+        session.output.context,
+        money=session.output.money,
     )
 
 
