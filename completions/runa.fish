@@ -246,6 +246,8 @@ complete -c runa -n '__runa_in batch resume; and __runa_new --verbose -v' -l ver
 complete -c runa -n '__runa_in batch resume; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -l yes -d 'Do not ask.'
+complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -s y -d 'Do not ask.'
 complete -c runa -n '__runa_in batch export; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
 complete -c runa -n '__runa_in batch export; and __runa_new = --env-file' -l env-file -r -F -d 'Settings file instead of ./.env.'
 complete -c runa -n '__runa_in batch export; and __runa_new = --output -o' -l output -r -f -a 'table json jsonl gifts csv links' -d 'table, json, jsonl, gifts, csv or links.'

@@ -62,12 +62,12 @@ def resume(
 
 @app.command()
 @with_common
-def export(*, common: "CommonOptions", name: Name) -> None:
+def export(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
     """Write a batch's results again, in any output format."""
     from runa_cli.app import export
 
     with open_session(common) as session:
-        export.export(session, name)
+        export.export(session, name, yes=yes)
 
 
 @app.command()

@@ -149,3 +149,19 @@ def test_two_columns_of_one_name_keep_their_cells_when_gifts_are_added_by_refere
 )
 def test_no_two_headings_of_carried_columns_are_the_same(columns: tuple[str, ...], headings: tuple[str, ...]) -> None:
     assert headings == carried_headings(columns)
+
+
+# --- another account -------------------------------------------------------------------------------------------------
+
+
+def test_an_export_under_another_key_needs_a_yes(program: Program, emulate: Emulate) -> None:
+    """The links are cash of the account that paid for them."""
+    emulate()
+    program.env["RUNA_ENV"] = "playground"
+    first = issue(program, SEMICOLONS, "-o", "csv")
+    other = {"RUNA_API_KEY": "xxother.key~secret"}
+    refused = program("batch", "export", "bonus", "-o", "csv", **other)
+    assert (6, "") == (refused.code, refused.out)
+    assert "was issued under the key xxtests.…, and this is xxother.…. Nothing was shown." in refused.err
+    assert first.out == program("batch", "export", "bonus", "-o", "csv", "--yes", **other).out
+    assert first.out == program("batch", "export", "bonus", "-o", "csv", RUNA_API_KEY="").out
