@@ -10,12 +10,16 @@ import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from runa_cli.app.order_list import STATUSES
+from runa_cli.app import gifts, order_list
 from runa_cli.cli import app
 from runa_cli.config.values import FORMATS
 
 FILES = "/"  # what a value is that names a file
-VALUES = {"--output": FORMATS, "--status": STATUSES}
+VALUES = {
+    "--output": FORMATS,
+    "order list --status": order_list.STATUSES,
+    "gift list --status": gifts.STATUSES,
+}  # of an option everywhere, or of one command's
 LEFT_OUT = {"--install-completion", "--show-completion"}  # they set up the kind that starts Python
 MADE = "written by completions/generate.py"
 
@@ -176,7 +180,7 @@ def _read(command: Any, path: tuple[str, ...]) -> Command:
     """Read a command of Typer's, which keeps the type of commands to itself."""
     inner = command.commands if isinstance(command, TyperGroup) else {}
     parameters = command.get_params(typer.Context(command))
-    options = [_option(one) for one in parameters if isinstance(one, TyperOption) and not one.hidden]
+    options = [_option(one, path) for one in parameters if isinstance(one, TyperOption) and not one.hidden]
     return Command(
         path,
         _plain(command.get_short_help_str(limit=200)),
@@ -186,10 +190,11 @@ def _read(command: Any, path: tuple[str, ...]) -> Command:
     )
 
 
-def _option(option: TyperOption) -> Option:
+def _option(option: TyperOption, path: tuple[str, ...]) -> Option:
     names = (*option.opts, *option.secondary_opts)
     metavar = "" if option.is_flag else option.metavar or (option.name or "").upper()
-    values = next((VALUES[name] for name in names if name in VALUES), _values(metavar))
+    places = [*names, *(" ".join((*path, name)) for name in names)]
+    values = next((VALUES[place] for place in places if place in VALUES), _values(metavar))
     return Option(names, _plain(option.help), metavar, values, option.multiple)
 
 

@@ -5,7 +5,7 @@
 _runa_follows() {
     case $1 in
         '')
-            words='=balance,ping,config,order,batch,product,emulator'
+            words='=balance,ping,config,order,batch,gift,product,emulator'
             options=' --version --help ' ;;
         balance)
             words=''
@@ -58,6 +58,15 @@ _runa_follows() {
         'batch prune')
             words=''
             options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        gift)
+            words='=list,get'
+            options=' --help ' ;;
+        'gift list')
+            words=''
+            options=' --search= --batch= --product= --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'gift get')
+            words=''
+            options=' --batch= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         product)
             words='=list,get,countries,categories'
             options=' --help ' ;;

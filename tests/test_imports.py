@@ -105,6 +105,9 @@ LOADED = [
     ("batch list --json", {"typer", "pydantic", "sqlite3"}),
     ("batch list", {"typer", "pydantic", "sqlite3", "rich"}),
     ("batch show 1 --json", {"typer", "pydantic", "sqlite3"}),
+    ("gift list --json", {"typer", "pydantic", "sqlite3"}),
+    ("gift list --search fred", {"typer", "pydantic", "sqlite3", "rich"}),
+    ("gift get E-1 --json", {"typer", "pydantic", "sqlite3"}),
     ("order create --face-value 1 --product AMZ-US --dry-run --json", {"typer", "pydantic", "sqlite3", MODELS}),
     (
         "order create --face-value 1 --product AMZ-US --email a@example.com --dry-run",

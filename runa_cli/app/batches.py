@@ -1,6 +1,6 @@
 """`batch list` and `batch show`: the batches of this ledger and their orders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -83,6 +83,19 @@ def find_active(session: Session, name: str) -> Batch:
             code="other_environment",
         )
     return batch
+
+
+def listed_environments(session: Session) -> list[str]:
+    """Return the environments that a list is about: the active one, or all of them where none is known."""
+    check_readable(session.settings)
+    return [session.environment] if session.environment else list(ENVIRONMENTS)
+
+
+def tell_of_other_environments(session: Session, environments: Sequence[str]) -> None:
+    """Say where else something was issued from here, so that nobody takes a list for all there is."""
+    others = [name for name in ENVIRONMENTS if name not in environments and session.ledger.count_batches(name)]
+    if others:
+        session.console.note(f"Not listed: what was issued in {' and '.join(others)} (--env).")
 
 
 def show_list(session: Session, *, limit: int | None = LISTED, after: str | None = None) -> None:

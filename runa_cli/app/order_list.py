@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from runa_cli.api import responses
@@ -50,24 +50,6 @@ class OrderFilter:
             and (self.until is None or (created is not None and created < self.until))
             and (self.search is None or self.search.casefold() in cell_text(order.get("description")).casefold())
         )
-
-
-def parse_moment(flag: str, text: str | None, *, end: bool = False) -> datetime | None:
-    """Parse a day or a time, local unless it has a time zone, as UTC. With `end`, a day means its end.
-
-    Raises UsageMistake.
-    """
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageMistake(
-            f"{flag} must be a day or a time such as 2026-11-23 or 2026-11-23T09:00, found {text!r}."
-        ) from error
-    if end and len(text) <= 10:
-        moment += timedelta(days=1)
-    return moment.astimezone(UTC)
 
 
 def show(session: Session, order_filter: OrderFilter) -> None:

@@ -207,6 +207,7 @@ def list_(
     Runa's list has no filters: what is filtered here is fetched first, page by page.
     """
     from runa_cli.app import order_list
+    from runa_cli.app.moments import parse_moment
 
     with open_session(common) as session:
         order_list.show(
@@ -216,8 +217,8 @@ def list_(
                 after=after,
                 before=before,
                 status=status,
-                since=order_list.parse_moment("--since", since),
-                until=order_list.parse_moment("--until", until, end=True),
+                since=parse_moment("--since", since),
+                until=parse_moment("--until", until, end=True),
                 search=search,
             ),
         )

@@ -157,6 +157,12 @@ def name_key(name: str) -> str:
     return normalized_text(name).casefold()
 
 
+def search_key(text: str) -> str:
+    """Return what text is searched by: as `name_key`, and composed again, as folding case may decompose letters."""
+    key = name_key(text)
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
 def same_name(one: str, other: str) -> bool:
     """Tell whether two names of batches are the same, apart from blanks, invisible characters and composed letters."""
     return normalized_text(one) == normalized_text(other)

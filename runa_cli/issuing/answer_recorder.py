@@ -16,8 +16,7 @@ from runa_cli.issuing.origin import was_issued_elsewhere
 from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.terms import Say
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import NOTHING, Batch, Exchange, Order
-from runa_cli.ledger.results import UNMATCHED
+from runa_cli.ledger.records import NOTHING, UNMATCHED, Batch, Exchange, Order
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from runa_cli.core.errors import (
     RunaError,
 )
 from runa_cli.core.states import State
-from runa_cli.ledger.records import Batch, Order
-from runa_cli.ledger.results import UNMATCHED
+from runa_cli.ledger.records import UNMATCHED, Batch, Order
 
 
 def context(batch: Batch, order: Order) -> Context:

@@ -15,10 +15,22 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
+from runa_cli.ledger import search_index
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import ConstraintViolated, Transaction
-from runa_cli.ledger.queries import NOTHING_MADE, LedgerQueries
-from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, NewBatch, NewOrder, Order, Placed, body_digest
+from runa_cli.ledger.gift_search import GiftSearch
+from runa_cli.ledger.queries import NOTHING_MADE
+from runa_cli.ledger.records import (
+    UNMATCHED,
+    AdoptedOrder,
+    Batch,
+    Exchange,
+    NewBatch,
+    NewOrder,
+    Order,
+    Placed,
+    body_digest,
+)
 from runa_cli.ledger.rows import MARK, read_mark, to_list, to_timestamp
 from runa_cli.ledger.sqlite import SQLiteEngine
 
@@ -31,7 +43,7 @@ class BodyChanged(LedgerUnusable):
     default_code = "ledger_damaged"
 
 
-class Ledger(LedgerQueries):
+class Ledger(GiftSearch):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable."""
 
     def __init__(self, path: Path, *, marks: Path | None = None, warn: Callable[[str], None] = lambda _: None) -> None:
@@ -153,6 +165,7 @@ class Ledger(LedgerQueries):
         """
         with self._engine.transaction() as transaction:
             check()
+            search_index.drop_unmade(transaction, batch.id)
             transaction.execute(
                 "DELETE FROM gift WHERE purchase_id IN"  # noqa: S608 - this package's own text
                 f" (SELECT id FROM purchase WHERE batch_id = ? AND {NOTHING_MADE})",
@@ -168,7 +181,7 @@ class Ledger(LedgerQueries):
                 "UPDATE gift SET row = -abs(row) WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?)",
                 batch.id,
             )
-            _place(transaction, placed)
+            search_index.place(transaction, self._engine, batch.id, placed)
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, shown_at = NULL"
@@ -254,7 +267,7 @@ class Ledger(LedgerQueries):
     def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
         """Record where gifts of a batch are in an input that holds the same gifts, its columns and its dialect."""
         with self._engine.transaction() as transaction:
-            _place(transaction, placed)
+            search_index.place(transaction, self._engine, batch.id, placed)
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ? WHERE id = ?",
                 content.fingerprint,
@@ -281,6 +294,7 @@ class Ledger(LedgerQueries):
                 " (SELECT id FROM purchase WHERE batch_id = ?)",
                 batch.id,
             )
+            search_index.prune(transaction, batch.id)
             transaction.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", to_timestamp(now), batch.id)
 
     def erase_deleted(self) -> bool:
@@ -307,6 +321,7 @@ class Ledger(LedgerQueries):
             batch = self.batch_by_id(rejected.batch_id)
             new_id = _insert_order(transaction, batch.id, batch.environment, replacement, now)
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
+            search_index.move(transaction, rejected.id, new_id)
             transaction.execute("UPDATE purchase SET superseded = 1 WHERE id = ?", rejected.id)
         return self.order(new_id)
 
@@ -374,11 +389,17 @@ class Ledger(LedgerQueries):
     def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
         """Record that Runa accepted the order, under which id."""
         columns, *values = _exchange_columns(exchange)
-        accepted = self._update(
-            order, f"state = 'accepted', order_id = ?, reply = ?, {columns}", order_id, reply, *values
-        )
+        with self._engine.transaction() as transaction:
+            transaction.execute(
+                f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns} WHERE id = ?",  # noqa: S608 - as below
+                order_id,
+                reply,
+                *values,
+                order.id,
+            )
+            search_index.extend(transaction, order.id, order_id)
         self._advance_mark()
-        return accepted
+        return self.order(order.id)
 
     def mark_completed(
         self,
@@ -446,6 +467,9 @@ class Ledger(LedgerQueries):
                     if item is not None
                 ),
             )
+            new_id = order_id if order_id != order.order_id else None
+            unmatched_in = reply if exchange.error_type == UNMATCHED else None
+            search_index.extend(transaction, order.id, new_id, issued, unmatched_in)
         self._advance_mark()
         return self.order(order.id)
 
@@ -485,6 +509,7 @@ def _insert_orders(
                 for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
             ),
         )
+        search_index.add(transaction, order_id, order)
 
 
 def _insert_order(transaction: Transaction, batch_id: int, environment: str, order: NewOrder, now: datetime) -> int:
@@ -507,19 +532,6 @@ def _insert_order(transaction: Transaction, batch_id: int, environment: str, ord
         order.item_count,
         order.account,
         to_timestamp(now),
-    )
-
-
-def _place(transaction: Transaction, placed: Iterable[Placed]) -> None:
-    transaction.execute_many(
-        "UPDATE gift SET row = ?, reference = ?, carried = ?, same_gift = ?, reference_key = ?, alike = ? WHERE id = ?",
-        (
-            (
-                *(gift.row, gift.reference, gift.carried),
-                *(gift.same_gift, gift.reference_key, gift.alike, gift.id),
-            )
-            for gift in placed
-        ),
     )
 
 

@@ -29,8 +29,9 @@ NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND
 # Written so that no index is used for it: with many keys to look up, a database may otherwise begin with every order of
 # the environment.
 _IN_ENVIRONMENT = "purchase.environment || '' = ?"
-_RESULTS = (
-    "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position"
+RESULTS = (
+    "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position,"
+    " coalesce(purchase.first_sent_at, purchase.prepared_at) AS created_at"
     " FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
 )
 
@@ -314,13 +315,13 @@ class LedgerQueries:
     def results(self, batch: Batch) -> Iterator[Result]:
         """Yield the batch's gifts in the order of their rows, with their links."""
         rows = self._engine.stream(
-            f"{_RESULTS} WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id", batch.id
+            f"{RESULTS} WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id", batch.id
         )
         return map(read_result, rows)
 
     def results_of(self, gifts: Sequence[int]) -> dict[int, Result]:
         """Return the results of gifts by the ids of their rows."""
-        rows = self._engine.select(f"{_RESULTS} WHERE gift.id IN ({','.join('?' * len(gifts))})", *gifts)
+        rows = self._engine.select(f"{RESULTS} WHERE gift.id IN ({','.join('?' * len(gifts))})", *gifts)
         return {row["id"]: read_result(row) for row in rows}
 
     def states_of(self, gifts: Sequence[int]) -> dict[int, State]:
@@ -334,5 +335,5 @@ class LedgerQueries:
 
     def order_results(self, order: Order) -> list[Result]:
         """Return the gifts of one order in the order they were sent."""
-        rows = self._engine.select(f"{_RESULTS} WHERE purchase.id = ? ORDER BY gift.slot", order.id)
+        rows = self._engine.select(f"{RESULTS} WHERE purchase.id = ? ORDER BY gift.slot", order.id)
         return [read_result(row) for row in rows]

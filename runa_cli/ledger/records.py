@@ -13,6 +13,8 @@ from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 
+UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
+
 
 @dataclass(frozen=True)
 class Gift:
@@ -249,7 +251,7 @@ class Result:
     """One row of the results: a gift and the order it is part of.
 
     `item_json` is the item as it was sent, `position` that of the order in its batch, `gift_id` the id of the gift's
-    row.
+    row. `created_at` is when the order was first sent, or where it was not, when it was recorded.
     """
 
     row: int
@@ -263,6 +265,7 @@ class Result:
     error_text: str | None
     position: int = 0
     gift_id: int = 0
+    created_at: datetime | None = None
 
     @property
     def item(self) -> dict[str, Any]:

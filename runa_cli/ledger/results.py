@@ -7,7 +7,7 @@ from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
-from runa_cli.ledger.records import Order, Result
+from runa_cli.ledger.records import UNMATCHED, Order, Result
 
 COLUMNS = (
     "row",
@@ -78,7 +78,6 @@ class ResultRow:
 
 
 _SENT = {"face_value", "distribution_method", "products"}  # all that an item has when it is sent
-UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
 
 _REASONS = {State.FAILED: "Runa reports it FAILED, without a reason", State.ABANDONED: "given up"}
 _NO_ITEM = "Runa's answer has no item that matches this row"

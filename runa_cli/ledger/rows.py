@@ -107,6 +107,7 @@ def read_result(row: Row) -> Result:
         error_text=row["error_text"],
         position=row["position"],
         gift_id=row["id"],
+        created_at=from_timestamp(row["created_at"]),
     )
 
 

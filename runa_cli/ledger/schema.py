@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
 from runa_cli.ledger.records import body_digest
+from runa_cli.ledger.search_text import recorded_gift, search_text
 
 
 class Database(Protocol):
@@ -65,6 +68,27 @@ def _find_alike(database: Database) -> None:
         cells: Any = exact_json.loads(carried)
         identity = identify(document, currency, reference, cells)
         database.execute("UPDATE gift SET alike = ? WHERE id = ?", (identity.alike, gift_id))
+
+
+def _write_search_texts(database: Database) -> None:
+    """Write the search text of each order; of a pruned one that is its id.
+
+    From now on every new order has a row there, whoever inserts it, so that none is left out of a search.
+    """
+    found = database.execute(
+        "SELECT purchase.id, order_id, CASE WHEN error_type = 'unmatched_items' THEN reply END,"
+        " item, reference, carried, issued FROM purchase JOIN gift ON gift.purchase_id = purchase.id"
+        " ORDER BY purchase.id"
+    )
+    for order, gifts in groupby(map(tuple, found), key=itemgetter(0, 1, 2)):
+        text = search_text((recorded_gift(*gift[3:]) for gift in gifts), *order[1:])
+        database.execute(
+            "INSERT INTO purchase_search (purchase_id, text, terms) VALUES (?, ?, ?)", (order[0], text.text, text.terms)
+        )
+    database.execute(
+        "CREATE TRIGGER purchase_to_search AFTER INSERT ON purchase BEGIN"
+        " INSERT INTO purchase_search (purchase_id) VALUES (new.id); END"
+    )
 
 
 def _digest_bodies(database: Database) -> None:
@@ -194,6 +218,19 @@ MIGRATIONS = (
     CREATE INDEX gift_by_alike ON gift (alike);
     """,
         _find_alike,
+    ),
+    # For lists of gifts. A search reads `purchase_search` instead of the long rows of orders and gifts, and the rest of
+    # what gifts are chosen by is in `purchase_listed`. Where a text is NULL, the gifts themselves are looked at.
+    Migration(
+        """
+    CREATE TABLE purchase_search (
+        purchase_id INTEGER PRIMARY KEY REFERENCES purchase (id) ON DELETE CASCADE,
+        text TEXT,
+        terms TEXT
+    );
+    CREATE INDEX purchase_listed ON purchase (environment, id, state, first_sent_at, prepared_at);
+    """,
+        _write_search_texts,
     ),
 )
 

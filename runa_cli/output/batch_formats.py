@@ -7,7 +7,7 @@ from itertools import islice
 from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order, Tally
+from runa_cli.ledger.records import UNMATCHED, Batch, Order, Tally
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output import formats
 from runa_cli.output.formats import View
@@ -119,7 +119,7 @@ def unmatched_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
 
 def unmatched_orders(ledger: Ledger, batch: Batch) -> Iterator[Order]:
     """Yield the orders of which Runa's answer does not match all rows."""
-    return (order for order in ledger.orders(batch, [State.COMPLETED]) if order.error_type == results.UNMATCHED)
+    return (order for order in ledger.orders(batch, [State.COMPLETED]) if order.error_type == UNMATCHED)
 
 
 def _answered_orders(ledger: Ledger, batches: Iterable[Batch]) -> Iterator[Order]:

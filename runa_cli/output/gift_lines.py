@@ -8,7 +8,7 @@ from runa_cli.core.money import plain_amount
 from runa_cli.core.states import State
 from runa_cli.ledger import results
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Order, Result
+from runa_cli.ledger.records import UNMATCHED, Batch, Order, Result
 from runa_cli.ledger.results import ResultRow, carried_headings
 
 _MONEY = {
@@ -28,7 +28,7 @@ def batch_gifts(ledger: Ledger, batch: Batch) -> Iterator[dict[str, Any]]:
     for result in ledger.results(batch):
         yield recorded_gift(result, batch, batch.columns)
     for order in ledger.orders(batch, [State.COMPLETED]):
-        if order.error_type == results.UNMATCHED:
+        if order.error_type == UNMATCHED:
             yield from unmatched_gifts(order, ledger.order_results(order), batch)
 
 
@@ -54,7 +54,12 @@ def recorded_gift(result: Result, batch: Batch, columns: Sequence[str]) -> dict[
 def unmatched_gifts(order: Order, gifts: Iterable[Result], batch: Batch) -> Iterator[dict[str, Any]]:
     """Yield the items of an order's answer that match none of its gifts."""
     for row in results.unmatched_rows(order, gifts):
-        yield _gift(row, batch=batch.name, order=order.position, money=Money.ISSUED)
+        yield unmatched_gift(row, order, batch)
+
+
+def unmatched_gift(row: ResultRow, order: Order, batch: Batch) -> dict[str, Any]:
+    """Return an item of an order's answer that matches none of its gifts."""
+    return _gift(row, batch=batch.name, order=order.position, money=Money.ISSUED)
 
 
 def runa_gifts(order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

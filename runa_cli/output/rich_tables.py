@@ -137,8 +137,13 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
     """Yield a table of texts. `width` is None where there is no terminal."""
     rows = list(rows)
     widths: Sequence[int | None] = [None] * len(columns)
+    if columns[-1].own_line and not any(row[-1] for row in rows):
+        columns, rows, widths = columns[:-1], [row[:-1] for row in rows], widths[:-1]
     if width is not None:
         widths = _fitted_widths(rows, columns, width, _TABLE_GAP)
+        if columns[-1].own_line and widths != _fitted_widths(rows, columns, 1 << 16, _TABLE_GAP):
+            yield from _last_cells_below(columns, rows, width)
+            return
         if _total_width(widths, _TABLE_GAP) > width:
             yield from _one_cell_per_line(columns, rows)
             return
@@ -157,6 +162,21 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
     yield Part(table, unwrapped=width is None)
 
 
+def _last_cells_below(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Iterator[Part]:
+    """Yield a list that is too wide for the terminal, with the last cell of each row on a line of its own."""
+    *above, last = columns
+    widths = _fitted_widths([row[:-1] for row in rows], above, width, _GRID_GAP)
+    if _total_width(widths, _GRID_GAP) > width:
+        yield from _one_cell_per_line(columns, rows)
+        return
+    yield Part(_grid_row([Text(column.heading, style="bold") for column in above], above, widths))
+    yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
+    for *cells, own in rows:
+        yield Part(_grid_row([_cell(column, cell) for column, cell in zip(above, cells, strict=True)], above, widths))
+        if own:
+            yield Part(Text("  ").append_text(_cell(last, own)), unwrapped=True)
+
+
 def _one_cell_per_line(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[Part]:
     """Yield a list that is too wide for the terminal."""
     longest = max(cell_len(column.heading) for column in columns)
@@ -170,6 +190,8 @@ def _one_cell_per_line(columns: Sequence[Column], rows: Iterable[Sequence[str]])
 
 
 def _cell(column: Column, cell: str) -> Text:
+    if column.link:
+        return link(cell)
     return status_text(cell) if column.status else Text(printable(cell))
 
 

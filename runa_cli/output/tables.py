@@ -33,7 +33,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. `min_width` is the least width to which a column that may wrap is narrowed."""
+    """A column of a table. `min_width` is the least width to which a column that may wrap is narrowed.
+
+    In a list, where the table is wider than the terminal, the cells of a column with `own_line` are shown below their
+    rows. At most one column has it, the last one.
+    """
 
     heading: str
     number: bool = False  # aligned to the right
@@ -41,6 +45,8 @@ class Column:
     status: bool = False  # coloured by its value
     no_wrap: bool = False
     min_width: int = 8
+    link: bool = False
+    own_line: bool = False
 
 
 def order_parts(summary: Summary, gifts: "Sequence[ResultRow]", width: int | None) -> Iterator[Part]:

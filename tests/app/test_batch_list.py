@@ -124,7 +124,8 @@ def test_a_ledger_of_an_older_version_lists_a_renewed_order_once(program: Progra
     with closing(sqlite3.connect(program.ledger)) as database:
         database.executescript(
             "UPDATE purchase SET superseded = 0; DROP INDEX purchase_counts; DROP INDEX purchase_unfinished;"
-            " DROP INDEX batch_by_environment; CREATE INDEX purchase_by_state ON purchase (batch_id, state);"
+            " DROP INDEX batch_by_environment; DROP INDEX purchase_listed; DROP TRIGGER purchase_to_search;"
+            " DROP TABLE purchase_search; CREATE INDEX purchase_by_state ON purchase (batch_id, state);"
             " CREATE INDEX gift_by_identity ON gift (identity); ALTER TABLE batch DROP COLUMN delimiter;"
             " ALTER TABLE batch DROP COLUMN bom; DROP INDEX gift_by_alike; ALTER TABLE gift DROP COLUMN alike;"
             " PRAGMA user_version = 5;"

@@ -24,6 +24,7 @@ LISTS = [
     ("product", "categories"),
     ("balance",),
     ("batch", "list"),
+    ("gift", "list"),
 ]
 
 
@@ -48,7 +49,12 @@ def test_every_list_has_table_json_jsonl_and_csv(program: Program, emulate: Emul
 
 def test_an_empty_list_is_an_empty_list_and_no_error(program: Program, emulate: Emulate) -> None:
     emulate()
-    for command in (("order", "list"), ("product", "list", "--search", "no such thing"), ("batch", "list")):
+    for command in (
+        ("order", "list"),
+        ("product", "list", "--search", "no such thing"),
+        ("batch", "list"),
+        ("gift", "list"),
+    ):
         ran = program(*command, "--json")
         assert (0, []) == (ran.code, ran.json)
         assert (0, "") == (program(*command, "-o", "jsonl").code, program(*command, "-o", "jsonl").out)

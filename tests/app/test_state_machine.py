@@ -722,6 +722,7 @@ class Issue(RuleBasedStateMachine):
         self.no_batch_is_paid_beyond_what_was_asked()
         self.the_ledger_tells_the_truth()
         self.every_link_stands_beside_its_own_gift()
+        assert [] == self.desk.search_differences(), "a search looks at something else than the gifts"
         self.sound = True
 
     def no_batch_is_paid_beyond_what_was_asked(self) -> None:

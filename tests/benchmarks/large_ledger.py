@@ -28,9 +28,9 @@ def hexadecimal(digits: int) -> str:
     return f"{chance.getrandbits(4 * digits):0{digits}x}"
 
 
-def template(ledger: sqlite3.Connection, table: str) -> Row:
+def template(ledger: sqlite3.Connection, table: str, key: str = "id") -> Row:
     """Return the first row of a table."""
-    cursor = ledger.execute(f"SELECT * FROM {table} ORDER BY id LIMIT 1")
+    cursor = ledger.execute(f"SELECT * FROM {table} ORDER BY {key} LIMIT 1")
     return dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
 
 
@@ -38,7 +38,9 @@ def insert(ledger: sqlite3.Connection, table: str, like: Row, rows: Iterable[Row
     """Insert copies of a row, with the values in which they differ."""
     names = ", ".join(f'"{name}"' for name in like)
     marks = ", ".join("?" * len(like))
-    ledger.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", ([*(like | row).values()] for row in rows))
+    ledger.executemany(
+        f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", ([*(like | row).values()] for row in rows)
+    )
 
 
 def moment(batch: int, batches: int) -> str:
@@ -83,15 +85,25 @@ def gift_rows(like: Row, orders: int, address: str) -> Iterator[Row]:
         }  # fmt: skip
 
 
+def search_rows(like: Row, old_id: str, orders: int, address: str) -> Iterator[Row]:
+    """Yield what is different in each search text."""
+    for number in range(orders):
+        text = str(like["text"]).replace(old_id.lower(), f"o-{number:026}")
+        text = text.replace("links.example", f"links.example/{number}")
+        yield {"purchase_id": 1000 + number, "text": text.replace(address, f"made-up{number}@example.com")}
+
+
 def main(path: str, orders: int, address: str) -> None:
     """Fill the ledger, in one transaction."""
     with closing(sqlite3.connect(path, isolation_level=None)) as ledger:
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000", "BEGIN IMMEDIATE"):
             ledger.execute(statement)
         batch, order, gift = (template(ledger, table) for table in ("batch", "purchase", "gift"))
+        search = template(ledger, "purchase_search", "purchase_id")
         insert(ledger, "batch", batch, batch_rows(orders // PER_BATCH))
         insert(ledger, "purchase", order, order_rows(order, orders, address.encode()))
         insert(ledger, "gift", gift, gift_rows(gift, orders, address))
+        insert(ledger, "purchase_search", search, search_rows(search, str(order["order_id"]), orders, address))
         ledger.execute("COMMIT")
         ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

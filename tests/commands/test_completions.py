@@ -20,7 +20,7 @@ LONGEST = 60  # seconds: no shell takes longer unless it hangs
 HOSTILE = """It's "a" [list]: `id` $HOME $(id) \\ 100% *? {x} <y> & !z ~ # | ;"""
 
 COMPLETED = [
-    ("runa ", {"balance", "ping", "config", "order", "batch", "product", "emulator"}),
+    ("runa ", {"balance", "ping", "config", "order", "batch", "gift", "product", "emulator"}),
     ("runa b", {"balance", "batch"}),
     ("runa order ", {"create", "estimate", "get", "list", "example"}),
     ("runa order create --fa", {"--face-value"}),
@@ -32,6 +32,8 @@ COMPLETED = [
     ("runa order create --mode ", {"auto", "sync", "async"}),
     ("runa order create --format ", {"json", "jsonl", "csv", "xlsx"}),
     ("runa order list --status ", {"COMPLETED", "FAILED", "PROCESSING"}),
+    ("runa gift ", {"list", "get"}),
+    ("runa gift list --status A", {"ACTIVE"}),
     ("runa order example ", {"csv", "json", "xlsx"}),
     ("runa order create --file g", {"gifts.csv", "gone.json"}),
     ("runa order create --results g", {"gifts.csv", "gone.json"}),

@@ -14,6 +14,7 @@ import pytest
 
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import UNSENT, State
+from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter, GiftSearch
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.queries import LedgerQueries
 from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order, Placed
@@ -26,6 +27,7 @@ BATCHES, GIFTS = 60, 200  # of one order each; without ANALYZE, SQLite plans for
 READS_ALL = {
     "SELECT count(*) AS number FROM batch": "the number of batches that a list leaves out",
     "HAVING max(settled_at)": "prune is about every settled batch, and reads nothing but indexes of it",
+    "ORDER BY id DESC LIMIT 1": "the newest order of an environment; the limit ends it",
     "ORDER BY id DESC LIMIT ?": "a page of the list of all batches; the limit ends it",
 }
 # Methods without a statement of their own.
@@ -164,6 +166,11 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("results_of", [*range(1, 400)])
     use("states_of", [*range(1, 400)])
     use("order_results", own)
+    everything = GiftFilter(("a", "b"), "AMZ-US", frozenset({State.FAILED, State.SENT}), "ACTIVE", NOW, NOW)
+    for wanted in (EVERY_GIFT, GiftFilter(words=("a",)), GiftFilter(since=NOW), everything):
+        use("matching_orders", "local", wanted)
+        use("matching_orders", "local", wanted, up_to=7)
+        use("matching_results", batch, wanted)
 
 
 def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,8 +187,30 @@ def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.Mo
 
 def _methods() -> set[str]:
     """Return the names of the ledger's methods that have statements."""
-    own: Iterable[str] = {*vars(Ledger), *vars(LedgerQueries)}
+    own: Iterable[str] = {*vars(Ledger), *vars(GiftSearch), *vars(LedgerQueries)}
     return {name for name in own if not name.startswith("_")} - OPEN_AND_CLOSE
+
+
+def test_a_search_for_gifts_reads_nothing_but_what_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of orders and gifts are long, and most of them are not found."""
+    statements, plans = Statements(monkeypatch), []
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        record(ledger, 1)
+        for wanted in (GiftFilter(("r1",)), GiftFilter(("r1",), states=frozenset({State.PREPARED}))):
+            statements.sent.clear()
+            assert [1] == [*ledger.matching_orders("local", wanted)]
+            (search,) = (statement for statement in statements.sent if "LIKE" in statement)
+            plans.append(plan(tmp_path / "ledger.db", search))
+    assert [
+        [
+            "SEARCH purchase_search USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+            "SEARCH purchase USING INTEGER PRIMARY KEY (rowid=?)",
+        ],
+        [
+            "SEARCH purchase USING COVERING INDEX purchase_listed (environment=? AND id>? AND id<?)",
+            "SEARCH purchase_search USING INTEGER PRIMARY KEY (rowid=?)",
+        ],
+    ] == plans
 
 
 def test_totals_of_a_batch_come_from_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

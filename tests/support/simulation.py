@@ -21,6 +21,7 @@ from runa_cli.ledger.results import ResultRow
 from runa_cli.ledger.rows import from_timestamp
 from tests.support.fork_server import Running, Start, fork_server
 from tests.support.ran import LONGEST, Ran
+from tests.support.searching import differences
 from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
 from tests.support.typed import Meaning, recipient, wire_meaning
 
@@ -283,6 +284,10 @@ class Desk:
             whom = recipient(wire.recipient, reference, json.loads(row["carried"]))
             self._remembered[place] = wire._replace(recipient=whom), reference if wire.recipient else ""
         return self._remembered[place]
+
+    def search_differences(self) -> list[str]:
+        """Return how what a search reads differs from the gifts."""
+        return differences(self._path)
 
     # --- other ledgers -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,134 @@
+"""What of an order's gifts can be searched for, as the ledger keeps it beside the order.
+
+It only narrows a search down: whether a gift matches is decided by the gift itself (gift_search.py). So it may hold
+more than there is to find, and never less.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runa_cli.core.identity import search_key
+
+# Only texts are read here, so that numbers need not be read as exactly as where they are amounts.
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
+
+
+@dataclass(frozen=True)
+class SearchText:
+    """`text` has one line for each field by which gifts are found; `terms` the values of fields that must be equal.
+
+    Both are written as `search_key` does. A term stands between two bars.
+    """
+
+    text: str
+    terms: str
+
+
+@dataclass(frozen=True)
+class RecordedGift:
+    """A gift as the ledger holds it; `item` and `issued` are JSON."""
+
+    item: str
+    reference: str | None
+    carried: Sequence[object]
+    issued: str | None
+
+
+def search_text(gifts: Iterable[RecordedGift], order_id: str | None, unmatched_in: bytes | None = None) -> SearchText:
+    """Return the search text of an order. `unmatched_in`: a reply of Runa's with items that match none of the gifts."""
+    fields: dict[str, None] = {order_id or "": None}
+    terms: dict[str, None] = {}
+    for gift in gifts:
+        item = _read(gift.item)
+        fields.update(dict.fromkeys(_item_fields(item, gift.reference, gift.carried)))
+        terms.update(dict.fromkeys(product_codes(item)))
+        if gift.issued:
+            _add_issued(_read(gift.issued), fields, terms)
+    _add_unmatched(unmatched_in, fields, terms)
+    return SearchText(_lines(fields), _terms(terms))
+
+
+def issued_text(
+    issued: Iterable[Mapping[str, Any] | None], order_id: str | None, unmatched_in: bytes | None = None
+) -> SearchText:
+    """Return what is added to an order's search text once Runa has issued its gifts; `issued` are Runa's items."""
+    fields: dict[str, None] = {order_id or "": None}
+    terms: dict[str, None] = {}
+    for item in filter(None, issued):
+        _add_issued(item, fields, terms)
+    _add_unmatched(unmatched_in, fields, terms)
+    return SearchText(_lines(fields), _terms(terms))
+
+
+def recorded_gift(item: str, reference: str | None, carried: str, issued: str | None) -> RecordedGift:
+    """Return a gift as the columns of its row hold it; `carried` is the JSON of a list."""
+    cells = _DECODER.decode(carried)
+    return RecordedGift(item, reference, cells if isinstance(cells, list) else (), issued)
+
+
+def term(text: str) -> str:
+    """Return a term as it stands in `terms`."""
+    return f"|{search_key(text)}|"
+
+
+def product_codes(item: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the product codes of an item, or the id of its product template."""
+    products = _object(item.get("products"))
+    values = products.get("values")
+    for code in (products.get("value"), products.get("template_id"), *(values if isinstance(values, list) else ())):
+        if isinstance(code, str):
+            yield code
+
+
+def _item_fields(item: Mapping[str, Any], reference: str | None, carried: Sequence[object]) -> Iterator[str]:
+    method = _object(item.get("distribution_method"))
+    for value in (method.get("email_address"), method.get("recipient_reference"), reference, *carried):
+        if isinstance(value, str):
+            yield value
+
+
+def _add_issued(item: Mapping[str, Any], fields: dict[str, None], terms: dict[str, None]) -> None:
+    """Add what Runa's item has beside what was sent: recipient and products are those of the gift."""
+    payout = _object(item.get("payout"))
+    for value in (item.get("id"), payout.get("url")):
+        if isinstance(value, str):
+            fields[value] = None
+    if isinstance(status := payout.get("status"), str):
+        terms[status] = None
+
+
+def _add_unmatched(reply: bytes | None, fields: dict[str, None], terms: dict[str, None]) -> None:
+    """Add all of the items of a reply, of which at least one belongs to no gift."""
+    for item in _items(reply) if reply else ():
+        _add_issued(item, fields, terms)
+        fields.update(dict.fromkeys(_item_fields(item, None, ())))
+        terms.update(dict.fromkeys(product_codes(item)))
+
+
+def _lines(fields: Iterable[str]) -> str:
+    return "\n".join(dict.fromkeys(filter(None, map(_key, fields))))
+
+
+def _terms(values: Iterable[str]) -> str:
+    return "".join(dict.fromkeys(f"|{key}|" for key in map(_key, values) if key))
+
+
+def _key(text: str) -> str:
+    """Return the search key of text in a form that a database takes, without a lone surrogate of a reply."""
+    key = search_key(text)
+    return key if key.isascii() else key.encode("utf-8", "replace").decode()
+
+
+def _items(reply: bytes) -> Iterator[Mapping[str, Any]]:
+    items = _read(reply.decode("utf-8", "replace")).get("items")
+    return map(_object, items if isinstance(items, list) else ())
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    return _object(_DECODER.decode(text))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,87 @@
+"""Gifts of the ledger as a table, and one of them as a list of facts."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from runa_cli.core.identity import label_text
+from runa_cli.ledger.records import Batch
+from runa_cli.ledger.results import ResultRow
+from runa_cli.output.tables import Column, Part, Summary, list_parts
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A gift with its batch and when it was sent or recorded. `beside` is shown beside its recipient."""
+
+    row: ResultRow
+    batch: Batch
+    created_at: str
+    beside: Sequence[str] = ()
+
+
+_TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
+_ENVIRONMENT = Column("In", min_width=5)
+_COLUMNS = (
+    Column("Batch", min_width=10),
+    Column("#", number=True),
+    Column("Recipient", min_width=12),
+    Column("Value", number=True, no_wrap=True),
+    Column("Products"),
+    Column("Status", status=True, min_width=9),
+    Column("Created", min_width=10),
+    Column("Payout link", no_wrap=True, link=True, own_line=True),
+)
+
+
+def gift_table(
+    gifts: Iterable[Listed], width: int | None, *, empty_message: str, with_environment: bool = False
+) -> Iterator[Part]:
+    """Yield gifts as a table, in parts as they come. `width` is None where there is no terminal."""
+    columns = (_ENVIRONMENT, *_COLUMNS) if with_environment else _COLUMNS
+    rows = (_row(gift, with_environment=with_environment) for gift in gifts)
+    chunk = [*islice(rows, _TABLE_ROWS)]
+    if not chunk:
+        yield Part(empty_message)
+    while chunk:
+        yield from list_parts(columns, chunk, width)
+        chunk = [*islice(rows, _TABLE_ROWS)]
+
+
+def gift_facts(gift: ResultRow, batch: Batch, created_at: str) -> Summary:
+    """Return what is recorded of one gift."""
+    facts = [
+        ("Recipient", gift.recipient),
+        ("Reference", gift.reference),
+        ("Value", f"{gift.face_value} {gift.currency}"),
+        ("Products", ", ".join(gift.products)),
+        ("Payout link", gift.payout_url),
+        ("Expires", gift.expiry_date),
+        ("Price", gift.price),
+        ("Error", gift.error),
+        ("Batch", f"{batch.name}, row {gift.row}" if gift.row else batch.name),
+        ("Environment", f"{batch.environment}, key {batch.account}"),
+        ("Order", gift.order_id),
+        ("Created", f"{datetime.fromisoformat(created_at):%Y-%m-%d %H:%M:%S} UTC" if created_at else ""),
+        *zip(batch.columns, gift.carried, strict=False),
+    ]
+    return Summary("Gift", gift.item_id or "without an item id", gift.status, facts)
+
+
+def _row(listed: Listed, *, with_environment: bool) -> list[str]:
+    gift, created_at = listed.row, listed.created_at
+    created = f"{datetime.fromisoformat(created_at).astimezone():%Y-%m-%d}" if created_at else ""
+    label = gift.reference if gift.recipient else label_text(gift.reference, gift.carried)
+    beside = () if label and not gift.reference else listed.beside  # else they are in the label already
+    return [
+        *([listed.batch.environment] if with_environment else []),
+        listed.batch.name,
+        str(gift.row or "-"),
+        ", ".join(filter(None, (gift.recipient, label, *beside))) or "payout link",
+        f"{gift.face_value} {gift.currency}".strip(),
+        ", ".join(gift.products),
+        gift.status,
+        created,
+        gift.payout_url,
+    ]
