@@ -1,15 +1,16 @@
 """`batch list` and `batch show`: the batches of this ledger and their orders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from runa_cli.app.session import Session
 from runa_cli.config.settings import check_readable
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
-from runa_cli.core.money import format_money
+from runa_cli.core.money import format_money, plain_amount
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
@@ -18,6 +19,7 @@ from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
 
 LISTED = 20  # batches, enough for a screen
+_NO_BOUND: Mapping[str, int] = {}
 _TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _BATCH_COLUMNS = (
     Column("Batch", min_width=21),  # the length of a generated name
@@ -26,8 +28,12 @@ _BATCH_COLUMNS = (
     Column("Gifts", number=True),
     Column("Total", number=True, no_wrap=True),
     Column("State", status=True),
+    Column("Issued from", style="dim", no_wrap=True, own_line=True),
 )
-_BATCH_FIELDS = ("batch", "environment", "created_at", "orders", "items", "total", "state")
+_BATCH_FIELDS = (
+    *("batch", "environment", "created_at", "orders", "items", "total", "currency", "state"),
+    *("file", "user", "host"),
+)
 _ORDER_COLUMNS = (
     Column("#", number=True),
     Column("Order", no_wrap=True),
@@ -36,7 +42,7 @@ _ORDER_COLUMNS = (
     Column("State", status=True),
     Column("Reason"),
 )
-_ORDER_FIELDS = ("position", "order_id", "items", "total", "state", "error", "idempotency_key")
+_ORDER_FIELDS = ("position", "order_id", "items", "total", "currency", "state", "error", "idempotency_key")
 
 
 def find(session: Session, name: str) -> Batch:
@@ -99,14 +105,23 @@ def tell_of_other_environments(session: Session, environments: Sequence[str]) ->
 
 
 def show_list(session: Session, *, limit: int | None = LISTED, after: str | None = None) -> None:
-    """Show batches, newest first; those that are older than the batch `after`, at most `limit`, None for all.
+    """Show the batches of the active environment, newest first; where none is known, those of one after the other.
 
-    Where there are more, that is said on standard error. Raises what `find` raises.
+    `after`: only those that follow this batch; at most `limit`, None for all. Where there are more, that is said on
+    standard error. Raises what `find` raises, and UsageMistake where `after` is in another environment.
     """
-    ledger, environment = session.ledger, environment_from_flag(session)
-    before = {} if after is None else {"before": find(session, after).id}
+    ledger, environments = session.ledger, listed_environments(session)
+    scopes: list[tuple[str, Mapping[str, int]]] = [(environment, _NO_BOUND) for environment in environments]
+    if after is not None:
+        last = find(session, after)
+        if last.environment not in environments:
+            raise UsageMistake(f"--after {after} is a batch of {last.environment}: add --env {last.environment}.")
+        position = environments.index(last.environment)
+        scopes = [(last.environment, {"before": last.id}), *scopes[position + 1 :]]
     first_page = {} if limit is None else {"first_page": limit}
-    batches = islice(ledger.tallied_batches(environment, **before, **first_page), limit)
+    every = (pair for name, before in scopes for pair in ledger.tallied_batches(name, **before, **first_page))
+    shown: list[Batch] = []  # the last one
+    batches = _remembering(islice(every, limit), shown)
 
     def table(width: int | None) -> Iterator[Part]:
         rows = (_batch_row(*pair) for pair in batches)
@@ -121,22 +136,23 @@ def show_list(session: Session, *, limit: int | None = LISTED, after: str | None
         entries=lambda: (_batch_object(*pair) for pair in batches),
         table=table,
         csv_header=_BATCH_FIELDS,
-        csv_cells=lambda: (_batch_cells(*pair) for pair in batches),
+        csv_cells=lambda: (cells for pair in batches for cells in _batch_cells(*pair)),
         links=lambda: (link for batch, _ in batches for link in batch_formats.links(ledger, batch)),
     )
     formats.show(session.output, view)
-    if limit is not None:
-        _tell_of_more(session, environment, limit, before)
+    if limit is not None and shown:
+        more = sum(ledger.count_batches(name, **before) for name, before in scopes) - limit
+        if more > 0:
+            what = "1 more batch" if more == 1 else f"{more:,} more batches"
+            session.console.next_page(shown[0].name, f"{what}: `runa batch list --all` shows all of them.")
+    tell_of_other_environments(session, environments)
 
 
-def _tell_of_more(session: Session, environment: str | None, limit: int, before: dict[str, int]) -> None:
-    ledger = session.ledger
-    more = ledger.count_batches(environment, **before) - limit
-    if more <= 0:
-        return
-    (last,) = islice(ledger.batches(environment, **before), limit - 1, limit)
-    batches = "1 more batch" if more == 1 else f"{more:,} more batches"
-    session.console.next_page(last.name, f"{batches}: `runa batch list --all` shows all of them.")
+def _remembering(pairs: Iterable[tuple[Batch, Tally]], last: list[Batch]) -> Iterator[tuple[Batch, Tally]]:
+    """Yield pairs, and keep the batch of the latest one in a list."""
+    for pair in pairs:
+        last[:] = [pair[0]]
+        yield pair
 
 
 def show_batch(session: Session, name: str) -> None:
@@ -168,6 +184,7 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
     facts = [
         ("Environment", f"{batch.environment}, key {batch.account}"),
         ("Created", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Issued from", _issued_from(batch, batch.file)),
         ("Gifts", str(sum(tally.items.values()))),
         ("Total", format_money(tally.sums())),
         ("Issued", format_money(tally.sums([State.COMPLETED]))),
@@ -176,13 +193,8 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
         facts.append(("Pruned", f"{batch.pruned_at:%Y-%m-%d %H:%M:%S} UTC: its links are no longer recorded"))
     yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
     yield Part("")
-    rows = [_order_cells(order)[:6] for order in ledger.orders(batch)]
+    rows = [_order_row(order) for order in ledger.orders(batch)]
     yield from list_parts(_ORDER_COLUMNS, rows, width)
-
-
-def environment_from_flag(session: Session) -> str | None:
-    """Return the environment of the flag `--env`; None where it was set elsewhere."""
-    return session.settings.environment.value if session.settings.environment.origin == "flag" else None
 
 
 def state_of(tally: Tally) -> str:
@@ -201,8 +213,11 @@ def _batch_object(batch: Batch, tally: Tally) -> dict[str, Any]:
         "created_at": batch.created_at.isoformat(),
         "state": state_of(tally),
         "items": sum(tally.items.values()),
-        "total": {currency: str(total) for currency, total in tally.sums().items()},
+        "total": {currency: plain_amount(str(total), currency) for currency, total in tally.sums().items()},
         "states": {str(state): count for state, count in sorted(tally.orders.items())},
+        "file": batch.file,
+        "user": batch.user or None,
+        "host": batch.host or None,
     }
 
 
@@ -227,21 +242,40 @@ def _order_object(order: Order) -> dict[str, Any]:
     }
 
 
-def _batch_cells(batch: Batch, tally: Tally) -> list[str]:
+def _batch_cells(batch: Batch, tally: Tally) -> Iterator[list[str]]:
+    """Yield the cells of a batch for each of its currencies, so that the column of totals can be added up."""
+    for currency, total in sorted(tally.sums().items()) or [("", Decimal(0))]:
+        orders, items = tally.by_currency.get(currency, (0, 0))
+        yield [
+            batch.name,
+            batch.environment,
+            batch.created_at.isoformat(),
+            str(orders),
+            str(items),
+            plain_amount(str(total), currency) or "",
+            currency,
+            state_of(tally),
+            *(batch.file or "", batch.user, batch.host),
+        ]
+
+
+def _batch_row(batch: Batch, tally: Tally) -> list[str]:
     return [
         batch.name,
         batch.environment,
         f"{batch.created_at.astimezone():%Y-%m-%d %H:%M}",
-        str(sum(tally.orders.values())),
         str(sum(tally.items.values())),
         format_money(tally.sums()),
         state_of(tally),
+        _issued_from(batch, Path(batch.file).name if batch.file else None),
     ]
 
 
-def _batch_row(batch: Batch, tally: Tally) -> list[str]:
-    name, environment, created, _, gifts, total, state = _batch_cells(batch, tally)
-    return [name, environment, created, gifts, total, state]
+def _issued_from(batch: Batch, file: str | None) -> str:
+    """Return the file of a batch and who issued it; empty where an older version did, which did not record them."""
+    if not batch.user:
+        return ""
+    return f"{file or 'flags'}, by {batch.user} on {batch.host}"
 
 
 def _order_cells(order: Order) -> list[str]:
@@ -249,8 +283,14 @@ def _order_cells(order: Order) -> list[str]:
         str(order.position),
         order.order_id or "",
         str(order.item_count),
-        format_money({order.currency: Decimal(order.total)}),
+        plain_amount(order.total, order.currency) or "",
+        order.currency,
         str(order.state),
         order.error_text or "",
         order.idempotency_key,
     ]
+
+
+def _order_row(order: Order) -> list[str]:
+    position, order_id, items, _, _, state, error, _ = _order_cells(order)
+    return [position, order_id, items, format_money({order.currency: Decimal(order.total)}), state, error]

@@ -49,6 +49,7 @@ _SCHEMA = """
     CREATE TABLE issued (gift_id INTEGER PRIMARY KEY, recorded_id INTEGER NOT NULL UNIQUE);
 """
 
+STDIN = "stdin"  # the name of standard input in place of a file's
 _AT_ONCE = 200  # gifts that are written together
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
 _PRODUCTS = '"products":'  # from there on, the JSON of an item is its choice of products

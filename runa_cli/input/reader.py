@@ -12,7 +12,7 @@ from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.json_values import add_values
 from runa_cli.input.order_rules import BY_COUNTRY, CodeLookup
 from runa_cli.input.places import flag_place
-from runa_cli.input.plan import Plan
+from runa_cli.input.plan import STDIN, Plan
 from runa_cli.input.plan_builder import PlanBuilder
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.request import OrderInput
@@ -55,7 +55,7 @@ def from_file(order_input: OrderInput, stdin: BinaryIO | None = None, currency_o
     if path == "-":
         if stdin is None:
             problems.stop(Place(flag="--file"), "standard input is closed")
-        return _from_stream(stdin, "stdin", order_input, problems, currency_of)
+        return _from_stream(stdin, STDIN, order_input, problems, currency_of)
     try:
         with Path(path).open("rb") as stream:
             return _from_stream(stream, path, order_input, problems, currency_of)

@@ -4,11 +4,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from runa_cli.api import canonical
 from runa_cli.core.clock import Clock
-from runa_cli.input.plan import Plan, PlannedOrder
+from runa_cli.core.system import host_name, system_user
+from runa_cli.input.plan import STDIN, Plan, PlannedOrder
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.failures import body_changed
 from runa_cli.ledger.ledger import Ledger
@@ -24,7 +26,7 @@ def made_up_name(clock: Clock) -> str:
 
 
 def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
-    """Return the plan as a batch to record."""
+    """Return the plan as a batch to record, issued by whoever runs this process."""
     return NewBatch(
         environment=request.environment,
         name=name,
@@ -35,6 +37,9 @@ def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
         account=request.account,
         columns=plan.columns,
         dialect=plan.dialect,
+        file=plan.file if plan.file in {None, STDIN} else str(Path(plan.file).absolute()),
+        user=system_user(),
+        host=host_name(),
     )
 
 

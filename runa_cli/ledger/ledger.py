@@ -130,7 +130,8 @@ class Ledger(GiftSearch):
             check()
             batch_id = transaction.insert(
                 "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
-                " delimiter, bom, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " delimiter, bom, file, system_user, host, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.environment,
                 batch.name,
                 name_key(batch.name),
@@ -142,6 +143,9 @@ class Ledger(GiftSearch):
                 to_list(batch.columns),
                 batch.dialect.delimiter,
                 int(batch.dialect.bom),
+                batch.file,
+                batch.user,
+                batch.host,
                 to_timestamp(now),
             )
             _insert_orders(transaction, batch_id, batch.environment, orders, now)
@@ -184,13 +188,16 @@ class Ledger(GiftSearch):
             search_index.place(transaction, self._engine, batch.id, placed)
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
-                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, shown_at = NULL"
-                " WHERE id = ?",
+                "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, file = ?,"
+                " system_user = ?, host = ?, shown_at = NULL WHERE id = ?",
                 content.fingerprint,
                 to_list(content.columns),
                 content.shape,
                 content.dialect.delimiter,
                 int(content.dialect.bom),
+                content.file,
+                content.user,
+                content.host,
                 batch.id,
             )
         return self.batch_by_id(batch.id)

@@ -112,7 +112,8 @@ class BatchFields:
     `named` tells whether a person chose the name. `source` is `file` or `flags`. `shape` is the form of its results in
     JSON: `object` or `list`. `fingerprint` is equal for batches of the same content. `account` is what may be shown of
     the account that pays. `columns` are the headings of the carried cells. `dialect` is that of a CSV input, which its
-    results follow.
+    results follow. `file` is the path of the file that the gifts came from, or `stdin`; None where they came from flags.
+    `user` (of the system) and `host` tell who issued it; they are empty in a batch of an older version.
     """
 
     environment: str
@@ -124,6 +125,9 @@ class BatchFields:
     account: str
     columns: Sequence[str]
     dialect: Dialect = PLAIN
+    file: str | None = None
+    user: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,11 +294,15 @@ NOTHING = Exchange()
 
 @dataclass
 class Tally:
-    """Orders, items and money (by currency of the face values) in each state, and when the last order settled."""
+    """Orders, items and money (by currency of the face values) in each state, and when the last order settled.
+
+    `by_currency` has the number of orders and of items in each currency.
+    """
 
     orders: Counter[State] = field(default_factory=Counter)
     items: Counter[State] = field(default_factory=Counter)
     money: dict[State, dict[str, Decimal]] = field(default_factory=dict)
+    by_currency: dict[str, tuple[int, int]] = field(default_factory=dict)
     settled_at: datetime | None = None
 
     def count(self, state: State, total: Decimal, currency: str, items: int, *, orders: int = 1) -> None:
@@ -303,6 +311,8 @@ class Tally:
         self.items[state] += items
         sums = self.money.setdefault(state, {})
         sums[currency] = sums.get(currency, Decimal(0)) + total * orders
+        counted = self.by_currency.get(currency, (0, 0))
+        self.by_currency[currency] = counted[0] + orders, counted[1] + items
 
     def add(self, other: "Tally") -> None:
         """Add the counts of other orders."""
@@ -312,6 +322,9 @@ class Tally:
             own = self.money.setdefault(state, {})
             for currency, amount in sums.items():
                 own[currency] = own.get(currency, Decimal(0)) + amount
+        for currency, (orders, items) in other.by_currency.items():
+            counted = self.by_currency.get(currency, (0, 0))
+            self.by_currency[currency] = counted[0] + orders, counted[1] + items
         self.settled(other.settled_at)
 
     def settled(self, time: datetime | None) -> None:

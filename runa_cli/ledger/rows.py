@@ -53,6 +53,9 @@ def read_batch(row: Row) -> Batch:
         created_at=datetime.fromisoformat(row["created_at"]),
         shown_at=from_timestamp(row["shown_at"]),
         pruned_at=from_timestamp(row["pruned_at"]),
+        file=row["file"],
+        user=row["system_user"],
+        host=row["host"],
     )
 
 

@@ -232,6 +232,12 @@ MIGRATIONS = (
     """,
         _write_search_texts,
     ),
+    # Who issued a batch, and from which file.
+    Migration("""
+    ALTER TABLE batch ADD COLUMN file TEXT;
+    ALTER TABLE batch ADD COLUMN system_user TEXT NOT NULL DEFAULT '';
+    ALTER TABLE batch ADD COLUMN host TEXT NOT NULL DEFAULT '';
+    """),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

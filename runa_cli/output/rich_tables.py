@@ -174,7 +174,9 @@ def _last_cells_below(columns: Sequence[Column], rows: Sequence[Sequence[str]], 
     for *cells, own in rows:
         yield Part(_grid_row([_cell(column, cell) for column, cell in zip(above, cells, strict=True)], above, widths))
         if own:
-            yield Part(Text("  ").append_text(_cell(last, own)), unwrapped=True)
+            below = _cell(last, own)
+            below.stylize(last.style)
+            yield Part(Text("  ").append_text(below), unwrapped=True)
 
 
 def _one_cell_per_line(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[Part]:

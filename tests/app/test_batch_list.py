@@ -1,10 +1,11 @@
 """`batch list`: the newest batches, and how to see the others."""
 
 import json
-import sqlite3
+import os
+import pwd
 import tracemalloc
 from collections.abc import Callable
-from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,13 @@ from runa_cli.core.states import State
 from runa_cli.ledger import queries
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Exchange
-from tests.support.ledgers import new_batch, order
-from tests.support.program import Program
+from tests.conftest import Emulate
+from tests.support.csv_files import gifts, rows_of, sheet
+from tests.support.ledgers import make_older, new_batch, order
+from tests.support.program import GIFT, Program
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+STDIN = "face_value,email,product\n10,eve@example.com,AMZ-US\n"
 
 
 def fill(ledger: Ledger, *numbers: int, orders: int = 1) -> list[Batch]:
@@ -121,15 +125,7 @@ def test_a_ledger_of_an_older_version_lists_a_renewed_order_once(program: Progra
         (first,) = ledger.orders(batch)
         rejected = ledger.mark_rejected(first, b"{}", Exchange(), NOW)
         ledger.renew(rejected, order(1, generation=1), NOW)
-    with closing(sqlite3.connect(program.ledger)) as database:
-        database.executescript(
-            "UPDATE purchase SET superseded = 0; DROP INDEX purchase_counts; DROP INDEX purchase_unfinished;"
-            " DROP INDEX batch_by_environment; DROP INDEX purchase_listed; DROP TRIGGER purchase_to_search;"
-            " DROP TABLE purchase_search; CREATE INDEX purchase_by_state ON purchase (batch_id, state);"
-            " CREATE INDEX gift_by_identity ON gift (identity); ALTER TABLE batch DROP COLUMN delimiter;"
-            " ALTER TABLE batch DROP COLUMN bom; DROP INDEX gift_by_alike; ALTER TABLE gift DROP COLUMN alike;"
-            " PRAGMA user_version = 5;"
-        )
+    make_older(program.ledger, 5)
     (listed,) = program("batch", "list", "--json").json
     assert ({"prepared": 1}, 2) == (listed["states"], listed["items"])
 
@@ -171,3 +167,70 @@ def test_a_long_list_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     assert peaks[1] < peaks[0] * 2.5
+
+
+def test_a_batch_names_its_file_and_who_issued_it(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = sheet(program.home / "gifts.csv", gifts(1))
+    for arguments in (["--file", str(path)], GIFT[2:], ["--file", "-"]):
+        assert 0 == program("order", "create", *arguments, "-q", stdin=STDIN).code
+    who = {"user": pwd.getpwuid(os.geteuid()).pw_name, "host": os.uname().nodename}
+    listed = program("batch", "list", "--json").json
+    assert ["stdin", None, str(path)] == [batch["file"] for batch in listed]
+    assert [who] * 3 == [{name: batch[name] for name in who} for batch in listed]
+    rows = rows_of(program("batch", "list", "-o", "csv").out)
+    assert [("stdin", *who.values()), ("", *who.values()), (str(path), *who.values())] == [
+        (row["file"], row["user"], row["host"]) for row in rows
+    ]
+    table = program("batch", "list").out
+    assert f"gifts.csv, by {who['user']} on {who['host']}\n" in table
+    assert f"flags, by {who['user']} on {who['host']}\n" in table
+    assert f"Issued from  {path}, by {who['user']}" in program("batch", "show", listed[2]["batch"]).out
+
+
+def test_an_edited_batch_names_the_file_that_it_was_edited_to(program: Program, emulate: Emulate) -> None:
+    emulate()
+    for count, name in ((1, "old.csv"), (2, "new.csv")):
+        path = sheet(program.home / name, gifts(count))
+        assert 0 == program("order", "create", "--file", str(path), "--batch", "bonus", "-q").code
+    assert str(path) == program("batch", "list", "--json").json[0]["file"]
+
+
+def test_a_batch_of_an_older_version_does_not_know_who_issued_it(
+    program: Program, filled: Callable[..., list[Batch]]
+) -> None:
+    filled(1)
+    make_older(program.ledger, 9)
+    (batch,) = program("batch", "list", "--json").json
+    assert (None, None, None) == (batch["file"], batch["user"], batch["host"])
+    assert "Issued from" not in program("batch", "list").out
+
+
+def test_totals_in_csv_are_numbers_with_their_currency(program: Program, emulate: Emulate) -> None:
+    """A batch of several currencies has a line for each, so that nothing is added up across them."""
+    emulate()
+    sheet_text = "face_value,email,product,currency\n1250,a@example.com,AMZ-US,USD\n10,b@example.com,AMZ-GB,GBP\n"
+    program("order", "create", "--file", "-", "-q", "--no-preflight", stdin=sheet_text)
+    rows = rows_of(program("batch", "list", "-o", "csv").out)
+    assert [("10.00", "GBP", "1", "1"), ("1250.00", "USD", "1", "1")] == [
+        (row["total"], row["currency"], row["orders"], row["items"]) for row in rows
+    ]
+    (shown, _) = rows_of(program("batch", "show", rows[0]["batch"], "-o", "csv").out)
+    assert ("1250.00", "USD") == (shown["total"], shown["currency"])
+    assert "10.00 GBP + 1,250.00 USD" in program("batch", "list").out
+
+
+def test_live_and_local_are_not_mixed(program: Program) -> None:
+    """Where no environment is chosen, those of one come after those of the other, and each row says which it is."""
+    with Ledger(program.ledger) as ledger:
+        for number, environment in enumerate(["local", "live", "local", "live"]):
+            new = replace(new_batch(number), environment=environment)
+            ledger.record(new, [order(number)], known=[], check=lambda: None, now=NOW)
+    every = program("batch", "list", "-o", "jsonl")
+    assert ["batch 3", "batch 1", "batch 2", "batch 0"] == names(every.out)
+    assert ["batch 2", "batch 0"] == names(program("batch", "list", "-o", "jsonl", "--after", "batch 1").out)
+    local = program("batch", "list", RUNA_ENV="local")
+    assert ["batch 2", "batch 0"] == [line[:7] for line in local.out.splitlines() if line.startswith("batch")]
+    assert "Not listed: what was issued in live (--env).\n" == local.err
+    ran = program("batch", "list", "--after", "batch 1", "--json", RUNA_ENV="local")
+    assert (2, "usage") == (ran.code, ran.error["code"])

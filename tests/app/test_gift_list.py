@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, rows_of, sheet
+from tests.support.ledgers import make_older
 from tests.support.program import GIFT, Program
 from tests.support.searching import differences
 
@@ -226,11 +227,7 @@ def test_pruned_gifts_are_not_listed_and_nothing_of_them_is_kept_to_search(progr
 def test_an_older_ledger_is_searched_as_a_new_one(program: Program, emulate: Emulate) -> None:
     emulate()
     issue(program)
-    with closing(sqlite3.connect(program.ledger)) as database:
-        database.executescript(
-            "DROP TRIGGER purchase_to_search; DROP TABLE purchase_search; DROP INDEX purchase_listed;"
-            " PRAGMA user_version = 6;"
-        )
+    make_older(program.ledger, 8)
     assert ["E_02"] == found(program, "--search", "müller")
     assert [] == differences(program.ledger)
 

@@ -1,6 +1,11 @@
 """Records for ledgers that no program has written."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from runa_cli.ledger.records import Gift, NewBatch, NewOrder
+from runa_cli.ledger.schema import MIGRATIONS
 
 
 def gift(row: int, batch: int) -> Gift:
@@ -23,3 +28,23 @@ def new_batch(number: int) -> NewBatch:
         environment="local", name=f"batch {number}", named=True, source="file", shape="list", fingerprint=f"f{number}",
         account="xxtests", columns=[],
     )  # fmt: skip
+
+
+_UNDONE = {  # what a migration made, by its number
+    10: "ALTER TABLE batch DROP COLUMN file; ALTER TABLE batch DROP COLUMN system_user;"
+    " ALTER TABLE batch DROP COLUMN host;",
+    9: "DROP TRIGGER purchase_to_search; DROP TABLE purchase_search; DROP INDEX purchase_listed;",
+    8: "DROP INDEX gift_by_alike; ALTER TABLE gift DROP COLUMN alike;",
+    7: "ALTER TABLE batch DROP COLUMN delimiter; ALTER TABLE batch DROP COLUMN bom;",
+    6: "UPDATE purchase SET superseded = 0; DROP INDEX purchase_counts; DROP INDEX purchase_unfinished;"
+    " DROP INDEX batch_by_environment; CREATE INDEX purchase_by_state ON purchase (batch_id, state);"
+    " CREATE INDEX gift_by_identity ON gift (identity);",
+}
+
+
+def make_older(path: Path, version: int) -> None:
+    """Make a ledger what it would be if an older version had written it, one that knew that many migrations."""
+    with closing(sqlite3.connect(path)) as database:
+        for number in range(len(MIGRATIONS), version, -1):
+            database.executescript(_UNDONE[number])
+        database.execute(f"PRAGMA user_version = {version}")
