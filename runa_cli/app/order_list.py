@@ -52,16 +52,39 @@ class OrderFilter:
         )
 
 
+@dataclass
+class _Searched:
+    """How many orders were looked at, and how far back they go, as far as Runa's list tells their times."""
+
+    orders: int = 0
+    oldest: datetime | None = None
+
+    def count(self, order: Mapping[str, Any]) -> None:
+        self.orders += 1
+        created = responses.parse_time(order.get("created_at"))
+        if created is not None:
+            self.oldest = min(self.oldest or created, created)
+
+
 def show(session: Session, order_filter: OrderFilter) -> None:
-    """Show the orders that match, newest first as Runa lists them."""
-    lists.show_list(session.output, _VIEW, _orders(session, order_filter))
+    """Show the orders that match, newest first as Runa lists them. A search says where it looked."""
+    searched = _Searched()
+    lists.show_list(session.output, _VIEW, _orders(session, order_filter, searched))
+    if order_filter.search is not None:
+        back = f", back to {searched.oldest.astimezone():%Y-%m-%d}" if searched.oldest else ""
+        orders = "1 order" if searched.orders == 1 else f"{searched.orders:,} orders"
+        session.console.note(
+            f"Searched the descriptions of {orders} at Runa ({session.environment}){back}."
+            " `runa gift list --search` finds addresses, names and references of what was issued from here."
+        )
 
 
-def _orders(session: Session, order_filter: OrderFilter) -> Iterator[Mapping[str, Any]]:
+def _orders(session: Session, order_filter: OrderFilter, searched: _Searched) -> Iterator[Mapping[str, Any]]:
     left = order_filter.limit
     for order in _fetched(session, order_filter):
         if left == 0:
             return
+        searched.count(order)
         if order_filter.matches(order):
             yield order
             left = None if left is None else left - 1

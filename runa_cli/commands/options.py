@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions, Session
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 Options = Mapping[str, tuple[Any, object]]  # annotation and default, by the parameter's name
 
+NEVER_SUGGESTED = {"abandon", "prune", "reset"}
 COMMON_PANEL = "Options of every command"
 
 EnvOption = Annotated[
@@ -81,6 +83,25 @@ class Group(TyperGroup):
             if option.name in {"help", "install_completion", "show_completion"}:
                 option.default = False
         return options
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command. A typo gets suggestions, but none that deletes or gives up something for good.
+
+        Who mistypes a command and then follows the suggestion must not lose anything.
+        """
+        suggested, self.suggest_commands = self.suggest_commands, False
+        try:
+            return super().resolve_command(ctx, args)
+        except TyperException as error:
+            from difflib import get_close_matches  # imported late: few commands are mistyped
+
+            similar = get_close_matches(args[0], sorted({*self.commands} - NEVER_SUGGESTED)) if suggested else []
+            if similar:
+                names = " or ".join(f"`{ctx.command_path} {name}`" for name in similar)
+                error.message = f"{error.message.rstrip('.')}. Did you mean {names}?"
+            raise
+        finally:
+            self.suggest_commands = suggested
 
 
 def with_common(command: Command) -> Command:

@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -403,3 +404,33 @@ def test_starting_the_program_for_its_version_loads_nothing_heavy(program: Progr
     ).stderr  # fmt: skip
     loaded = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
     assert set() == {"requests", "pydantic", "sqlite3", "rich", "http.server", "email_validator"} & loaded
+
+
+def test_a_search_of_orders_says_where_it_looked(program: Program, emulate: Emulate) -> None:
+    emulate(processing_seconds=0)
+    make_orders(program, 3)
+    ran = program("order", "list", "--search", "note 1", "-o", "csv")
+    assert 2 == len(ran.out.splitlines())
+    searched, gifts = ran.err.strip().split(". ")
+    assert re.fullmatch(r"Searched the descriptions of 3 orders at Runa \(local\), back to \d{4}-\d\d-\d\d", searched)
+    assert gifts.startswith("`runa gift list --search` finds addresses")
+    assert "Searched the descriptions of 2 orders" in program("order", "list", "--search", "note", "--limit", "2").err
+    assert "" == program("order", "list", "--search", "note", "--json").err
+    assert "" == program("order", "list").err
+
+
+def test_the_estimate_of_a_file_ends_with_a_grand_total(program: Program, emulate: Emulate) -> None:
+    emulate()
+    text = "face_value,email,product,description\n25,a@example.com,800PET-US,one\n1000,b@example.com,AMZ-US,two\n"
+    total = "Total: 2 gifts, face value 1,025.00 USD, price 1,023.18 USD, discount 1.82 USD\n"
+    estimate = ("order", "estimate", "--file", "-")
+    shown = program(*estimate, stdin=text)
+    assert (0, True) == (shown.code, shown.out.endswith(f"\n{total}"))
+    as_csv = program(*estimate, "-o", "csv", stdin=text)
+    rows = list(csv.DictReader(io.StringIO(as_csv.out)))
+    assert [("25.00", "USD", "24.68", "USD"), ("1000.00", "USD", "998.50", "USD")] == [
+        (row["face_value"], row["currency"], row["price"], row["price_currency"]) for row in rows
+    ]
+    assert total == as_csv.err
+    assert 2 == len(program(*estimate, "--json", stdin=text).json)
+    assert "Total" not in program("order", "estimate", "--face-value", "25", "--product", "800PET-US").out
