@@ -404,7 +404,8 @@ class Ledger(GiftSearch):
                 *values,
                 order.id,
             )
-            search_index.extend(transaction, order.id, order_id)
+            if order_id != order.order_id:  # it is recorded again each time that the order is polled
+                search_index.extend(transaction, order.id, order_id)
         self._advance_mark()
         return self.order(order.id)
 

@@ -24,12 +24,12 @@ class Listed:
 _TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _ENVIRONMENT = Column("In", min_width=5)
 _COLUMNS = (
-    Column("Batch", min_width=10),
+    Column("Batch"),
     Column("#", number=True),
-    Column("Recipient", min_width=12),
+    Column("Recipient", min_width=20),
     Column("Value", number=True, no_wrap=True),
     Column("Products"),
-    Column("Status", status=True, min_width=9),
+    Column("Status", status=True),
     Column("Created", min_width=10),
     Column("Payout link", no_wrap=True, link=True, own_line=True),
 )
