@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from runa_cli.app import gifts, order_list
+from runa_cli.app import gift_list, order_list
 from runa_cli.cli import app
 from runa_cli.config.values import FORMATS
 
@@ -18,7 +18,7 @@ FILES = "/"  # what a value is that names a file
 VALUES = {
     "--output": FORMATS,
     "order list --status": order_list.STATUSES,
-    "gift list --status": gifts.STATUSES,
+    "gift list --status": gift_list.STATUSES,
 }  # of an option everywhere, or of one command's
 LEFT_OUT = {"--install-completion", "--show-completion"}  # they set up the kind that starts Python
 MADE = "written by completions/generate.py"

@@ -1,5 +1,6 @@
 """The gifts of the ledger one by one: those of the newest orders first, or those of a batch by row."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,9 +11,11 @@ from runa_cli.ledger import results
 from runa_cli.ledger.gift_search import GiftFilter
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import UNMATCHED, Batch, Order, Result
-from runa_cli.ledger.results import ResultRow
+from runa_cli.ledger.results import COLUMNS, ResultRow
 from runa_cli.output import gift_lines
 
+# Of gifts outside of their batches: each of those has other carried columns, so that they are one column here.
+CSV_HEADER = ("batch", "environment", "created_at", *COLUMNS, "carried")
 _BATCHES = 1000  # that are in memory at a time
 
 
@@ -33,6 +36,15 @@ class FoundGift:
     def document(self) -> dict[str, Any]:
         """Return the gift as JSON outside of its batch."""
         return {**self.line, "environment": self.batch.environment, "created_at": self.created_at or None}
+
+    def cells(self) -> list[str]:
+        """Return the cells of the gift outside of its batch."""
+        carried = self.line["carried"]
+        return [
+            *(self.batch.name, self.batch.environment, self.created_at),
+            *self.row.cells()[: len(COLUMNS)],
+            json.dumps(carried, ensure_ascii=False) if carried else "",
+        ]
 
 
 class FoundGifts:

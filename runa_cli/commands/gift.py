@@ -51,16 +51,16 @@ def list_(
 
     Upper and lower case make no difference. Links are shown too: whoever has one has the money.
     """
-    from runa_cli.app import gifts
+    from runa_cli.app import gift_list
     from runa_cli.app.moments import parse_moment
     from runa_cli.core.errors import UsageMistake
     from runa_cli.ledger.gift_search import GiftFilter
 
     if every and limit is not None:
         raise UsageMistake("--all and --limit contradict each other.")
-    states, payout = gifts.parse_status(status)
+    states, payout = gift_list.parse_status(status)
     wanted = GiftFilter(
-        words=gifts.search_words(search),
+        words=gift_list.search_words(search),
         product=product,
         states=states,
         payout=payout,
@@ -69,9 +69,9 @@ def list_(
     )
     with open_session(common) as session:
         if batch is not None:
-            gifts.show_batch(session, batch, wanted, gifts.Page(limit, after))
+            gift_list.show_batch(session, batch, wanted, gift_list.Page(limit, after))
         else:
-            gifts.show_list(session, wanted, gifts.Page(None if every else limit or gifts.LISTED, after))
+            gift_list.show_list(session, wanted, gift_list.Page(None if every else limit or gift_list.LISTED, after))
 
 
 @app.command()
@@ -88,7 +88,7 @@ def get(
 
     Where several gifts have the reference, they are named instead (exit 2).
     """
-    from runa_cli.app import gifts
+    from runa_cli.app import gift_get
 
     with open_session(common) as session:
-        gifts.show_one(session, gift, batch)
+        gift_get.show_one(session, gift, batch)

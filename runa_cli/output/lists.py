@@ -51,7 +51,7 @@ def list_view(view: ListView, entries: Iterable[Entry]) -> View:
 
 def _no_links() -> NoReturn:
     *others, last = (name for name in FORMATS if name != "links")
-    raise UsageMistake(f"Only orders and batches have links: use {', '.join(others)} or {last}.")
+    raise UsageMistake(f"Only orders, batches and gifts have links: use {', '.join(others)} or {last}.")
 
 
 def cell_text(value: object) -> str:
