@@ -112,7 +112,7 @@ class BatchFields:
     `named` tells whether a person chose the name. `source` is `file` or `flags`. `shape` is the form of its results in
     JSON: `object` or `list`. `fingerprint` is equal for batches of the same content. `account` is what may be shown of
     the account that pays. `columns` are the headings of the carried cells. `dialect` is that of a CSV input, which its
-    results follow. `file` is the path of the file that the gifts came from, or `stdin`; None where they came from flags.
+    results follow. `file` is the path of the file that the gifts came from, or `stdin`; None for flags.
     `user` (of the system) and `host` tell who issued it; they are empty in a batch of an older version.
     """
 
