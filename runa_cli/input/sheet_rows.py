@@ -91,7 +91,7 @@ class _Sheet:
     def _row(self, record: Record, number: int) -> _Row:
         cells = record.cells[: len(self._headings)]
         cells += [""] * (len(self._headings) - len(cells))
-        if self._is_results:
+        if self._is_results and self._table.is_defused:
             cells = [undefused(cell) for cell in cells]
         self._contents.see(cells)
         return _Row(

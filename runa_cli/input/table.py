@@ -39,6 +39,7 @@ class Table(Protocol):
 
     name: str
     dialect: Dialect  # of a CSV file; that of results for a workbook
+    is_defused: bool  # whether results in this format have an apostrophe before what could be a formula
 
     def records(self) -> Iterator[Record]:
         """Yield all rows, blank ones too. Stops with a problem where the file cannot be read on."""

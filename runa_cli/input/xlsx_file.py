@@ -22,6 +22,7 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # how an .xls file begins, and a workbook wit
 class XlsxTable:
     """One sheet of a workbook; the workbook is opened at once, the rows are read as they are iterated."""
 
+    is_defused = False  # its cells are text, which is never a formula
     dialect = PLAIN  # amounts that are numbers have no comma, and text tells nothing of how they are written
 
     def __init__(self, stream: BinaryIO, name: str, problems: Problems, sheet: str | None = None) -> None:

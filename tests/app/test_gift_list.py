@@ -63,6 +63,15 @@ def test_every_word_of_a_search_is_in_the_gift_itself(
     assert references == found(program, "--search", text, "--batch", "bonus")
 
 
+def test_a_short_word_beside_others_does_not_count_in_a_link_or_an_id(program: Program, emulate: Emulate) -> None:
+    """A link has most digits, so that else every gift of a list of numbered people would be found."""
+    emulate()
+    people = "".join(f"Person {number},p{number}@example.com,25,R{number}\n" for number in range(10, 20))
+    issue(program, f"name,email,face_value,reference\n{people}", "--product", "800PET-US")
+    assert ["R13"] == found(program, "--search", "person 13")
+    assert ["R15"] == found(program, "--search", "person R15")
+
+
 def test_links_and_ids_are_found_by_a_part_of_them(program: Program, emulate: Emulate) -> None:
     emulate()
     issue(program)
