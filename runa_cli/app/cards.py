@@ -19,7 +19,7 @@ from runa_cli.ledger.records import Batch
 from runa_cli.output.batch_formats import unmatched_orders
 from runa_cli.output.card_page import LAYOUTS, card_page
 from runa_cli.output.cards import Card, card_of
-from runa_cli.output.private_file import obstacle, private_file
+from runa_cli.output.private_file import private_file, try_private_file
 
 
 def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> None:
@@ -62,9 +62,9 @@ def _counted(made: Iterator[Card], written: Counter[bool]) -> Iterator[Card]:
 
 
 def _write(session: Session, batch: Batch, to: Path, layout: str, made: Iterator[Card]) -> None:
-    if reason := obstacle(to):
-        raise _not_written(session, to, reason)
     try:
+        if wrong := try_private_file(to):
+            raise _not_written(session, to, wrong)
         with private_file(to) as stream:
             stream.writelines(piece.encode("utf-8", "replace") for piece in card_page(made, batch.name, layout))
     except OSError as error:

@@ -28,14 +28,14 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def obstacle(path: Path) -> str | None:
-    """Return why a file cannot be written, as far as that can be told beforehand; None where it can."""
+def try_private_file(path: Path) -> str | None:
+    """Check that a file can be written, and leave nothing behind. Raises OSError where the system refuses that.
+
+    Returns what the path is instead where it is no file.
+    """
     if path.exists() and not path.is_file():
         return "it is a directory" if path.is_dir() else "it is no regular file"
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        return f"{path.parent}: {error.strerror}" if error.filename else str(error.strerror)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     Path(temporary).unlink()
     return None

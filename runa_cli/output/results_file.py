@@ -8,7 +8,7 @@ from runa_cli.core.errors import Context, InputError, Money, OutputFailed, Usage
 from runa_cli.core.extras import missing_for_xlsx
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output.csv_format import results_csv
-from runa_cli.output.private_file import obstacle, private_file
+from runa_cli.output.private_file import private_file, try_private_file
 
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384  # of a sheet of XLSX
 MOST_CELL = 32_767  # UTF-16 characters of one of its cells
@@ -26,8 +26,18 @@ def check_writable(path: Path) -> None:
     """Check, before anything is sent, that the results can be written. Raises UsageMistake or ConfigurationError."""
     if path.suffix.lower() in _OTHERS:
         raise UsageMistake(f"--results writes CSV or XLSX, found {path.suffix}. Nothing was sent.")
-    if reason := obstacle(path):
-        raise UsageMistake(f"--results cannot be written to {path}: {reason}. Nothing was sent.")
+    try:
+        wrong = try_private_file(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        wrong = f"{path.parent}: {error.strerror}"
+    except OSError as error:  # no mistake in the command: a full disk, or a directory that belongs to others
+        raise ConfigurationError(
+            f"--results cannot be written to {path}: {error.strerror}. Nothing was sent.",
+            "Make room or get permission there, or name another file.",
+            code="results_unwritable",
+        ) from error
+    if wrong:
+        raise UsageMistake(f"--results cannot be written to {path}: {wrong}. Nothing was sent.")
     if is_xlsx(path):
         try:
             from runa_cli.output import xlsx_format  # noqa: F401 - loaded before anything is sent

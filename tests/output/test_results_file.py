@@ -14,6 +14,7 @@ from runa_cli.output.results_file import MOST_CELL, check_fits
 from runa_cli.output.xlsx_format import write_xlsx
 from tests.conftest import Emulate
 from tests.support.program import GIFT, Program, links_at, posts
+from tests.support.system_faults import without_privileges
 
 INJECTED = '<r></is></c><c r="Z9"><f>HYPERLINK("https://example.com")</f></c><c t="inlineStr" r="Y9"><is></r>'
 HEADING = "face_value,reference,product,note\n"
@@ -114,6 +115,14 @@ def test_results_that_could_not_be_written_are_refused_before_anything_is_sent(
     assert (2, 0, False) == (ran.code, posts(emulator), program.ledger.exists()), ran.err
     assert reason in ran.err
     assert "Nothing was sent." in ran.err
+
+
+def test_a_directory_that_may_not_be_written_is_no_mistake_in_the_command(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    (program.home / "theirs").mkdir(mode=0o500)
+    ran = program.execute(without_privileges(program.command(*GIFT, "--results", "theirs/r.csv", "--json")))
+    assert (4, "results_unwritable", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
+    assert (0, False) == (posts(emulator), program.ledger.exists())
 
 
 def test_a_check_leaves_nothing_behind_and_the_old_results_as_they_were(program: Program, emulate: Emulate) -> None:
