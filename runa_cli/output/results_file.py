@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runa_cli.core.dialect import Dialect
-from runa_cli.core.errors import Context, InputError, Money, OutputFailed, UsageMistake
+from runa_cli.core.errors import ConfigurationError, Context, InputError, Money, OutputFailed, UsageMistake
 from runa_cli.core.extras import missing_for_xlsx
 from runa_cli.ledger.results import COLUMNS, ResultRow, carried_headings
 from runa_cli.output.csv_format import results_csv

@@ -1,5 +1,6 @@
 """Never twice, and never another person's link, whatever people do with their files: what counts is what is meant."""
 
+import json
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -259,6 +260,20 @@ def test_the_programs_own_results_are_the_same_list(program: Program, emulate: E
     assert results.splitlines()[0] == again.splitlines()[0]
     assert [row["name"] for row in rows_of(results) if "name" in row] == [
         row["name"] for row in rows_of(again) if "name" in row
+    ]
+
+
+def test_results_in_a_workbook_are_the_same_list_too(program: Program, emulate: Emulate) -> None:
+    """Its cells are as they were in the input: an apostrophe there is no sign of this program's."""
+    emulator = emulate()
+    path = program.home / "results.xlsx"
+    text = "name,email,face_value,note\nAnn,+ann@example.com,10,'=1\nBen,ben@example.com,20,=2\n"
+    assert 0 == issue(program, text, "--product", "AMZ-US", "--results", str(path)).code
+    ran = program("order", "create", "--file", str(path), "--json")
+    assert (6, "duplicate", 1) == (ran.code, ran.error["code"], posts(emulator)), ran.err
+    again = program("order", "create", "--file", str(path), "--again", "-o", "gifts")
+    assert [("+ann@example.com", "'=1"), ("ben@example.com", "=2")] == [
+        (gift["email"], gift["carried"]["note"]) for gift in map(json.loads, again.out.splitlines())
     ]
 
 
