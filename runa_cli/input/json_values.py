@@ -42,7 +42,9 @@ def _add_item(
     quantity = fields.quantity(builder.order_input.quantity, Place(flag="--quantity"), builder.problems)
     where = place.item((), document, defaults)
     document, reference = _without_reference(builder, document, where)
-    builder.add_item(_filled(builder, document, defaults), where, row=row, reference=reference, quantity=quantity)
+    builder.add_item(
+        _filled(builder, document, defaults, where), where, row=row, reference=reference, quantity=quantity
+    )
 
 
 def _add_order(
@@ -72,7 +74,7 @@ def _located(
     reference = None
     if isinstance(item, dict):
         item, reference = _without_reference(builder, item, where)
-    return LocatedItem(_filled(builder, item, defaults), where, reference)
+    return LocatedItem(_filled(builder, item, defaults, where), where, reference)
 
 
 def _without_reference(
@@ -104,12 +106,16 @@ def _is_storable(text: str) -> bool:
     return not any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
 
 
-def _filled(builder: PlanBuilder, document: object, defaults: Mapping[str, Any]) -> object:
+def _filled(builder: PlanBuilder, document: object, defaults: Mapping[str, Any], place: JsonPlace) -> object:
     """Return an item as JSON gave it, with what it leaves out filled in from the flags."""
     if not isinstance(document, dict):
         return document
     filled = {**item_document(defaults), **document}
     method, template_id = filled.get("distribution_method"), builder.order_input.template_id
+    if isinstance(method, dict) and "email_address" in method:
+        builder.addresses.expect()
+    elif "distribution_method" not in document:
+        builder.addresses.is_missing(place(("distribution_method",)))
     if isinstance(method, dict) and template_id and "template_id" not in method:
         filled["distribution_method"] = {**method, "template_id": template_id}
     return filled

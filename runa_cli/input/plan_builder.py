@@ -15,6 +15,7 @@ from runa_cli.api.order_models import Item, OrderHead, item_violations, violatio
 from runa_cli.core.amounts import WrittenAmount
 from runa_cli.core.identity import reference_key
 from runa_cli.input import order_rules
+from runa_cli.input.addresses import Addresses
 from runa_cli.input.fields import metadata_pairs
 from runa_cli.input.order_rules import CodeLookup
 from runa_cli.input.places import PlaceOf, filled_in
@@ -42,6 +43,7 @@ class PlanBuilder:
         self.problems = problems
         self.plan = plan
         self._lookup = lookup
+        self.addresses = Addresses(problems, allow_links=order_input.allow_links)
         self._metadata = metadata_pairs(order_input.metadata, problems)
         self._heads: dict[tuple[str, str | None], OrderHead | None] = {}
         self._converted: list[Place] = []  # where the paying currency is not the products' own

@@ -19,9 +19,6 @@ from runa_cli.input.problems import Place
 from runa_cli.input.table import ERROR_CELLS, NO_VALUE, Record, Table, split_header
 from runa_cli.input.totals import Totals, total_label
 
-_NO_ADDRESS = "is empty, so that nobody would be mailed: add the address, or --allow-links for a payout link"
-_MOST_LINKS = 1_000  # rows of results without an address whose places are kept
-
 
 def add_rows(builder: PlanBuilder, table: Table, options: ColumnOptions, header_row: int | None = None) -> None:
     """Add the rows of a sheet. Raises InputError where its header cannot be used."""
@@ -53,9 +50,9 @@ class _Sheet:
         self._names = {heading.field: _shown_name(heading) for heading in self._headings if heading.field is not None}
         self._contents = ColumnContents(self._headings)
         self._totals = Totals()
-        # Results have a column for addresses in any case; without a single one they are those of payout links.
-        self._may_be_links = self._is_results
-        self._links: list[Place] = []  # rows of results that have no address, as long as none has one
+        self._addresses = builder.addresses
+        if "email" in self._fields and not self._is_results:  # which have the column even where all are payout links
+            self._addresses.expect()
         self._defaults = builder.defaults()
         self._filled_in = lru_cache(maxsize=64)(self._find_filled_in)
 
@@ -165,7 +162,7 @@ class _Sheet:
             )
             return True
         if "email" in own:
-            self._note_address()
+            self._addresses.expect()
             return False
         if label := total_label([*own.values(), *row.carried]):
             self._problems.add(
@@ -175,20 +172,9 @@ class _Sheet:
         return self._lacks_address(defaults, place)
 
     def _lacks_address(self, defaults: Mapping[str, Any], place: RowPlace) -> bool:
-        if "email" not in self._fields or "email" in defaults or self._builder.order_input.allow_links:
+        if "email" not in self._fields or "email" in defaults:
             return False
-        if self._may_be_links and len(self._links) < _MOST_LINKS:
-            self._links.append(place.locate("email"))
-            return False
-        self._problems.add(place.locate("email"), _NO_ADDRESS)
-        return True
-
-    def _note_address(self) -> None:
-        """Report the rows above that have no address, because this list is none of payout links alone."""
-        for place in self._links:
-            self._problems.add(place, _NO_ADDRESS)
-        self._links.clear()
-        self._may_be_links = False
+        return self._addresses.is_missing(place.locate("email"))
 
     def _check_face_value(self) -> None:
         if self._header.is_blank:

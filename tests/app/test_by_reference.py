@@ -154,7 +154,7 @@ def test_a_known_reference_of_another_gift_is_refused_and_its_row_is_named(
 @pytest.mark.parametrize(
     ("lines", "row_or_line"),
     [
-        ([line("a"), '{"face_value":5,"products":{"type":"SINGLE","value":"AMZ-US"}}\n'], ("line", 2)),
+        ([line("a"), line("b").replace('"reference": "b", ', "")], ("line", 2)),
         ([line("a"), line(None, address="b@example.com")], ("line", 2)),
         ([line("a"), line("b"), line("a", 20)], ("row", 3)),
     ],

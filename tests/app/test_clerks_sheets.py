@@ -102,4 +102,4 @@ def test_a_large_list_with_one_kind_of_mistake_is_one_line(program: Program, emu
     ran = program("order", "create", "--file", "list.csv", "--product", "AMZ-US")
     assert 3 == ran.code
     assert 2 == len(ran.err.splitlines())
-    assert "list.csv, lines 3-303 (301 rows), column email: is empty" in ran.err
+    assert "list.csv, lines 3-303 (301 rows), column email: has no address" in ran.err

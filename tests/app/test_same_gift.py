@@ -4,7 +4,6 @@ import json
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from runa_cli.emulator.server import Emulator
 from runa_cli.ledger.schema import MIGRATIONS
 from tests.conftest import Emulate
 from tests.support.csv_files import rows_of
+from tests.support.ledgers import make_older
 from tests.support.program import Program, links_at, orders_at, posts
 from tests.support.ran import Ran
 
@@ -180,10 +180,7 @@ def test_a_ledger_of_an_older_version_learns_which_references_are_alike(program:
     emulate()
     assert 0 == issue(program, MAILED, *ONE_PRODUCT).code
     assert 0 == issue(program, LABELLED, *ONE_PRODUCT).code
-    with closing(sqlite3.connect(program.ledger)) as ledger:
-        ledger.executescript("DROP INDEX gift_by_alike; ALTER TABLE gift DROP COLUMN alike;")
-        (version,) = ledger.execute("PRAGMA user_version").fetchone()
-        ledger.execute(f"PRAGMA user_version = {version - 1}")
+    make_older(program.ledger, 7)
     for text in (MAILED, LABELLED):
         assert 6 == issue(program, text.replace("007", "7"), *ONE_PRODUCT).code
 

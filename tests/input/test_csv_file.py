@@ -78,8 +78,8 @@ def test_a_row_without_an_address_in_a_list_that_has_them_is_a_mistake_unless_li
     lines = ("10,AMZ-US,", "10,AMZ-US,ann@example.test", "15,AMZ-US,")
     (found,) = mistakes(lambda: rows(*lines, header="face_value,product,email"))
     assert (
-        "stdin, lines 2, 4 (2 rows), column email: is empty, so that nobody would be mailed:"
-        " add the address, or --allow-links for a payout link."
+        "stdin, lines 2, 4 (2 rows), column email: has no address, so that nobody would be mailed:"
+        " add it, or --allow-links for a payout link."
     ) == found
     made = items(rows(*lines, header="face_value,product,email", allow_links=True))
     assert ["PAYOUT_LINK", "EMAIL", "PAYOUT_LINK"] == [item["distribution_method"]["type"] for item in made]

@@ -243,7 +243,7 @@ def test_a_mistake_is_named_with_its_path(content: str, file_format: Format, exp
 )
 def test_what_an_item_or_order_breaks_is_named(text: str, expected: str) -> None:
     """The good order before it shows that one bad one is found among others."""
-    (found,) = mistakes(lambda: read(f"[{ORDER},{text}]"))
+    (found,) = mistakes(lambda: read(f"[{ORDER},{text}]", allow_links=True))
     assert f"stdin, {expected}" == found[: len(f"stdin, {expected}")]
 
 
@@ -446,3 +446,23 @@ def test_a_reference_that_is_none_is_named_with_its_path(reference: str, *, whol
 def test_two_references_make_two_gifts() -> None:
     with read(f"[{item(reference='1')}]") as one, read(f"[{item(reference='2')}]") as other:
         assert one.fingerprint() != other.fingerprint()
+
+
+# --- lists that have addresses -----------------------------------------------------------------------------------
+
+MAILED = f'{{"face_value":10,{SINGLE},"distribution_method":{{"type":"EMAIL","email_address":"ann@example.com"}}}}'
+LINK = f'{{"face_value":10,{SINGLE},"distribution_method":{{"type":"PAYOUT_LINK"}}}}'
+
+
+def test_an_item_that_does_not_say_how_it_is_delivered_is_a_mistake_where_others_are_mailed() -> None:
+    content = f"[{ITEM},{MAILED},{LINK},{ITEM}]"
+    missing = "has no address, so that nobody would be mailed: add it, or --allow-links for a payout link."
+    assert [f"stdin, [0].distribution_method: {missing}", f"stdin, [3].distribution_method: {missing}"] == mistakes(
+        lambda: read(content)
+    )
+    assert 4 == len(items(read(content, allow_links=True)))
+    assert 4 == len(items(read(content, emails=("all@example.com",))))
+
+
+def test_a_list_in_which_nobody_is_mailed_may_leave_it_out() -> None:
+    assert 2 == len(items(read(f"[{ITEM},{LINK}]")))
