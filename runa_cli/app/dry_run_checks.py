@@ -171,8 +171,7 @@ class Checks:
         leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         as_recorded = request.idempotency_key is not None or is_as_recorded(ledger, batch, plan)
         adoption = None
-        clock = self.session.clock
-        if may_be_issued_elsewhere(ledger, batch, plan, request, clock, as_recorded=as_recorded):
+        if may_be_issued_elsewhere(ledger, batch, plan, request, as_recorded=as_recorded):
             adoption = self._adopt_since(batch)
             as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)

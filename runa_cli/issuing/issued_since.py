@@ -20,21 +20,19 @@ from runa_cli.issuing.terms import Say
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order
 
-# What was recorded so lately is sent without another look: a run that was killed and is started again should not wait.
-JUST_RECORDED = timedelta(minutes=10)
 CLOCKS_DIFFER = 2  # days that are added to the age of a batch, one of them because it is counted in whole days
 
 
 def may_be_issued_elsewhere(
-    ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest, clock: Clock, *, as_recorded: bool
+    ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest, *, as_recorded: bool
 ) -> bool:
     """Tell whether another ledger may have issued meanwhile what a recorded batch is about to send.
 
-    That is what is new in an edited file, or was recorded a while ago and never sent.
+    That is what is new in an edited file, or was recorded by an earlier run and never sent.
     """
     if request.idempotency_key is not None or not plan.count_left:
         return False
-    return not as_recorded or _has_old_unsent(ledger, batch, clock)
+    return not as_recorded or _has_unsent(ledger, batch)
 
 
 def check_to_resume(
@@ -44,7 +42,7 @@ def check_to_resume(
 
     Raises GuardRefused, and the error of a request that Runa did not answer.
     """
-    if not batch.named or not look_back or not _has_old_unsent(ledger, batch, clock):
+    if not batch.named or not look_back or not _has_unsent(ledger, batch):
         return
     lookup = BatchLookup(
         client,
@@ -97,9 +95,8 @@ def not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaErro
     return Unreachable(message, hint, context, code=error.code)
 
 
-def _has_old_unsent(ledger: Ledger, batch: Batch, clock: Clock) -> bool:
-    prepared = filter(_is_unsent, ledger.orders(batch, [State.PREPARED]))
-    return any(abs(clock.now() - order.prepared_at) > JUST_RECORDED for order in prepared)
+def _has_unsent(ledger: Ledger, batch: Batch) -> bool:
+    return any(map(_is_unsent, ledger.orders(batch, [State.PREPARED])))
 
 
 def _own(ledger: Ledger, batch: Batch, order: FoundOrder) -> Order | None:

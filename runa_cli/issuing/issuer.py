@@ -160,7 +160,7 @@ class Issuer:
             return self._append(batch, plan, request, preflight)
         leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         as_recorded = request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan)
-        if may_be_issued_elsewhere(self.ledger, batch, plan, request, self.clock, as_recorded=as_recorded):
+        if may_be_issued_elsewhere(self.ledger, batch, plan, request, as_recorded=as_recorded):
             batch = self._adopt_since(batch, plan, request)
             as_recorded = is_as_recorded(self.ledger, batch, plan)
         check_confirmed_total(plan, request)
