@@ -1,6 +1,5 @@
 """What every test starts from: a program with an empty home, and emulators that end with the test."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,13 +8,11 @@ from typing import Any
 import pytest
 
 from runa_cli.emulator.server import Emulator
+from tests.support import shell_signals
 from tests.support.program import KEY, Program
 from tests.support.shared_time import EmulatorOnSharedTime
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts with `&`
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup; the programs that tests start would inherit it
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+shell_signals.restore()
 
 Emulate = Callable[..., Emulator]
 

@@ -11,6 +11,7 @@ import traceback
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.app.test_state_machine import Issue, telling
+from tests.support import shell_signals
 from tests.support.simulation import told
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=30, help="how many steps one has at most")
     parser.add_argument("--first", action="store_true", help="show the first story found, not the shortest: faster")
     wanted = parser.parse_args()
+    shell_signals.restore()
     started, broken = time.monotonic(), False
     try:
         how = telling(wanted.stories, wanted.steps, new=True, shortest=not wanted.first)
