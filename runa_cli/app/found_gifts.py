@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from runa_cli.core.states import UNSENT
+from runa_cli.core.states import UNSENT, State
 from runa_cli.ledger import results
 from runa_cli.ledger.gift_search import GiftFilter
 from runa_cli.ledger.ledger import Ledger
@@ -84,7 +84,7 @@ class FoundGifts:
             found = recorded(gift, batch)
             if self._matches(found):
                 yield found
-        for order in self._ledger.orders(batch):
+        for order in self._ledger.orders(batch, [State.COMPLETED]):
             if order.error_type == UNMATCHED and self._wanted.fits(order):
                 for found in unmatched(order, self._ledger.order_results(order), batch):
                     if self._matches(found):

@@ -13,6 +13,7 @@ from tests.benchmarks.setting import GIFT, HERE, Bench, serving, write_gifts
 TIMES_EMPTY = 1.2
 FIRST_LINE, MOST_MEMORY = 1.0, 120.0  # seconds and MiB
 LONGEST_LIST = 60.0  # seconds
+ENDS_SOON = 5.0
 NAME, BATCH_ROWS = "bench", 1000
 
 Arguments = Callable[[int], Sequence[str]]
@@ -47,10 +48,13 @@ def lists(bench: Bench) -> list[Line]:
 
 
 def _list(bench: Bench, home: Path, name: str, arguments: Sequence[str], expected: str) -> Line:
+    """Measure a command that shows something, one that ends soon and changes nothing as often as others that do."""
     what, limit = f"{name}, {bench.size.ledger_orders:,} orders", f"{FIRST_LINE:g} s, {MOST_MEMORY:g} MiB"
     command = replace(bench.runa(home, *arguments), codes=(0, 2), seconds=LONGEST_LIST)
     try:
         run = command.run()
+        if run.wall < ENDS_SOON and arguments[1] == "list":
+            run = min([run, *(command.run() for _ in range(bench.size.turns - 1))], key=lambda each: each.first)
     except TooLong as error:
         return failed(what, error, limit)
     if not run.code and expected not in run.out + run.err:
