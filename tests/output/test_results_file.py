@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ HEADING = "face_value,reference,product,note\n"
 
 def cells_of(path: Path | io.BytesIO) -> list[list[Any]]:
     """Read a workbook as another program would, formulas as formulas; an empty text is None."""
-    (sheet,) = openpyxl.load_workbook(path, read_only=True).worksheets
-    return [[cell.value for cell in row] for row in sheet.iter_rows()]
+    with closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+        (sheet,) = workbook.worksheets
+        return [[cell.value for cell in row] for row in sheet.iter_rows()]
 
 
 def written(directory: Path, *rows: list[str]) -> io.BytesIO:
