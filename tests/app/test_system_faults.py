@@ -27,7 +27,7 @@ DAY = 86400.0  # seconds
 MANY = ("order", "create", "--face-value", "10", "--quantity", "60", "--product", "AMZ-US")
 
 
-@pytest.mark.parametrize("kilobytes", [0, 4, 32, 64, 96, 100, 104, 112, 120, 128, 144, 160, 200, 300])
+@pytest.mark.parametrize("kilobytes", [0, 4, 32, 64, 96, 100, 104, 112, 120, 128, 144, 160, 200, 300, 600])
 def test_a_disk_that_is_full_at_any_point_costs_neither_money_nor_links(
     program: Program, emulate: Emulate, kilobytes: int
 ) -> None:
@@ -42,7 +42,8 @@ def test_a_disk_that_is_full_at_any_point_costs_neither_money_nor_links(
     if made and ran.code != 0:
         assert ran.error["money"] in {"unknown", "issued"}
     again = program(*MANY, "-o", "links")
-    assert again.code == (6 if ran.code == 0 else 0), again.err
+    # After a run that ended well it is a duplicate, unless there was no room to note that the links were shown.
+    assert again.code in ({0, 6} if ran.code == 0 and kilobytes < 600 else {6 if ran.code == 0 else 0}), again.err
     assert 1 == len(orders_at(emulator))
     if again.code == 0:
         assert links_at(emulator) == set(again.out.split())
