@@ -190,7 +190,8 @@ class Adoption:
 
     def _others(self, adopted: set[str]) -> Iterator[AdoptedOrder]:
         """Yield the orders that this plan does not make: with its gifts where their labels prove it, or as shown."""
-        for order, planned in labelled_runs(self.plan, [order for order in self.found if order.id not in adopted]):
+        others = [order for order in self.found if order.id not in adopted]
+        for order, planned in labelled_runs(self.plan, self.request, self.name, others):
             if labelled := as_planned(order, planned, self.request):
                 adopted.add(order.id)
                 yield labelled

@@ -476,6 +476,27 @@ def test_links_of_a_file_that_was_issued_in_parts_are_adopted_for_the_same_rows(
     assert (7, 7, 4) == (len(set(more.values())), gifts_at(machines.emulator), posts(machines.emulator))
 
 
+@pytest.mark.parametrize("mixed", ["25,E001\n25,E002\n40,E001\n", "25,E001\n40,E002\n25,E003\n"])
+def test_labels_alone_do_not_prove_whose_links_of_several_values_are(machines: Machines, mixed: str) -> None:
+    """Read backwards, the first list has the same labels in the same order, and the first 25 is another person's."""
+    head = "face_value,reference\n"
+    issued = machines.issue(machines.first, head + mixed)
+    assert 0 == issued.code
+    backwards = machines.issue(machines.second, head + "".join(reversed(mixed.splitlines(keepends=True))))
+    assert (6, "") == (backwards.code, backwards.out), backwards.err
+    assert [] == machines.second.states()
+    grown = machines.issue(machines.second, head + "25,E000\n" + mixed)
+    assert 0 == grown.code, grown.err
+    assert {(row["reference"], row["payout_url"]) for row in rows_of(issued.out)} < {
+        (row["reference"], row["payout_url"]) for row in rows_of(grown.out)
+    }
+    assert 4 == gifts_at(machines.emulator)
+    described = ("--description", "May")  # the key no longer proves of which rows the orders were made
+    other = machines.issue(Program(fresh(machines), machines.second.env, machines.second.time),
+                           head + "25,E000\n" + mixed + "25,E009\n", *described)  # fmt: skip
+    assert (6, 4) == (other.code, gifts_at(machines.emulator)), other.err
+
+
 def test_two_links_of_one_label_that_were_issued_apart_are_both_adopted(machines: Machines) -> None:
     one = "face_value,reference\n25,E001\n"
     assert 0 == machines.issue(machines.first, one).code
