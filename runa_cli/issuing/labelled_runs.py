@@ -2,8 +2,8 @@
 
 An order that is stamped with the digest was made of rows that followed one another. A file that was issued in parts, or
 has grown since, makes other orders now, but may have these rows still. Labels alone do not tell which of several links
-is whose where these differ in value or products: the list read backwards may have the same labels in the same order. Then
-the key of the order has to prove that its body was made of these very rows.
+is whose where these differ in value or products: the list read backwards may have the same labels in the same order.
+Then the key of the order has to prove that its body was made of these very rows.
 """
 
 from collections import deque
