@@ -94,6 +94,9 @@ def _check_fits(results: Path, plan: Plan) -> None:
 
 def _note_repeated_addresses(session: Session, plan: Plan) -> None:
     """Note which addresses get more than one gift; it may be meant."""
-    for address, rows in plan.repeated_addresses():
+    repeated, count = plan.repeated_addresses()
+    for address, rows in repeated:
         listed = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         session.console.say(f"Note: {address} gets {len(rows)} gifts (rows {listed}).")
+    if count > len(repeated):
+        session.console.say(f"Note: {count:,} addresses get several gifts. Is the list there twice?")

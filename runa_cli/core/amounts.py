@@ -1,7 +1,7 @@
 """Amounts as people write them in sheets: with a decimal comma, a currency sign or a currency code."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
@@ -15,6 +15,7 @@ _SIGNS = {
     "kr": _KRONER, "kr.": _KRONER, "Fr.": {"CHF"}, "SFr.": {"CHF"}, "Ft": {"HUF"}, "lei": {"RON"}, "R": {"ZAR"},
     "RM": {"MYR"}, "Rp": {"IDR"}, "S/": {"PEN"}, "лв": {"BGN"}, "лв.": {"BGN"},
 }  # fmt: skip
+_KNOWN = frozenset({"AED", "EGP", "KES", "KWD", "LKR", "MAD", "PKR", "QAR", "SAR", "UGX"}).union(*_SIGNS.values())
 _PARTS = re.compile(r"([^0-9]*?)\s*([0-9]+(?:[.,][0-9]+)?)\s*([^0-9]*)", re.ASCII)
 _CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)
 
@@ -30,6 +31,10 @@ class WrittenAmount:
     def value(self) -> Decimal:
         """The amount itself."""
         return Decimal(self.number)
+
+    def beside(self, marks: tuple[str, ...]) -> "WrittenAmount":
+        """Return the same amount with signs and codes that stand elsewhere, for example above it."""
+        return replace(self, marks=(*self.marks, *marks)) if marks else self
 
     def disagreement(self, currency: str) -> str | None:
         """Return the sign or code that stands for another currency than this one; None where all agree."""
@@ -56,6 +61,17 @@ def read_amount(text: str, *, decimal_comma: bool) -> WrittenAmount | None:
     if mark and len(decimals) == 3:
         return None
     return WrittenAmount(f"{whole}.{decimals}" if mark else whole, marks)
+
+
+def is_currency(text: str) -> bool:
+    """Tell whether a cell is the code of a well-known currency."""
+    return text.strip().upper() in _KNOWN
+
+
+def marks_in(heading: str) -> tuple[str, ...]:
+    """Return the currency signs and codes in the heading of a column of amounts, as in `Amount (EUR)`."""
+    words = re.findall(r"[^\W\d_]+|[^\w\s()\[\]/.,:;-]+", heading)
+    return tuple(word for word in words if word in _SIGNS or (word.isupper() and word in _KNOWN))
 
 
 def looks_like_amount(text: str) -> bool:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runa_cli.core.amounts import looks_like_amount
+from runa_cli.core.amounts import is_currency, looks_like_amount
 from runa_cli.input.columns import plain_heading
 from runa_cli.input.headings import Heading, Kind, is_address
 from runa_cli.input.problems import Place, Problems
@@ -27,24 +27,28 @@ class _Seen:
     cells: int = 0
     addresses: int = 0
     amounts: int = 0
+    currencies: int = 0
     address: str = ""  # the first of its kind
     amount: str = ""
+    currency: str = ""
     numbers: list[str] = field(default_factory=list)  # the first few, to tell a counter from amounts
 
 
 class ColumnContents:
     """Counts what unused columns hold, row by row.
 
-    Addresses are looked for where no column is the `email`, amounts where no column is the `face_value`.
+    Addresses are looked for where no column is the `email`, amounts where none is the `face_value`, and codes of
+    currencies where none is the `currency`.
     """
 
     def __init__(self, headings: Sequence[Heading]) -> None:
         fields = {heading.field for heading in headings}
         self._addresses = "email" not in fields
         self._amounts = "face_value" not in fields
+        self._currencies = "currency" not in fields
         self._columns = (
             [_Seen(heading, index) for index, heading in enumerate(headings) if _is_unused(heading)]
-            if self._addresses or self._amounts
+            if self._addresses or self._amounts or self._currencies
             else []
         )
 
@@ -63,6 +67,9 @@ class ColumnContents:
                 seen.amount = seen.amount or cell
                 if len(seen.numbers) < _FEW:
                     seen.numbers.append(cell)
+            elif self._currencies and len(cell) == _CODE and seen.heading.kind is Kind.CARRIED and is_currency(cell):
+                seen.currencies += 1
+                seen.currency = seen.currency or cell
 
     def check(self, place: Place, problems: Problems) -> None:
         """Add a problem for each column whose cells are mostly addresses or amounts; `place` is that of the header."""
@@ -72,14 +79,23 @@ class ColumnContents:
                 problems.add(
                     where, f"holds e-mail addresses ({seen.address}), and no column is email: {_ways('email', seen)}"
                 )
+            elif seen.currencies * 2 > seen.cells:
+                problems.add(where, f"holds currencies ({seen.currency}), and is not used: {_ways('currency', seen)}")
             elif seen.amounts * 2 > seen.cells and not _is_no_money(seen):
                 problems.add(
                     where,
                     f"holds amounts ({seen.amount}), and face_value comes from a flag: {_ways('face_value', seen)}",
                 )
 
+    def likely_values(self) -> list[str]:
+        """Return the headings of the columns that look most like the values of the gifts."""
+        return [
+            seen.heading.shown for seen in self._columns if seen.amounts * 2 > seen.cells and not _is_no_money(seen)
+        ]
+
 
 _FEW = 3
+_CODE = 3  # letters of the code of a currency
 
 
 def _is_unused(heading: Heading) -> bool:

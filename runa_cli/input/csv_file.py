@@ -21,6 +21,7 @@ class CsvTable:
     """A CSV file; its first lines are read at once, the rows as they are iterated."""
 
     is_defused = True
+    hidden_columns: frozenset[int] = frozenset()
 
     def __init__(
         self,

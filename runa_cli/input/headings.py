@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from runa_cli.core.amounts import looks_like_amount
-from runa_cli.input.columns import field_of, is_vendor_code, plain_heading, typo_of
+from runa_cli.input.columns import field_of, is_day_of_delivery, is_vendor_code, may_mean, plain_heading, typo_of
 from runa_cli.input.problems import Place, Problems
 from runa_cli.ledger import results
 
@@ -81,11 +81,10 @@ def read_headings(
         where = place(index, heading.shown)
         if heading.field is not None:
             if heading.field in seen:
-                problems.add(
-                    where,
-                    f"is a second column for {heading.field}, beside {seen[heading.field]}:"
-                    " say with --carry which of them is only kept",
-                )
+                first = seen[heading.field]
+                same = plain_heading(first) == plain_heading(heading.name)
+                advice = "rename one of them" if same else "say with --carry which of them is only kept"
+                problems.add(where, f"is a second column for {heading.field}, beside {first}: {advice}")
             seen.setdefault(heading.field, heading.shown)
         elif heading.kind is Kind.CARRIED and not heading.said:
             _check_unknown(heading, where, problems)
@@ -110,6 +109,11 @@ def _check_unknown(heading: Heading, place: Place, problems: Problems) -> None:
         problems.add(
             place, f"is for another vendor's product codes: say with --product what can be bought, and add {carry}"
         )
+    elif is_day_of_delivery(heading.name):
+        problems.add(place, f"is not observed, because gifts are issued at once: add {carry} if that is meant")
+    elif field := may_mean(heading.name):
+        column = f"--column {field}={shlex.quote(heading.shown)}"
+        problems.add(place, f"may be the {field}: add {column} if it is, or {carry} if it is not")
     elif near := typo_of(heading.name):
         problems.add(
             place,

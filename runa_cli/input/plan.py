@@ -600,15 +600,16 @@ class Plan:
         longer = (row for row, carried in found if any(_utf16(cell) > characters for cell in _texts(carried)))
         return next(longer, None)
 
-    def repeated_addresses(self, most: int = 5) -> list[tuple[str, list[int]]]:
-        """Return addresses that occur more than once, each with its rows."""
+    def repeated_addresses(self, most: int = 5) -> tuple[list[tuple[str, list[int]]], int]:
+        """Return the first addresses that occur more than once, each with its rows; and how many there are."""
         repeated = self._connection.execute(
-            "SELECT address, group_concat(row) FROM"
+            "SELECT address, group_concat(row), count(*) OVER () FROM"
             " (SELECT address, row FROM gift WHERE address IS NOT NULL ORDER BY id)"
             " GROUP BY address HAVING count(*) > 1 ORDER BY min(row) LIMIT ?",
             (most,),
-        )
-        return [(address, [int(row) for row in rows.split(",")]) for address, rows in repeated]
+        ).fetchall()
+        first = [(address, [int(row) for row in rows.split(",")]) for address, rows, _ in repeated]
+        return first, repeated[0][2] if repeated else 0
 
 
 def _utf16(text: str) -> int:

@@ -252,6 +252,7 @@ class PlanBuilder:
             self.problems.add(
                 place(loc, alone=True),
                 f"is {paying}, but the products are in {product_currency}: Runa would convert and charge a fee."
+                f" The value of the gift stays in {product_currency}."
                 f" Pay in {product_currency}, or add --fx if that is meant",
             )
             return False

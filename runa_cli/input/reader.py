@@ -114,7 +114,7 @@ def _check_options(order_input: OrderInput, file_format: str, problems: Problems
 
 def _format_of(start: bytes) -> Format:
     """Return the format that the first bytes of a file look like."""
-    if start.startswith(b"PK\x03\x04"):
+    if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):  # a workbook, or one of an older Excel
         return "xlsx"
     first = start.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # marks, and the halves of UTF-16
     if first[:1] not in {b"{", b"["}:

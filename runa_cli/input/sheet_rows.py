@@ -1,11 +1,13 @@
 """From the rows of a sheet to items of the plan. Flags fill in empty cells and missing columns."""
 
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
-from runa_cli.core.amounts import WrittenAmount, read_amount
+from runa_cli.core.amounts import WrittenAmount, marks_in, read_amount
 from runa_cli.core.safe_text import undefused
 from runa_cli.input import fields
 from runa_cli.input.column_contents import ColumnContents
@@ -18,6 +20,9 @@ from runa_cli.input.plan_builder import PlanBuilder
 from runa_cli.input.problems import Place
 from runa_cli.input.table import ERROR_CELLS, NO_VALUE, Record, Table, split_header
 from runa_cli.input.totals import Totals, total_label
+
+_NO_VALUE = "a formula whose value is not in the file: open the workbook in its program and save it"
+_LOOKED_AT = 50  # rows, to tell which column may be the value
 
 
 def add_rows(builder: PlanBuilder, table: Table, options: ColumnOptions, header_row: int | None = None) -> None:
@@ -47,6 +52,7 @@ class _Sheet:
             heading.field: index for index, heading in enumerate(self._headings) if heading.field is not None
         }
         self._carried = [index for index, heading in enumerate(self._headings) if heading.kind is Kind.CARRIED]
+        self._marks = next((marks_in(heading.name) for heading in self._headings if heading.field == "face_value"), ())
         self._names = {heading.field: _shown_name(heading) for heading in self._headings if heading.field is not None}
         self._contents = ColumnContents(self._headings)
         self._totals = Totals()
@@ -63,13 +69,18 @@ class _Sheet:
         self._builder.plan.column_uses = tuple(
             ColumnUse(heading.shown, heading.field, heading.kind is Kind.ADDED) for heading in self._headings
         )
-        self._check_face_value()
+        self._check_columns()
+        self._check_hidden()
         self._problems.check()
         number = 0
         for record in self._records:
             if record.is_blank:
                 continue
             number += 1
+            if record.cells == self._header.cells:
+                where = self._table.place(record.line, row=number)
+                self._problems.add(where, "is the header again: delete it, and look whether the list is there twice")
+                continue
             if len(record.cells) > len(self._headings) and record.width > len(self._headings):
                 self._problems.add(
                     self._table.place(record.line, row=number),
@@ -134,7 +145,10 @@ class _Sheet:
         return defaults, frozenset({*defaults, "metadata"}.difference(own))
 
     def _amount(self, cell: str | None) -> WrittenAmount | None:
-        return None if cell is None else read_amount(cell, decimal_comma=self._table.dialect.delimiter != ",")
+        if cell is None:
+            return None
+        amount = read_amount(cell, decimal_comma=self._table.dialect.delimiter != ",")
+        return amount.beside(self._marks) if amount and self._marks else amount
 
     def _quantity(self, text: str | None, place: RowPlace) -> int:
         if text is None:
@@ -153,7 +167,7 @@ class _Sheet:
         """Add the problems of a row as a whole, and tell whether there were any."""
         if not ERROR_CELLS.isdisjoint(own.values()):
             name, cell = next(found for found in own.items() if found[1] in ERROR_CELLS)
-            found = "a formula whose value is not in the file" if cell == NO_VALUE else f"an error, {cell}"
+            found = _NO_VALUE if cell == NO_VALUE else f"an error, {cell}"
             self._problems.add(place.locate(name), f"holds {found}")
             return True
         if own.keys() >= {"product", "product_template"}:
@@ -176,15 +190,37 @@ class _Sheet:
             return False
         return self._addresses.is_missing(place.locate("email"))
 
-    def _check_face_value(self) -> None:
+    def _check_columns(self) -> None:
         if self._header.is_blank:
             self._problems.stop(Place(file=self._table.name), "is empty")
+        where = self._table.place(self._header.line)
         if "face_value" not in self._fields and self._builder.order_input.face_value is None:
             self._problems.add(
-                self._table.place(self._header.line),
-                "there is no column face_value, and no --face-value either."
-                f" {columns_found(self._headings)}. Another column is used with --column face_value=HEADING",
+                where,
+                "there is no column face_value, the value of each gift, and no --face-value either."
+                f" {columns_found(self._headings)}. {self._likely_value()}",
             )
+        if not {"product", "product_template"} & {*self._fields, *self._defaults}:
+            self._problems.add(
+                where, "there is no column product, and no --product either: `runa product list` shows the codes"
+            )
+
+    def _likely_value(self) -> str:
+        """Say which column may be the value of the gifts, as far as the first rows tell."""
+        for record in islice(self._records, _LOOKED_AT):
+            self._contents.see([*record.cells, *[""] * len(self._headings)])
+        for name in self._contents.likely_values():
+            return f"Perhaps it is --column face_value={shlex.quote(name)}"
+        return "Another column is used with --column face_value=HEADING"
+
+    def _check_hidden(self) -> None:
+        for index, heading in enumerate(self._headings):
+            if index in self._table.hidden_columns and heading.kind is Kind.FIELD and not heading.said:
+                column = f"--column {heading.field}={shlex.quote(heading.shown)}"
+                self._problems.add(
+                    self._place_of_heading(index, heading.shown),
+                    f"is hidden in the sheet, and would be used: show it, or add {column} if it is meant",
+                )
 
     # --- places --------------------------------------------------------------------------------------------------
 

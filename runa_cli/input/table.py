@@ -1,6 +1,6 @@
 """A sheet as rows of text cells, whichever format it comes from; and where in it the header is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Protocol
@@ -40,6 +40,10 @@ class Table(Protocol):
     name: str
     dialect: Dialect  # of a CSV file; that of results for a workbook
     is_defused: bool  # whether results in this format have an apostrophe before what could be a formula
+
+    @property
+    def hidden_columns(self) -> Collection[int]:
+        """The indexes of hidden columns, known once the header is read."""
 
     def records(self) -> Iterator[Record]:
         """Yield all rows, blank ones too. Stops with a problem where the file cannot be read on."""

@@ -29,6 +29,7 @@ class XlsxTable:
         self.name = name
         self._problems = problems
         _check_installed()
+        self.hidden_columns: set[int] = set()
         self._open_files = ExitStack()
         try:
             self._stream = self._seekable(stream)
@@ -59,6 +60,7 @@ class XlsxTable:
                 self._damaged(error)
             if not some:
                 return
+            self.hidden_columns = some[-1].hidden_columns
             for row in some:
                 if row.is_hidden and any(map(str.strip, row.cells)):
                     self._problems.add(
@@ -96,8 +98,11 @@ class XlsxTable:
         try:
             with zipfile.ZipFile(self._stream) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
+                is_other = "[Content_Types].xml" not in archive.namelist() and "content.xml" in archive.namelist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._problems.stop(place, f"is not an XLSX workbook: {error}")
+        if is_other:
+            self._problems.stop(place, "is an OpenDocument sheet: save it as .xlsx")
         if unpacked > _MOST_UNPACKED:
             self._problems.stop(
                 place,

@@ -12,6 +12,8 @@ from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 from runa_cli.input.number_format import shown_date, shown_number
 from runa_cli.input.table import NO_VALUE
 
+_MOST_COLUMNS = 16_384
+
 
 @dataclass(slots=True)
 class SheetRow:
@@ -20,6 +22,7 @@ class SheetRow:
     number: int
     is_hidden: bool
     cells: list[str]
+    hidden_columns: set[int]  # indexes, the same in every row
 
 
 class _Parser(WorkSheetParser):
@@ -29,6 +32,15 @@ class _Parser(WorkSheetParser):
     """
 
     is_hidden = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.hidden_columns: set[int] = set()
+
+    def parse_column_dimensions(self, col: Any) -> Any:
+        if col.get("hidden") in {"1", "true"}:
+            last = min(int(col.get("max")), _MOST_COLUMNS)
+            self.hidden_columns.update(range(int(col.get("min")) - 1, last))
 
     def parse_row(self, row: Any) -> Any:
         self.is_hidden = row.get("hidden") in {"1", "true"}
@@ -55,6 +67,7 @@ def rows_of(sheet: Any) -> Iterator[SheetRow]:
             date_formats=workbook._date_formats,  # noqa: SLF001
             timedelta_formats=workbook._timedelta_formats,  # noqa: SLF001
         )
+        hidden: set[int] = parser.hidden_columns
         number_format = lru_cache(maxsize=None)(lambda style: ReadOnlyCell(sheet, 1, 1, None, "n", style).number_format)
         for number, cells in parser.parse():
             texts: list[str] = []
@@ -64,7 +77,7 @@ def rows_of(sheet: Any) -> Iterator[SheetRow]:
                 index = cell["column"] - 1
                 texts.extend([""] * (index - len(texts)))
                 texts.append(value if isinstance(value, str) else _shown(value, number_format(cell["style_id"])))
-            yield SheetRow(number, parser.is_hidden, texts)
+            yield SheetRow(number, parser.is_hidden, texts, hidden)
 
 
 def _shown(value: Any, number_format: str) -> str:

@@ -168,7 +168,7 @@ class Guard:
         raise issued.refused(f"{message}. Nothing was sent.", self._ways_out(issued, request))
 
     def _ways_out(self, issued: Overlap, request: CreateRequest) -> str:
-        whole = self._unless_pruned(request, issued.batch_with_all)
+        whole = self._that_takes(issued.plan, request, issued.batch_with_all)
         hint = "If all of it is meant once more, add --again, or a --batch name of its own."
         if issued.respelled:
             return f"Write the references as they were recorded. {hint}"
@@ -176,9 +176,18 @@ class Guard:
             f"`--batch {shlex.quote(whole)}` issues only the rows that are new to that batch. {hint}" if whole else hint
         )
 
-    def _unless_pruned(self, request: CreateRequest, name: str | None) -> str | None:
+    def _that_takes(self, plan: Plan, request: CreateRequest, name: str | None) -> str | None:
+        """Return the name of a batch if a plan could be issued under it: it is not pruned, and nothing is missing."""
         batch = self.ledger.batch(request.environment, name) if name else None
-        return name if batch is not None and batch.pruned_at is None else None
+        if batch is None or batch.pruned_at is not None:
+            return None
+        try:
+            leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan)
+        except GuardRefused:
+            return None
+        finally:
+            plan.leave_nothing_out()
+        return name
 
     def check_edited(self, plan: Plan, request: CreateRequest, name: str, batch: Batch | None) -> None:
         """Check the gifts that an edited batch would issue anew against all the ledger holds. Raises GuardRefused.
@@ -328,13 +337,15 @@ def leave_out_issued(
     if not count:
         return
     missing.sort(key=lambda gift: gift.row)
-    listed = [f"  row {gift.row}: {describe_recorded(gift)}" for gift in missing]
+    # A reference that a spreadsheet has changed is another gift: the message must show it.
+    by_reference = any(gift.reference for gift in missing)
+    listed = [f"  row {gift.row}: {describe_recorded(gift, with_reference=by_reference)}" for gift in missing]
     if count > len(listed):
         listed.append(f"  … and {count - len(listed)} more.")
     if new := plan.rows_left(most=MOST_NAMED):
         listed += [
             "The input has new instead:",
-            *(f"  row {row}: {describe_item(item, reference)}" for row, item, reference in new),
+            *(f"  row {row}: {describe_item(item, label, with_label=by_reference)}" for row, item, label in new),
         ]
     raise GuardRefused(
         f"Batch {name} has issued {count} gift(s) that are missing or changed in the input now."
@@ -366,7 +377,9 @@ def is_as_recorded(ledger: Ledger, batch: Batch, plan: Plan) -> bool:
     )
 
 
-def describe_recorded(gift: Recorded) -> str:
-    """Describe a recorded gift: value, recipient, state and order."""
+def describe_recorded(gift: Recorded, *, with_reference: bool = False) -> str:
+    """Describe a recorded gift: value, recipient, state and order; perhaps with its reference."""
     order = f", order {gift.order_id}" if gift.order_id else ""
-    return f"{describe_item(gift.item, label_text(gift.reference, from_list(gift.carried)))} ({gift.state}{order})"
+    label = label_text(gift.reference, from_list(gift.carried))
+    described = describe_item(gift.item, label, with_label=with_reference and bool(gift.reference))
+    return f"{described} ({gift.state}{order})"

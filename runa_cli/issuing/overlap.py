@@ -95,7 +95,8 @@ class Overlap:
                 yield f"  row {row}: {label}" + (f", recorded as {found.reference}" if found.reference else "")
 
 
-def describe_item(item: str, reference: str | None = None) -> str:
-    """Describe a gift by its value and its recipient."""
+def describe_item(item: str, label: str | None = None, *, with_label: bool = False) -> str:
+    """Describe a gift by its value and its recipient; `with_label`: that of a mailed gift, too."""
     row = results.row_from_item(item)
-    return f"{row.face_value} to {row.recipient or reference or 'a payout link'}"
+    beside = f", {label}" if with_label and label and row.recipient else ""
+    return f"{row.face_value} to {row.recipient or label or 'a payout link'}{beside}"

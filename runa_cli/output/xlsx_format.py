@@ -18,6 +18,7 @@ from xlsxwriter.worksheet import Worksheet
 from runa_cli.core.safe_text import visible
 
 _WIDEST, _NARROWEST = 40, 12  # characters that a column shows
+_WIDTHS = {"email": 32, "products": 24, "order_id": 32, "item_id": 32, "payout_url": 66, "expiry_date": 28, "error": 40}
 
 
 def write_xlsx(stream: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[str]], directory: Path) -> None:
@@ -59,7 +60,7 @@ def _fill(sheet: Worksheet, header: Sequence[str], rows: Iterable[Sequence[str]]
     sheet.freeze_panes(1, 0)
     sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})  # all cells
     for column, heading in enumerate(header):
-        sheet.set_column(column, column, min(max(len(heading) + 2, _NARROWEST), _WIDEST))
+        sheet.set_column(column, column, _WIDTHS.get(heading) or min(max(len(heading) + 2, _NARROWEST), _WIDEST))
         _write(sheet, 0, column, heading, bold)
     for row, cells in enumerate(rows, 1):
         for column, cell in enumerate(cells):

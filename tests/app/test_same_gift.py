@@ -260,6 +260,30 @@ def test_the_programs_own_results_are_the_same_list(program: Program, emulate: E
     ]
 
 
+def test_a_reference_that_a_spreadsheet_changed_is_shown_where_the_batch_is_refused(
+    program: Program, emulate: Emulate
+) -> None:
+    """Else the message would show the spelling of the amounts as the only difference, which makes none."""
+    emulate()
+    text = "face_value,email,reference\n25.00,ann@example.com,007\n"
+    assert 0 == issue(program, text, *ONE_PRODUCT, "--batch", "bonus").code
+    ran = issue(program, text.replace("25.00", "25").replace("007", "7"), *ONE_PRODUCT, "--batch", "bonus", "--json")
+    assert (6, "batch_changed") == (ran.code, ran.error["code"])
+    assert "25.00 to ann@example.com, 007 (completed" in ran.error["message"]
+    assert "25 to ann@example.com, 7" in ran.error["message"]
+
+
+def test_a_batch_that_would_refuse_the_file_is_no_way_out(program: Program, emulate: Emulate) -> None:
+    emulate()
+    text = "face_value,email\n25,ann@gmial.com\n25,ben@example.com\n"
+    assert 0 == issue(program, text, *ONE_PRODUCT, "--batch", "bonus").code
+    ran = issue(program, text.replace("gmial", "gmail"), *ONE_PRODUCT, "--json")
+    assert (6, "duplicate") == (ran.code, ran.error["code"])
+    assert "--batch bonus" not in ran.error["hint"]
+    ran = issue(program, text + "25,cleo@example.com\n", *ONE_PRODUCT, "--json")
+    assert "`--batch bonus` issues only the rows that are new" in ran.error["hint"]
+
+
 def test_results_in_a_workbook_are_the_same_list_too(program: Program, emulate: Emulate) -> None:
     """Its cells are as they were in the input: an apostrophe there is no sign of this program's."""
     emulator = emulate()

@@ -211,19 +211,23 @@ def test_a_column_two_typos_away_is_carried(name: str) -> None:
         assert (name,) == plan.columns
 
 
-@pytest.mark.parametrize("second", ["email", "Email", "email_address"])
-def test_a_second_column_for_the_same_thing_is_refused(second: str) -> None:
+@pytest.mark.parametrize(
+    ("second", "advice"),
+    [
+        ("email", "rename one of them"),
+        ("Email", "rename one of them"),
+        ("email_address", "say with --carry which of them is only kept"),
+    ],
+)
+def test_a_second_column_for_the_same_thing_is_refused(second: str, advice: str) -> None:
     found = mistakes(lambda: rows("10,a@b.test,c@d.test", header=f"face_value,email,{second}", products=("AMZ-US",)))
-    assert [
-        f"stdin, line 1, column {second}: is a second column for email, beside email:"
-        " say with --carry which of them is only kept."
-    ] == found
+    assert [f"stdin, line 1, column {second}: is a second column for email, beside email: {advice}."] == found
 
 
 def test_a_file_without_face_values_needs_one_from_a_flag() -> None:
     found = mistakes(lambda: rows("AMZ-US", header="product"))
     assert [
-        "stdin, line 1: there is no column face_value, and no --face-value either."
+        "stdin, line 1: there is no column face_value, the value of each gift, and no --face-value either."
         " The columns are: product. Another column is used with --column face_value=HEADING."
     ] == found
     assert [Decimal(10)] == [item["face_value"] for item in items(rows("AMZ-US", header="product", face_value="10"))]

@@ -1,5 +1,6 @@
 """Headings as people write them, and columns that hold what the list is about under another name."""
 
+import shlex
 from decimal import Decimal
 from typing import Any
 
@@ -138,6 +139,59 @@ def test_numbers_that_name_something_may_stand_beside_a_flag(heading: str, cells
 def test_amounts_beside_a_column_of_face_values_are_carried() -> None:
     with rows("email,face_value,salary", f"{MAIL},25,3000.00") as plan:
         assert ("salary",) == plan.columns
+
+
+def test_currencies_under_an_unknown_heading_are_not_passed_over() -> None:
+    lines = ("email,amount,Wrg", f"{MAIL},25,CHF", "ben@example.test,25,EUR")
+    (found,) = mistakes(lambda: rows(*lines))
+    assert "stdin, line 1, column Wrg: holds currencies (CHF), and is not used: add --column currency=Wrg" in found
+    (found,) = mistakes(lambda: rows("email,amount,code", f"{MAIL},25,GBP", columns=(("currency", "code"),)))
+    assert "is GBP, but the products are in USD" in found
+
+
+def test_a_currency_in_the_heading_of_the_amounts_is_that_of_the_gifts() -> None:
+    lines = ("email,Amount (EUR)", f"{MAIL},25")
+    given: dict[str, Any] = {"columns": (("face_value", "Amount (EUR)"),)}
+    (found,) = mistakes(lambda: rows(*lines, **given))
+    assert "stdin, line 2 (row 1), column Amount (EUR): is in EUR, but the gift is in USD." == found
+    with rows(*lines, **given, products=("ADAS-DE",)) as plan:
+        assert {"EUR": Decimal(25)} == plan.sums
+
+
+@pytest.mark.parametrize(
+    ("heading", "field"),
+    [("Anzahl", "quantity"), ("Menge", "quantity"), ("Währung", "currency"), ("Valor", "face_value")],
+)
+def test_what_may_be_a_field_in_another_language_is_asked_about(heading: str, field: str) -> None:
+    lines = (f"email,amount,{heading}", f"{MAIL},25,3")
+    (found,) = mistakes(lambda: rows(*lines))
+    assert f"column {heading}: may be the {field}: add --column {field}={shlex.quote(heading)} if it is" in found
+    with rows(*lines, carry=(heading,)) as plan:
+        assert (heading,) == plan.columns
+
+
+def test_days_of_delivery_are_not_observed_and_that_is_said() -> None:
+    (found,) = mistakes(lambda: rows("email,amount,Delivery Date", f"{MAIL},25,2026-12-24"))
+    assert "column Delivery Date: is not observed, because gifts are issued at once: add --carry" in found
+
+
+def test_the_likely_column_of_the_values_is_named_where_there_is_none() -> None:
+    found = mistakes(lambda: rows("email,Montant TTC (€),PLZ", f"{MAIL},25,80331"))
+    assert [
+        "stdin, line 1: there is no column face_value, the value of each gift, and no --face-value either."
+        " The columns are: email, Montant TTC (€), PLZ."
+        " Perhaps it is --column face_value='Montant TTC (€)'."
+    ] == found
+
+
+def test_a_list_without_products_says_how_to_give_them() -> None:
+    (found,) = mistakes(lambda: rows("email,amount", f"{MAIL},25", products=()))
+    assert "stdin, line 1: there is no column product, and no --product either: `runa product list` shows" in found
+
+
+def test_a_header_in_the_middle_of_a_list_is_named_for_what_it_is() -> None:
+    found = mistakes(lambda: rows("email,amount", f"{MAIL},25", "email,amount", "ben@example.test,25"))
+    assert ["stdin, line 3 (row 2): is the header again: delete it, and look whether the list is there twice."] == found
 
 
 # --- where the header is -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from runa_cli.input.request import OrderInput
 from tests.support.plans import gifts, items, mistakes, read
 
 SHEETS = Path(__file__).parent / "sheets"  # saved by LibreOffice 7.4
+ADVICE = "open the workbook in its program and save it"
 ANN, BEN = "ann@example.test", "ben@example.test"
 ROWS: list[list[object]] = [["Name", "Work Email", "Reward Amount"], ["Ann", ANN, 25], ["Ben", BEN, 12.5]]
 
@@ -148,7 +149,7 @@ def test_a_formula_counts_with_its_value_and_is_a_mistake_without_one() -> None:
         book.active.append(cells)  # type: ignore[union-attr]  # a new workbook has a sheet
     book.save(stream)
     found = mistakes(lambda: plan_of(stream.getvalue()))
-    assert ["stdin, cell B2, column amount: holds a formula whose value is not in the file."] == found
+    assert [f"stdin, cell B2, column amount: holds a formula whose value is not in the file: {ADVICE}."] == found
 
 
 # --- rows and sheets ---------------------------------------------------------------------------------------------
@@ -171,6 +172,20 @@ def test_a_row_that_a_filter_hides_is_not_issued_in_silence() -> None:
 
     found = mistakes(lambda: plan_of(workbook(fill)))
     assert ["stdin, line 2: is hidden, perhaps by a filter: show it, or delete it if it is not meant."] == found
+
+
+def test_a_hidden_column_is_not_used_in_silence() -> None:
+    def fill(_: Any, sheet: Any) -> None:
+        for index, cells in enumerate([["Work Email", "Amount", "Team"], [ANN, 100, "north"]]):
+            sheet.write_row(index, 0, cells)
+        sheet.set_column("B:C", None, None, {"hidden": True})
+
+    (found,) = mistakes(lambda: plan_of(workbook(fill)))
+    assert (
+        "stdin, cell B1, column Amount: is hidden in the sheet, and would be used: show it,"
+        " or add --column face_value=Amount if it is meant."
+    ) == found
+    assert [Decimal(100)] == values(plan_of(workbook(fill), columns=(("face_value", "Amount"),)))
 
 
 def two_sheets(*, hidden: bool = False) -> bytes:
@@ -233,6 +248,21 @@ def unpacked_too_large() -> bytes:
     return stream.getvalue()
 
 
+def open_document() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", "<office:document-content/>")
+    return stream.getvalue()
+
+
+def test_an_old_workbook_is_known_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "gifts.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512))
+    (found,) = mistakes(lambda: from_file(OrderInput(file=str(path))))
+    assert found.startswith(f"{path}: is protected by a password, or of an Excel older than 2007: save it as .xlsx")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -242,6 +272,7 @@ def unpacked_too_large() -> bytes:
         (lambda: without("xl/worksheets/sheet1.xml"), "has no sheet with cells."),
         (lambda: without("xl/workbook.xml"), "is damaged, or no workbook that can be read ("),
         (lambda: without("xl/sharedStrings.xml"), "is damaged, or no workbook that can be read ("),
+        (open_document, "is an OpenDocument sheet: save it as .xlsx."),
         (unpacked_too_large, "has 201 MB unpacked, and at most 200 MB are read"),
     ],
 )
