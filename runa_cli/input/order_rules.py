@@ -100,6 +100,8 @@ def add_unknown_currency(
     located: Sequence[tuple[Item, PlaceOf]], place: Place, problems: Problems, lookup: CodeLookup
 ) -> None:
     """Report that no currency can be told from the products: each wrong code at its place, else all of them at once."""
+    if not located:
+        return  # what is wrong with every item, or that there is none, has been reported
     codes = [code for item, _ in located for code in item.codes]
     found = False
     for item, where in located:

@@ -466,3 +466,9 @@ def test_an_item_that_does_not_say_how_it_is_delivered_is_a_mistake_where_others
 
 def test_a_list_in_which_nobody_is_mailed_may_leave_it_out() -> None:
     assert 2 == len(items(read(f"[{ITEM},{LINK}]")))
+
+
+@pytest.mark.parametrize("broken", [BAD, ""])
+def test_an_order_without_a_usable_item_and_without_a_currency_is_a_named_mistake(broken: str) -> None:
+    (found,) = mistakes(lambda: read(f'{{"items":[{broken}]}}', allow_links=True))
+    assert found.startswith("stdin, items")
