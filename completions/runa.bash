@@ -5,7 +5,7 @@
 _runa_follows() {
     case $1 in
         '')
-            words='=balance,ping,config,order,batch,gift,product,emulator'
+            words='=balance,ping,config,order,batch,gift,product,ledger,emulator'
             options=' --version --help ' ;;
         balance)
             words=''
@@ -80,6 +80,12 @@ _runa_follows() {
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product categories')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        ledger)
+            words='=init'
+            options=' --help ' ;;
+        'ledger init')
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         emulator)

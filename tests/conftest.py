@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runa_cli.emulator.server import Emulator
+from tests.support import postgres as postgres_support
 from tests.support import shell_signals
 from tests.support.program import KEY, Program
 from tests.support.shared_time import EmulatorOnSharedTime
@@ -17,12 +18,37 @@ shell_signals.restore()
 Emulate = Callable[..., Emulator]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of the program run with its ledger on a server."""
+    parser.addoption(
+        "--ledger", choices=["sqlite", "postgres"], default="sqlite", help="where `program` has its ledger"
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_support.Server]:
+    """Run a PostgreSQL server, or skip the test."""
+    with postgres_support.server() as server:
+        yield server
+
+
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
+def database(postgres: postgres_support.Server) -> postgres_support.Database:
+    """Return an empty ledger on a server."""
+    return postgres.database()
+
+
+@pytest.fixture
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> Program:
     """Return the program with an empty home."""
     home = tmp_path / "home"
     home.mkdir()
-    return Program(home)
+    if request.config.getoption("--ledger") == "sqlite":
+        return Program(home)
+    if mark := request.node.get_closest_marker("file_ledger"):
+        pytest.skip(f"is about a ledger in a file: {mark.args[0]}")
+    database: postgres_support.Database = request.getfixturevalue("database")
+    return Program(home, {"RUNA_LEDGER": database.url}, database=database)
 
 
 @pytest.fixture

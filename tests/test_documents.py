@@ -17,6 +17,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/performance.md",
+    "docs/postgres.md",
     "docs/reliability.md",
     "docs/security.md",
 ]

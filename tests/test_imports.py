@@ -91,6 +91,7 @@ HEAVY = {
     "dotenv",
     "typer",
     "segno",
+    "psycopg",
     "xlsxwriter",
     "openpyxl",
     "pycountry",

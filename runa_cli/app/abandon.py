@@ -4,9 +4,10 @@ from runa_cli.app.batches import find_active
 from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm
 from runa_cli.app.session import Session
-from runa_cli.core.errors import BatchBusy, Context
+from runa_cli.core.errors import Context
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import State
+from runa_cli.issuing.failures import busy
 from runa_cli.ledger.records import Batch, Order
 
 _MAY_BE_ABANDONED = (State.SENT, State.PREPARED)
@@ -20,11 +21,7 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
     batch = find_active(session, name)
     ledger = session.ledger
     if not ledger.claim(batch):
-        raise BatchBusy(
-            f"Another process is working on batch {batch.name}. Nothing was abandoned.",
-            "Wait until it has ended.",
-            Context(batch=batch.name),
-        )
+        raise busy(ledger, batch, "Nothing was abandoned.", "Wait until it has ended.")
     orders = list(ledger.orders(batch, _MAY_BE_ABANDONED))
     if orders:
         question = (

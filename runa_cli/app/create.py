@@ -9,6 +9,7 @@ from pathlib import Path
 from runa_cli.app import show_outcome
 from runa_cli.app.catalogue import CatalogueCodes
 from runa_cli.app.session import Session
+from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.input import reader
 from runa_cli.input.plan import Plan
@@ -24,6 +25,7 @@ def create(session: Session, request: CreateRequest) -> None:
     """Issue what was asked for, once, and show the result. Raises the RunaError that the run ends in."""
     # Rows and replies are freed without the garbage collector, which would look through the whole program again and
     # again.
+    _check_name(session, request)
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     with before_sending():
@@ -45,6 +47,19 @@ def create(session: Session, request: CreateRequest) -> None:
             by_reference.issue(session, plan, request, _preflight(session, request, plan))
         else:
             _issue(session, plan, request, _preflight(session, request, plan))
+
+
+def _check_name(session: Session, request: CreateRequest) -> None:
+    """Check that a batch of real money has a name where several machines issue. Raises ConfigurationError.
+
+    Each of them would make up a name of its own for the same gifts, and so another key.
+    """
+    if request.live and request.batch is None and isinstance(session.settings.ledger.value, ServerLedger):
+        raise ConfigurationError(
+            "In live, an order needs a --batch name where the ledger is on a server. Nothing was sent.",
+            "Add --batch NAME: issued from whichever machine, a batch of that name is issued once.",
+            code="batch_name_needed",
+        )
 
 
 def read_plan(session: Session, order_input: OrderInput) -> Plan:

@@ -13,6 +13,7 @@ from runa_cli.app.session import Session
 from runa_cli.core.errors import BatchBusy, Context, GuardRefused, RunaError
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import State
+from runa_cli.issuing.failures import busy
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Settled
 
@@ -64,10 +65,8 @@ class _Pruning:
         """Prune a batch under its claim. Raises BatchBusy, or GuardRefused where it may not be pruned any more."""
         batch = self.ledger.batch_by_id(batch_id)
         if not self.ledger.claim(batch):
-            raise BatchBusy(
-                f"Batch {batch.name} was not pruned: another process works on it.",
-                "Wait until it has ended, then run the same command again.",
-                Context(batch=batch.name),
+            raise busy(
+                self.ledger, batch, "It was not pruned.", "Wait until it has ended, then run the same command again."
             )
         try:
             self.ledger.prune(batch, check=lambda: self.check(batch), now=now)
@@ -97,11 +96,8 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
             for batch in batches
             if _may(lambda batch_id: pruning.prune(batch_id, session.clock.now()), batch.batch_id, kept)
         ]
-    if pruned and not ledger.erase_deleted():
-        session.console.warn(
-            f"Another process reads the ledger now, so the deleted links are still in {ledger.path}-wal. They are gone"
-            " once every process that uses the ledger has ended."
-        )
+    if pruned and (still_there := ledger.erase_deleted()):
+        session.console.warn(still_there)
     if named and kept and kept[0].code in _REFUSED_BY_NAME:
         raise kept[0]
     _show(session, environment, pruned, [error for error in kept if named or error.code in _WORTH_TELLING], older_than)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
+from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.config.settings import Settings
 from runa_cli.config.values import AUTO, JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
@@ -102,7 +103,8 @@ class Session:
                     "This user has no home directory, so it will not be noticed if an older copy of the ledger takes"
                     " its place."
                 )
-            ledger = Ledger(self.settings.ledger.value, marks=marks, warn=self.console.warn)
+            settings = self.settings
+            ledger = Ledger(settings.ledger.value, marks=marks, warn=self.console.warn, patience=settings.timeout.value)
             self._ledger = self._stack.enter_context(ledger)
             self._announce(self._ledger)
         return self._ledger
@@ -115,9 +117,8 @@ class Session:
             return None
 
     def _announce(self, ledger: "Ledger") -> None:
-        if not ledger.is_new:
-            return
-        self.console.note(f"New ledger: {ledger.path}")
+        if ledger.is_new:
+            self.console.note(f"New ledger: {ledger.path}")
         if ledger.replaced is not None:
             self.console.note(
                 f"The ledger that was used here before is gone, with its orders up to number {ledger.replaced.orders}."
@@ -127,8 +128,11 @@ class Session:
     @property
     def has_ledger(self) -> bool:
         """Whether there is a ledger, so that opening it makes no new one. True where that cannot be told."""
+        address = self.settings.ledger.value
+        if isinstance(address, ServerLedger):
+            return True
         try:
-            self.settings.ledger.value.lstat()
+            address.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -198,11 +202,14 @@ class Session:
 
     def _rate_limit(self) -> "RateLimit":
         from runa_cli.issuing.rate_limit import WINDOW, RateLimit
+        from runa_cli.ledger.ledger import Turn
 
         limit, ledger, environment, clock = self._orders_per_minute, self.ledger, self.environment, self.clock
         if not limit:
             return RateLimit(clock=clock)
-        return RateLimit(lambda: ledger.take_turn(environment, limit, WINDOW, clock.now()), clock)
+        return RateLimit(
+            Turn(limit, WINDOW), clock, share_pause=lambda seconds: ledger.pause(environment, seconds, clock.now())
+        )
 
     def progress(self) -> "Progress":
         """Return how this session shows progress: a bar on a terminal, lines elsewhere, nothing under --quiet."""

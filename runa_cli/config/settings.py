@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from runa_cli.config.api_key import ApiKey, read_api_key
 from runa_cli.config.dotenv_file import read_dotenv
+from runa_cli.config.ledger_address import LedgerAddress, read_ledger
 from runa_cli.config.names import name_problems
 from runa_cli.config.network import network_problems
 from runa_cli.config.paths import data_directory
@@ -32,7 +33,6 @@ from runa_cli.config.values import (
     optional,
     read_base_url,
     read_environment,
-    read_path,
     read_product_codes,
     read_seconds,
     whole_number,
@@ -62,7 +62,7 @@ class Settings:
     rate_limit: Setting[int]
     concurrency: Setting[int | Auto]
     max_total: Setting[Decimal | None]
-    ledger: Setting[Path]
+    ledger: Setting[LedgerAddress]
     look_back: Setting[int]
     output: Setting[str]
     no_color: Setting[bool]
@@ -202,8 +202,8 @@ def _base_url(source: Sources) -> Setting[str | None]:
     return Setting(None, ORIGIN_DEFAULT)
 
 
-def _ledger(source: Sources) -> Setting[Path]:
-    found: Setting[Path | None] = source.read("RUNA_LEDGER", None, read_path)
+def _ledger(source: Sources) -> Setting[LedgerAddress]:
+    found: Setting[LedgerAddress | None] = source.read("RUNA_LEDGER", None, read_ledger)
     if found.value is not None:
         return Setting(found.value, found.origin)
     return Setting(data_directory() / "ledger.db", ORIGIN_DEFAULT)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runa_cli.api.classify import Refused, credential_hint, describe_error
 from runa_cli.core.errors import (
+    BatchBusy,
     Context,
     CredentialRefused,
     GuardRefused,
@@ -18,6 +19,8 @@ from runa_cli.core.errors import (
     RunaError,
 )
 from runa_cli.core.states import State
+from runa_cli.ledger.claims import ClaimLost
+from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import UNMATCHED, Batch, Order
 
 
@@ -205,6 +208,25 @@ def reply_not_recorded(batch: Batch, order: Order, error: LedgerUnusable) -> Out
         f"{error.message} The order may have been issued, and its reply could not be recorded.",
         "Free disk space or repair the ledger, then run the same command again: Runa repeats its answer for this key.",
         code="ledger_unusable",
+    )
+
+
+def claim_lost(batch: Batch, order: Order, lost: ClaimLost) -> RunaError:
+    """Return the error for an order whose batch this process has not claimed any more, and so does not work on."""
+    if order.state is not State.PREPARED:
+        return _unfinished(
+            batch, order, f"{lost.message} The order may have been issued.", lost.hint, code=ClaimLost.default_code
+        )
+    return ClaimLost(lost.message, lost.hint, context(batch, order))
+
+
+def busy(ledger: Ledger, batch: Batch, what: str, hint: str) -> BatchBusy:
+    """Return the error for a batch that another process has claimed; `what` says what this one therefore left."""
+    holder = ledger.holder(batch)
+    return BatchBusy(
+        f"Another process works on batch {batch.name} right now{f': {holder}' if holder else ''}. {what}",
+        hint,
+        Context(batch=batch.name),
     )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
-from runa_cli.core.errors import BatchBusy, Context, CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
+from runa_cli.core.errors import CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
@@ -21,7 +21,7 @@ from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
-from runa_cli.issuing.failures import batch_not_readable, context, recorded_failure
+from runa_cli.issuing.failures import batch_not_readable, busy, context, recorded_failure
 from runa_cli.issuing.follow_queue import Later
 from runa_cli.issuing.guard import (
     Guard,
@@ -46,6 +46,7 @@ from runa_cli.issuing.outcome import BatchRun
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
+from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Placed, Tally
 from runa_cli.ledger.rows import to_list
@@ -278,10 +279,11 @@ class Issuer:
     def claimed(self, batch: Batch) -> Iterator[None]:
         """Hold the claim on a batch. Raises BatchBusy while another process holds it."""
         if not self.ledger.claim(batch):
-            raise BatchBusy(
-                f"Another process works on batch {batch.name} right now. Nothing was sent by this one.",
+            raise busy(
+                self.ledger,
+                batch,
+                "Nothing was sent by this one.",
                 "Wait until it has ended; the same command then shows its result.",
-                Context(batch=batch.name),
             )
         try:
             yield
@@ -332,8 +334,8 @@ class Issuer:
             if isinstance(result, Later):
                 run_step = result.run
                 return Later(result.seconds, lambda: conclude(run_step()))
-            if isinstance(result.failure, LedgerUnusable):
-                pool.stop()  # nothing more can be recorded, so nothing more may be sent
+            if isinstance(result.failure, (LedgerUnusable, ClaimLost)):
+                pool.stop()  # nothing more can be recorded, or is this process's business: nothing more may be sent
             run.add_failure(result.order, result.failure)
             if isinstance(result.failure, CredentialRefused):
                 pool.stop()  # the next order would be refused for the same reason

@@ -26,6 +26,7 @@ from runa_cli.issuing.lookup import Lookup
 from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Progress, Say, Terms
+from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.ledger import BodyChanged, Ledger
 from runa_cli.ledger.records import Batch, Order
 
@@ -55,6 +56,10 @@ class _Attempts:
             return
         self.same_errors = self.same_errors + 1 if answer.reason == self.last_error else 1
         self.last_error = answer.reason
+
+
+class _Forgotten(Exception):
+    """The key of an order has become too old to be sent while the order waited, perhaps on a machine that slept."""
 
 
 FlowStep = FlowResult | Later[FlowResult]  # what became of an order, or the step that will tell
@@ -98,6 +103,8 @@ class OrderFlow:
             result = run()
         except LedgerUnusable as error:
             result = FlowResult(order, failures.reply_not_recorded(self.batch, order, error))
+        except ClaimLost as lost:
+            result = FlowResult(order, failures.claim_lost(self.batch, order, lost))
         except Exception as error:  # noqa: BLE001 - a defect in one order must not stop the others
             log.info("order %d: %s", order.position, failures.call_chain(error))
             result = FlowResult(order, failures.defect(self.batch, order, error))
@@ -193,24 +200,17 @@ class OrderFlow:
         try:
             # An order that may have been sent keeps its turn even when the run is stopping: only an answer tells what
             # became of it.
-            if not self.rate_limit.acquire(cancel=NEVER if sent_before else self.stopping):
-                return FlowResult(order)
-            if not was_old and (result := self._look_up_if_old(order, attempts)):  # the machine may have slept
-                return result
-            if not attempts.count:
-                attempts.started = self.clock.seconds()  # waiting for the rate limit does not count as Runa's time
-            sending_at = self.clock.seconds()
-            order = self.ledger.mark_sent(
-                order, self.account, check=partial(self._check_first_sending, order), now=self.clock.now()
-            )
-        except GuardRefused as refused:
-            return FlowResult(order, refused)
-        except BodyChanged:
-            return FlowResult(order, failures.body_changed(self.batch, order))
-        except LedgerUnusable as error:
-            # Nothing was sent in this attempt; an earlier one may still have reached Runa.
-            unknown = failures.reply_not_recorded(self.batch, order, error)
-            return FlowResult(order, unknown if sent_before else error)
+            begin = partial(self._begin, order, was_old=was_old)
+            begun = self.rate_limit.start(begin, cancel=NEVER if sent_before else self.stopping)
+        except _Forgotten:
+            return self._attempt(order, attempts)  # which looks it up first
+        except (GuardRefused, ClaimLost, LedgerUnusable) as error:
+            return FlowResult(order, self._not_sent(order, error))
+        if begun is None:
+            return FlowResult(order)
+        order, sending_at = begun
+        if not attempts.count:
+            attempts.started = sending_at  # waiting for the rate limit does not count as Runa's time
         attempts.count += 1
         if order.first_sent_at is not None and not sent_before and attempts.sent_at is None:
             attempts.sent_at = sending_at
@@ -223,6 +223,27 @@ class OrderFlow:
             return followed
         order, uncertain = followed
         return self._record_uncertain(order, uncertain, attempts, sent_before=sent_before), uncertain
+
+    def _begin(self, order: Order, *, was_old: bool) -> tuple[Order, float]:
+        """Mark the order as sent. Returns it with the time by the clock's seconds. Raises TurnLater and _Forgotten."""
+        now = self.clock.now()
+        if not was_old and may_be_forgotten(order, now):
+            raise _Forgotten
+        sending_at = self.clock.seconds()
+        check = partial(self._check_first_sending, order)
+        sent = self.ledger.mark_sent(order, self.account, check=check, now=now, turn=self.rate_limit.turn)
+        return sent, sending_at
+
+    def _not_sent(self, order: Order, error: GuardRefused | ClaimLost | LedgerUnusable) -> RunaError:
+        """Return the error where nothing was sent in an attempt; an earlier one may still have reached Runa."""
+        match error:
+            case ClaimLost():
+                return failures.claim_lost(self.batch, order, error)
+            case BodyChanged():
+                return failures.body_changed(self.batch, order)
+            case LedgerUnusable() if order.state is State.SENT:
+                return failures.reply_not_recorded(self.batch, order, error)
+        return error
 
     def _record_uncertain(self, order: Order, uncertain: Uncertain, attempts: _Attempts, *, sent_before: bool) -> Order:
         attempts.add(uncertain)

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runa_cli.core.errors import BatchBusy
 from runa_cli.ledger.engine import unusable
+
+
+class ClaimLost(BatchBusy):
+    """The claim of this process on a batch has ended, so that it may decide nothing more about the batch."""
+
+    default_code = "claim_lost"
 
 
 class Claims:
@@ -37,6 +44,19 @@ class Claims:
         if self._handle is not None:
             with self._errors_name_ledger():
                 fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, batch_id)
+
+    def holder(self, batch_id: int) -> str:  # noqa: ARG002 - as `Leases`
+        """Return who has a batch; empty where that is not known: the system tells only that it is locked."""
+        return ""
+
+    def check(self, batch_id: int) -> None:
+        """Check that a batch is still claimed: a lock of this process cannot end before it does."""
+
+    def check_time(self, batch_id: int) -> None:
+        """Check that the claim lasts long enough to start something, as it always does."""
+
+    def before_close(self) -> None:
+        """Do nothing before the database is closed: the locks are kept until it is."""
 
     def close(self) -> None:
         """Release every claim of this process."""

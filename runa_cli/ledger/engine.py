@@ -1,14 +1,24 @@
 """What a database must offer to hold a ledger. One module implements it for each kind of database."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from runa_cli.core.errors import LedgerUnusable
 
 
 class ConstraintViolated(LedgerUnusable):
     """A row contradicts the rows that are there, for example by a second use of a batch's name or of a key."""
+
+
+class NotCommitted(LedgerUnusable):
+    """A transaction certainly wrote nothing, because its connection was lost or others kept it waiting too long.
+
+    The same can be written once more. Raised only by a database on a server.
+    """
 
 
 class Row(Protocol):
@@ -34,7 +44,12 @@ class Transaction(Protocol):
 
 
 class Engine(Protocol):
-    """An open database. Its threads share it. Every method raises LedgerUnusable, naming the ledger."""
+    """An open database. Its threads share it. Every method raises LedgerUnusable, naming the ledger.
+
+    `patience` is how long a write is repeated whose connection was lost (seconds).
+    """
+
+    patience: float
 
     def select(self, statement: str, *values: object) -> Sequence[Row]:
         """Return all rows of a query. Inside of this thread's transaction, the query sees what that has written."""
@@ -47,17 +62,52 @@ class Engine(Protocol):
 
         Nobody else writes meanwhile, so what the block reads stays true until it commits. Once the block is left, what
         it wrote survives a crash of the process and of the machine. Each transaction counts one change of the ledger.
-        Raises ConstraintViolated.
+        Raises ConstraintViolated, and NotCommitted.
         """
+
+    def now(self, own: datetime) -> datetime:
+        """Return the time for what everybody who shares the ledger counts together; `own` is that of this machine."""
 
     def close(self) -> None:
         """Close the database, after a transaction of another thread has ended."""
 
-    def erase_deleted(self) -> bool:
+    def erase_deleted(self) -> str:
         """Make sure that no file of the database still contains what was deleted.
 
-        Returns False where another process's reading prevents that for now.
+        Returns a sentence about where it still is; empty where it is gone.
         """
+
+
+class _HasEngine(Protocol):
+    @property
+    def _engine(self) -> Engine: ...
+
+
+_Self = TypeVar("_Self", bound=_HasEngine)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_PAUSE = 0.05  # seconds
+
+
+def repeated(write: Callable[Concatenate[_Self, _P], _T]) -> Callable[Concatenate[_Self, _P], _T]:
+    """Make a method run again, within the engine's patience, where its one transaction raises NotCommitted.
+
+    Its arguments must be of use more than once: no iterators.
+    """
+
+    @wraps(write)
+    def run(self: _Self, /, *arguments: _P.args, **named: _P.kwargs) -> _T:
+        ends: float | None = None
+        while True:
+            try:
+                return write(self, *arguments, **named)
+            except NotCommitted:
+                ends = time.monotonic() + self._engine.patience if ends is None else ends
+                if time.monotonic() >= ends:
+                    raise
+                time.sleep(_PAUSE)
+
+    return run
 
 
 RESTORE = "Nothing is sent without it. Restore it from a backup, with its -wal file if there is one."

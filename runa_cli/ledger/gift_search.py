@@ -106,12 +106,15 @@ def _escaped(text: str) -> str:
 
 
 def _tables(wanted: GiftFilter) -> tuple[str, str]:
-    """Return what an order is chosen from, and the column of its row. A cross join begins with its left side."""
+    """Return what an order is chosen from, up to its conditions, and the column of its row.
+
+    SQLite begins a cross join with its left side.
+    """
     if not wanted.reads_texts:
-        return "purchase", "purchase.id"
+        return "purchase WHERE TRUE", "purchase.id"
     if wanted.chooses_orders:
-        return "purchase CROSS JOIN purchase_search ON purchase_id = purchase.id", "purchase.id"
-    return "purchase_search CROSS JOIN purchase ON purchase.id = purchase_id", "purchase_id"
+        return "purchase CROSS JOIN purchase_search WHERE purchase_id = purchase.id", "purchase.id"
+    return "purchase_search CROSS JOIN purchase WHERE purchase.id = purchase_id", "purchase_id"
 
 
 class GiftSearch(LedgerQueries):
@@ -125,7 +128,7 @@ class GiftSearch(LedgerQueries):
         conditions, values = wanted.conditions()
         tables, order_row = _tables(wanted)
         statement = (
-            f"SELECT {order_row} AS id FROM {tables} WHERE {order_row} > ? AND {order_row} <= ?{conditions}"  # noqa: S608 - own text
+            f"SELECT {order_row} AS id FROM {tables} AND {order_row} > ? AND {order_row} <= ?{conditions}"  # noqa: S608 - own text
             f" AND purchase.environment = ? ORDER BY {order_row} DESC LIMIT {_PAGE}"
         )
         newest = self._engine.select(

@@ -18,6 +18,8 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
 
 _PREFIX = "ledger-mark-"
+_RESTORE_FILE = "Restore the newer file, with its -wal file if there is one."
+RESTORE_SERVER = "Restore the newer database, or go back to the server that has it."
 _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
 
 
@@ -49,9 +51,13 @@ NO_MARKS = Marks()
 class MarkFile:
     """The file with the mark of one ledger, in a directory apart from it."""
 
-    def __init__(self, directory: Path, ledger: Path) -> None:
-        """`ledger` is the file of the ledger itself, with links followed."""
+    def __init__(self, directory: Path, ledger: Path | str, restore: str = _RESTORE_FILE) -> None:
+        """`ledger` is the file of the ledger itself, with links followed, or the address of its database.
+
+        `restore` says how the newer one can be brought back.
+        """
         self._ledger = ledger
+        self._restore = restore
         digest = hashlib.sha256(os.fsencode(ledger)).hexdigest()[:16]
         self.path = directory / f"{_PREFIX}{digest}.json"
 
@@ -117,7 +123,7 @@ class MarkFile:
         return LedgerUnusable(
             f"The ledger {self._ledger} {what}. When it was last used, it held {_extent(mark)}. It does not know"
             " everything that was issued. Nothing was sent.",
-            "Restore the newer file, with its -wal file if there is one. If the newer one is lost for good, first look"
+            f"{self._restore} If the newer one is lost for good, first look"
             " at Runa for what was issued (`runa order list`): this ledger would issue it again. Then delete"
             f" {path} to use the ledger as it is.",
             code="ledger_went_backwards",

@@ -4,20 +4,22 @@ No transaction is open while a request is under way. The API key is never record
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from runa_cli.config.ledger_address import LedgerAddress, ServerLedger
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
 from runa_cli.ledger import search_index
-from runa_cli.ledger.claims import Claims
-from runa_cli.ledger.engine import ConstraintViolated, Transaction
+from runa_cli.ledger.claims import ClaimLost
+from runa_cli.ledger.driver import require_driver
+from runa_cli.ledger.engine import ConstraintViolated, Transaction, repeated
 from runa_cli.ledger.gift_search import GiftSearch
 from runa_cli.ledger.queries import NOTHING_MADE
 from runa_cli.ledger.records import (
@@ -31,8 +33,18 @@ from runa_cli.ledger.records import (
     Placed,
     body_digest,
 )
-from runa_cli.ledger.rows import MARK, read_mark, to_list, to_timestamp
+from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, to_list, to_timestamp
 from runa_cli.ledger.sqlite import SQLiteEngine
+
+if TYPE_CHECKING:
+    from runa_cli.ledger.postgres import PostgresEngine
+
+_LONGEST_PAUSE = timedelta(hours=1)  # no 429 of Runa's asks for as much
+# Which answers say less than what may be recorded already, as conditions on the row.
+_UNLESS_KNOWN_BETTER = {
+    State.FAILED: " AND state != 'completed'",
+    State.REJECTED: " AND state IN ('prepared', 'sent')",
+}
 
 Check = Callable[[], object]  # decides inside of a transaction, and raises where something must not be recorded
 
@@ -43,28 +55,57 @@ class BodyChanged(LedgerUnusable):
     default_code = "ledger_damaged"
 
 
-class Ledger(GiftSearch):
-    """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable."""
+@dataclass(frozen=True)
+class Turn:
+    """How many orders may be sent within so many seconds, by all who share the ledger."""
 
-    def __init__(self, path: Path, *, marks: Path | None = None, warn: Callable[[str], None] = lambda _: None) -> None:
-        """Open the ledger, or make a new one.
+    limit: int
+    window: float
+
+
+class TurnLater(Exception):
+    """As many orders were sent as may be. `seconds` is how long to wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = max(0.001, seconds)
+
+
+class Ledger(GiftSearch):
+    """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
+
+    What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
+    raises ClaimLost where that has ended. What only records an answer of Runa needs none.
+    """
+
+    def __init__(
+        self,
+        address: LedgerAddress,
+        *,
+        marks: Path | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+        patience: float = 0.0,
+    ) -> None:
+        """Open the ledger, or make a new one where it is a file.
 
         `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
+        `patience`: how long a server that was lost is waited for (seconds).
         """
-        engine = SQLiteEngine(path, marks)
+        engine = _open(address, marks, patience)
         super().__init__(engine)
         self.path = engine.path
         self.is_new, self.replaced = engine.is_new, engine.replaced
         self._mark_file = engine.mark
         self._warn = warn
         self._mark_lock = threading.Lock()
-        self._claims = Claims(self.path)
+        self._claims = engine.claims
 
     def close(self) -> None:
         """Close the database, then release every claim: nobody else may work on a batch while this process writes."""
         try:
             with suppress(LedgerUnusable):  # the command has reported it already
                 self._advance_mark()
+            self._claims.before_close()
             self._engine.close()
         finally:
             self._claims.close()
@@ -100,6 +141,10 @@ class Ledger(GiftSearch):
         """Claim a batch for this process. Returns False while another process has it."""
         return self._claims.take(batch.id)
 
+    def holder(self, batch: Batch) -> str:
+        """Return which process has claimed a batch, and until when, as far as that is known; else nothing."""
+        return self._claims.holder(batch.id)
+
     def release(self, batch: Batch) -> None:
         """Release the claim on a batch."""
         self._claims.release(batch.id)
@@ -130,7 +175,7 @@ class Ledger(GiftSearch):
             check()
             batch_id = transaction.insert(
                 "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
-                " delimiter, bom, file, system_user, host, created_at)"
+                ' delimiter, bom, file, "system_user", host, created_at)'
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.environment,
                 batch.name,
@@ -168,6 +213,7 @@ class Ledger(GiftSearch):
         results. `check` is called in the transaction; what it raises is raised, and nothing is changed.
         """
         with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
             check()
             search_index.drop_unmade(transaction, batch.id)
             transaction.execute(
@@ -189,7 +235,7 @@ class Ledger(GiftSearch):
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, file = ?,"
-                " system_user = ?, host = ?, shown_at = NULL WHERE id = ?",
+                ' "system_user" = ?, host = ?, shown_at = NULL WHERE id = ?',
                 content.fingerprint,
                 to_list(content.columns),
                 content.shape,
@@ -209,6 +255,7 @@ class Ledger(GiftSearch):
         cells, and perhaps more after them.
         """
         with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
             (last,) = self._engine.select(
                 "SELECT coalesce(max(abs(row)), 0) AS row FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
                 " WHERE batch_id = ?",
@@ -243,6 +290,7 @@ class Ledger(GiftSearch):
         and nothing is changed.
         """
         with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
             check()
             _insert_orders(transaction, batch.id, batch.environment, orders, now)
             transaction.execute(
@@ -274,6 +322,7 @@ class Ledger(GiftSearch):
     def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
         """Record where gifts of a batch are in an input that holds the same gifts, its columns and its dialect."""
         with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
             search_index.place(transaction, self._engine, batch.id, placed)
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ? WHERE id = ?",
@@ -286,12 +335,14 @@ class Ledger(GiftSearch):
             )
         return self.batch_by_id(batch.id)
 
+    @repeated
     def prune(self, batch: Batch, *, check: Check, now: datetime) -> None:
         """Delete a claimed batch's bodies, replies, addresses and links. That it was issued stays recorded.
 
         `check` is called in the transaction; what it raises is raised, and nothing is deleted.
         """
         with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
             check()
             transaction.execute(
                 "UPDATE purchase SET body = ?, sent_sha256 = '', reply = NULL WHERE batch_id = ?", b"", batch.id
@@ -304,13 +355,14 @@ class Ledger(GiftSearch):
             search_index.prune(transaction, batch.id)
             transaction.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", to_timestamp(now), batch.id)
 
-    def erase_deleted(self) -> bool:
+    def erase_deleted(self) -> str:
         """Make sure that no file of the ledger still contains what was pruned.
 
-        Returns False where another process's reading prevents that for now.
+        Returns a sentence about where it still is; empty where it is gone.
         """
         return self._engine.erase_deleted()
 
+    @repeated
     def mark_shown(self, batch: Batch, now: datetime) -> None:
         """Record that the batch's result was written where the user wanted it.
 
@@ -322,9 +374,11 @@ class Ledger(GiftSearch):
 
     # --- orders --------------------------------------------------------------------------------------------------
 
+    @repeated
     def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
         """Record the next generation of a rejected order, and move the order's gifts to it."""
         with self._engine.transaction() as transaction:
+            self._claims.check(rejected.batch_id)
             batch = self.batch_by_id(rejected.batch_id)
             new_id = _insert_order(transaction, batch.id, batch.environment, replacement, now)
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
@@ -332,16 +386,23 @@ class Ledger(GiftSearch):
             transaction.execute("UPDATE purchase SET superseded = 1 WHERE id = ?", rejected.id)
         return self.order(new_id)
 
-    def mark_sent(self, order: Order, account: str, *, check: Check, now: datetime) -> Order:
+    @repeated
+    def mark_sent(
+        self, order: Order, account: str, *, check: Check, now: datetime, turn: "Turn | None" = None
+    ) -> Order:
         """Record that the order may reach Runa from now on, and from which account it was sent first.
 
         Called before its first byte is sent; what is sent are the bytes of the order that is returned.
 
         `check` is called in the transaction; what it raises is raised, and nothing is recorded. Raises BodyChanged
-        likewise, where the body is not the one that was recorded.
+        likewise, where the body is not the one that was recorded. Where ClaimLost is raised the order may be recorded
+        as sent, but must not be sent. With a `turn` it is counted, and TurnLater is raised where it must wait.
         """
         with self._engine.transaction() as transaction:
+            self._claims.check(order.batch_id)
             check()
+            if turn is not None:
+                self._take_turn(transaction, order.id, turn, self._engine.now(now))
             transaction.execute(
                 "UPDATE purchase SET state = 'sent', account = CASE WHEN first_sent_at IS NULL THEN ? ELSE account END,"
                 " first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
@@ -353,52 +414,79 @@ class Ledger(GiftSearch):
             if not sent.is_intact:
                 raise BodyChanged(f"The body of order {sent.position} was changed since it was recorded.")
         self._advance_mark()  # so that a copy of the ledger from before this order is recognised
+        self._claims.check_time(order.batch_id)  # the process may have been stopped since
         return sent
 
-    def take_turn(self, environment: str, limit: int, window: float, now: datetime) -> float:
-        """Count an order that is about to be sent, unless `limit` were counted within the last `window` seconds.
-
-        Returns the seconds to wait; 0 where the order was counted. All processes that share the ledger count together.
-        """
-        start, end = now - timedelta(seconds=window), now + timedelta(seconds=window)
+    @repeated
+    def pause(self, environment: str, seconds: float, now: datetime) -> None:
+        """Let nobody who shares the ledger send for so many seconds, as Runa has asked one of them."""
         with self._engine.transaction() as transaction:
-            # Times in the future are those of a clock that was set back since.
+            now = self._engine.now(now)
+            until, longest = (to_timestamp(now + each) for each in (timedelta(seconds=seconds), _LONGEST_PAUSE))
             transaction.execute(
-                "DELETE FROM sending WHERE environment = ? AND (sent_at <= ? OR sent_at > ?)",
+                "INSERT INTO quiet (environment, quiet_until) VALUES (?, ?) ON CONFLICT (environment) DO UPDATE"
+                " SET quiet_until = excluded.quiet_until"
+                " WHERE quiet.quiet_until < excluded.quiet_until OR quiet.quiet_until > ?",
                 environment,
-                to_timestamp(start),
-                to_timestamp(end),
+                until,
+                longest,
             )
-            rows = self._engine.select(
-                "SELECT sent_at FROM sending WHERE environment = ? ORDER BY sent_at DESC LIMIT ?", environment, limit
-            )
-            if len(rows) == limit:
-                oldest = datetime.fromisoformat(rows[-1]["sent_at"])
-                return max(0.001, (oldest + timedelta(seconds=window) - now).total_seconds())
-            transaction.insert(
-                "INSERT INTO sending (environment, sent_at) VALUES (?, ?)", environment, to_timestamp(now)
-            )
-        return 0.0
+
+    def _take_turn(self, transaction: Transaction, order_row: int, turn: "Turn", now: datetime) -> None:
+        """Count an order of an environment. Raises TurnLater where as many were counted as may be, or all pause."""
+        (row,) = self._engine.select(
+            "SELECT purchase.environment, quiet_until FROM purchase"
+            " LEFT JOIN quiet ON quiet.environment = purchase.environment WHERE purchase.id = ?",
+            order_row,
+        )
+        environment, quiet_until = row["environment"], from_timestamp(row["quiet_until"])
+        if quiet_until and timedelta(0) < quiet_until - now <= _LONGEST_PAUSE:  # else the clock was set back since
+            raise TurnLater((quiet_until - now).total_seconds())
+        window = timedelta(seconds=turn.window)
+        # Times in the future are those of a clock that was set back since.
+        transaction.execute(
+            "DELETE FROM sending WHERE environment = ? AND (sent_at <= ? OR sent_at > ?)",
+            environment,
+            to_timestamp(now - window),
+            to_timestamp(now + window),
+        )
+        rows = self._engine.select(
+            "SELECT sent_at FROM sending WHERE environment = ? ORDER BY sent_at DESC LIMIT ?", environment, turn.limit
+        )
+        if len(rows) == turn.limit:
+            raise TurnLater((datetime.fromisoformat(rows[-1]["sent_at"]) + window - now).total_seconds())
+        transaction.insert("INSERT INTO sending (environment, sent_at) VALUES (?, ?)", environment, to_timestamp(now))
 
     def mark_unsent(self, order: Order, exchange: Exchange) -> Order:
-        """Record that Runa has not processed the order, and why: nothing was issued."""
+        """Record that Runa has not processed the order, and why: nothing was issued.
+
+        Where the claim has ended, another process may have sent it meanwhile, and it stays `sent`.
+        """
         columns, *values = _exchange_columns(exchange)
-        return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values)
+        try:
+            return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values, decides=True)
+        except ClaimLost:
+            return self.note(order, exchange)
 
     def mark_doubted(self, order: Order) -> Order:
         """Record that the id under which an order was accepted is another order's: its outcome is unknown again."""
-        return self._update(order, "state = 'sent', order_id = NULL, reply = NULL")
+        return self._update(order, "state = 'sent', order_id = NULL, reply = NULL", decides=True)
 
     def note(self, order: Order, exchange: Exchange) -> Order:
-        """Record the last answer without a change of state."""
-        return self._update(order, *_exchange_columns(exchange))
+        """Record the last answer without a change of state. What has settled since keeps its own."""
+        return self._update(order, *_exchange_columns(exchange), unless="'completed', 'failed', 'rejected'")
 
+    # Answers are recorded by whoever received them, though the claim may have ended and another process may have gone
+    # on: an answer never takes the place of one that says more.
+
+    @repeated
     def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
         """Record that Runa accepted the order, under which id."""
         columns, *values = _exchange_columns(exchange)
         with self._engine.transaction() as transaction:
             transaction.execute(
-                f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns} WHERE id = ?",  # noqa: S608 - as below
+                f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns}"  # noqa: S608 - as below
+                " WHERE id = ? AND state != 'completed'",
                 order_id,
                 reply,
                 *values,
@@ -433,9 +521,12 @@ class Ledger(GiftSearch):
         """Record that Runa rejected the order for good: nothing was issued."""
         return self._settle(order, State.REJECTED, None, reply, [], exchange=exchange, now=now)
 
-    def mark_abandoned(self, orders: Iterable[Order], now: datetime) -> list[Order]:
+    @repeated
+    def mark_abandoned(self, orders: Collection[Order], now: datetime) -> list[Order]:
         """Record that a person gave orders up. Returns those that were still prepared or sent, as they were before."""
         with self._engine.transaction() as transaction:
+            for batch_id in {order.batch_id for order in orders}:
+                self._claims.check(batch_id)
             found = [self.order(order.id) for order in orders]
             open_orders = [order for order in found if order.state in {State.PREPARED, State.SENT}]
             transaction.execute_many(
@@ -444,6 +535,7 @@ class Ledger(GiftSearch):
             )
         return open_orders
 
+    @repeated
     def _settle(
         self,
         order: Order,
@@ -459,7 +551,7 @@ class Ledger(GiftSearch):
         with self._engine.transaction() as transaction:
             transaction.execute(
                 "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
-                f" {columns} WHERE id = ?",
+                f" {columns} WHERE id = ?{_UNLESS_KNOWN_BETTER.get(state, '')}",
                 str(state),
                 order_id,
                 reply,
@@ -481,10 +573,27 @@ class Ledger(GiftSearch):
         self._advance_mark()
         return self.order(order.id)
 
-    def _update(self, order: Order, assignments: str, *values: object) -> Order:
+    @repeated
+    def _update(
+        self, order: Order, assignments: str, *values: object, decides: bool = False, unless: str = ""
+    ) -> Order:
+        """Change columns of an order. `unless`: not in these states; `decides`: only with the claim on its batch."""
+        condition = f" AND state NOT IN ({unless})" if unless else ""
         with self._engine.transaction() as transaction:
-            transaction.execute(f"UPDATE purchase SET {assignments} WHERE id = ?", *values, order.id)  # noqa: S608 - as above
+            if decides:
+                self._claims.check(order.batch_id)
+            transaction.execute(f"UPDATE purchase SET {assignments} WHERE id = ?{condition}", *values, order.id)  # noqa: S608 - as above
         return self.order(order.id)
+
+
+def _open(address: LedgerAddress, marks: Path | None, patience: float) -> "SQLiteEngine | PostgresEngine":
+    """Open the database of a ledger."""
+    if not isinstance(address, ServerLedger):
+        return SQLiteEngine(address, marks)
+    require_driver()
+    from runa_cli.ledger.postgres import PostgresEngine  # psycopg takes longer to load than most commands take
+
+    return PostgresEngine(address, marks, patience=patience)
 
 
 def _insert_orders(
@@ -555,5 +664,5 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
 
 
 def _storable(text: str | None) -> str | None:
-    """Return text that a database takes: a lone surrogate from a reply becomes an escape."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    """Return text that a database takes: a lone surrogate or a NUL from a reply becomes an escape."""
+    return None if text is None else text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -238,6 +238,8 @@ MIGRATIONS = (
     ALTER TABLE batch ADD COLUMN system_user TEXT NOT NULL DEFAULT '';
     ALTER TABLE batch ADD COLUMN host TEXT NOT NULL DEFAULT '';
     """),
+    # Until when nobody sends after Runa has answered one process with a 429.
+    Migration("CREATE TABLE quiet (environment TEXT PRIMARY KEY, quiet_until TEXT NOT NULL);"),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

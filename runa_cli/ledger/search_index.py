@@ -72,8 +72,8 @@ def place(transaction: Transaction, engine: Engine, batch_id: int, placed: Itera
     while chunk := [*islice(left, _CHUNK)]:
         transaction.execute_many(
             "UPDATE purchase_search SET text = NULL, terms = NULL WHERE purchase_id ="
-            " (SELECT purchase_id FROM gift WHERE id = ? AND (reference IS NOT ? OR carried != ?))",
-            ((gift.id, gift.reference, gift.carried) for gift in chunk),
+            " (SELECT purchase_id FROM gift WHERE id = ? AND (coalesce(reference, '') != ? OR carried != ?))",
+            ((gift.id, gift.reference or "", gift.carried) for gift in chunk),
         )
         transaction.execute_many(
             "UPDATE gift SET row = ?, reference = ?, carried = ?, same_gift = ?, reference_key = ?, alike = ?"

@@ -5,9 +5,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from runa_cli.ledger import sqlite_file
+from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import (
     MAKE_ROOM,
     RESTORE,
@@ -32,10 +34,12 @@ _NO_FILE = {errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}
 class SQLiteEngine:
     """The open file: WAL mode with `synchronous=FULL`, so that a commit survives a crash of the machine.
 
-    Implements `Engine`. `path` is the file itself, with links followed; `is_new` tells whether it was made just now,
-    and `replaced` how far the one had got that was in its place and is gone. `mark` is the ledger's high-water mark;
-    None where none is kept.
+    Implements `Engine`; a write that fails is not repeated. `path` is the file itself, with links followed; `is_new`
+    tells whether it was made just now, and `replaced` how far the one had got that was in its place and is gone. `mark`
+    is the ledger's high-water mark; None where none is kept.
     """
+
+    patience = 0.0
 
     def __init__(self, path: Path, marks: Path | None = None) -> None:
         """Open the ledger, or make a new one. `marks` is the directory of high-water marks."""
@@ -46,6 +50,7 @@ class SQLiteEngine:
         with _errors_name(self.path):
             self._connection, self.is_new, self.replaced = sqlite_file.open_file(self.path, self.mark)
         self._transaction = _SQLiteTransaction(self._connection)
+        self.claims = Claims(self.path)
 
     def select(self, statement: str, *values: object) -> Sequence[Row]:
         """Return all rows of a query. Raises LedgerUnusable."""
@@ -74,13 +79,22 @@ class SQLiteEngine:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def erase_deleted(self) -> bool:
+    def now(self, own: datetime) -> datetime:
+        """Return this machine's time, which all who use the file share."""
+        return own
+
+    def erase_deleted(self) -> str:
         """Move all changes from the `-wal` file into the main file, where `secure_delete` overwrites what is deleted.
 
-        Returns False while another process reads. Raises LedgerUnusable.
+        Returns a sentence where another process's reading prevents that, else nothing. Raises LedgerUnusable.
         """
         (row,) = self.select("PRAGMA wal_checkpoint(TRUNCATE)")
-        return not row["busy"]
+        if not row["busy"]:
+            return ""
+        return (
+            f"Another process reads the ledger now, so the deleted links are still in {self.path}-wal. They are gone"
+            " once every process that uses the ledger has ended."
+        )
 
     def close(self) -> None:
         """Close the file."""

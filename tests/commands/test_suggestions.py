@@ -9,7 +9,7 @@ from tests.support.program import Program
 @pytest.mark.parametrize(
     ("typed", "suggested"),
     [
-        (["oder"], "Did you mean `runa order`?"),
+        (["ordr"], "Did you mean `runa order`?"),
         (["batch", "lst"], "Did you mean `runa batch list`?"),
         (["gift", "gt"], "Did you mean `runa gift get`?"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import UNSENT, State
 from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter, GiftSearch
-from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.ledger import Ledger, Turn
 from runa_cli.ledger.queries import LedgerQueries
 from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order, Placed
 from tests.support.ledgers import gift, new_batch, order
@@ -31,7 +31,7 @@ READS_ALL = {
     "ORDER BY id DESC LIMIT ?": "a page of the list of all batches; the limit ends it",
 }
 # Methods without a statement of their own.
-OPEN_AND_CLOSE = {"close", "claim", "release", "erase_deleted"}
+OPEN_AND_CLOSE = {"close", "claim", "holder", "release", "erase_deleted"}
 
 
 def record(ledger: Ledger, number: int) -> Batch:
@@ -114,15 +114,14 @@ def use_all(ledger: Ledger) -> set[str]:
     use("mark_abandoned", [*ledger.orders(batch, [State.PREPARED])], NOW)
     use("mark_shown", batch, NOW)
     use("prune", batch, check=_allow, now=NOW)
-    use("take_turn", "local", 1, 60.0, NOW)
-    use("take_turn", "local", 1, 60.0, NOW)
+    use("pause", "local", 5.0, NOW)
     return called
 
 
 def _use_order(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     (first,) = ledger.orders(batch)
     exchange = Exchange()
-    use("mark_sent", first, "xxtests", check=_allow, now=NOW)
+    use("mark_sent", first, "xxtests", check=_allow, now=NOW, turn=Turn(1, 60))
     use("mark_unsent", first, exchange)
     use("note", first, exchange)
     use("mark_accepted", first, "O-1", b"{}", exchange)

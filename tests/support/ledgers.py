@@ -31,6 +31,7 @@ def new_batch(number: int) -> NewBatch:
 
 
 _UNDONE = {  # what a migration made, by its number
+    11: "DROP TABLE quiet;",
     10: "ALTER TABLE batch DROP COLUMN file; ALTER TABLE batch DROP COLUMN system_user;"
     " ALTER TABLE batch DROP COLUMN host;",
     9: "DROP TRIGGER purchase_to_search; DROP TABLE purchase_search; DROP INDEX purchase_listed;",

@@ -13,8 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
+import pytest
+
 from runa_cli.emulator.server import Emulator
 from tests.support.fork_server import Running, Start, fork_server, needs_a_new_process
+from tests.support.postgres import Database
 from tests.support.ran import LONGEST, Ran
 from tests.support.shared_time import SharedTime
 
@@ -34,6 +37,7 @@ class Program:
     home: Path
     env: dict[str, str] = field(default_factory=dict)
     time: SharedTime = field(default_factory=SharedTime)
+    database: Database | None = None  # that of its ledger, where it has none of its own
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the whole environment of a run."""
@@ -66,7 +70,10 @@ class Program:
              env: Mapping[str, str] = MappingProxyType({}), **options: Any) -> Ran:  # fmt: skip
         """Run the program to its end, perhaps with given standard streams, and with options of `Start`."""
         start = Start(arguments, self.environment(**env), str(self.home), **options)
-        return fork_server().begin(start, self.time, stdin=stdin, stdout=stdout, stderr=stderr).end()
+        ran = fork_server().begin(start, self.time, stdin=stdin, stdout=stdout, stderr=stderr).end()
+        if self.database is not None and start.killed_at is not None:
+            self.database.end_leases()
+        return ran
 
     def execute(self, command: Sequence[str], *, stdin: str = "", **env: str) -> Ran:
         """Run a command in the program's environment, as a process started anew."""
@@ -86,6 +93,8 @@ class Program:
     @property
     def ledger(self) -> Path:
         """Where the ledger is."""
+        if self.database is not None:
+            pytest.skip("is about a ledger in a file")
         return self.home / ".local/share/runa/ledger.db"
 
     @property
@@ -95,7 +104,9 @@ class Program:
         return mark
 
     def states(self) -> list[str]:
-        """Return the states of all recorded orders, as SQLite itself reads them."""
+        """Return the states of all recorded orders, as the database itself reads them."""
+        if self.database is not None:
+            return [state for (state,) in self.database.run("SELECT state FROM purchase ORDER BY id")]
         connection = sqlite3.connect(self.ledger)
         try:
             return [state for (state,) in connection.execute("SELECT state FROM purchase ORDER BY id")]

@@ -1,12 +1,13 @@
 """Compares the search texts of a ledger with what its gifts hold."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from runa_cli.ledger.engine import Row
 from runa_cli.ledger.search_text import recorded_gift, search_text
 
 
@@ -16,17 +17,23 @@ def differences(ledger: Path) -> list[str]:
     The ids of orders that are not the right ones may stay: they are nobody's data.
     """
     with closing(sqlite3.connect(ledger)) as database:
-        return [line for lines in map(_compared, _orders(database)) for line in lines]
+        database.row_factory = sqlite3.Row
+        return differences_in(database.execute)
 
 
-def _orders(database: sqlite3.Connection) -> Iterator[list[tuple[str | None, ...]]]:
-    rows = database.execute(
-        "SELECT purchase.id, order_id, CASE WHEN error_type = 'unmatched_items' THEN reply END, purchase_search.text,"
-        " terms, gift.item, gift.reference, gift.carried, gift.issued FROM purchase"
+def differences_in(select: Callable[[str], Iterable[Row]]) -> list[str]:
+    """Return the same of a ledger that is read by `select`."""
+    rows = select(
+        "SELECT purchase.id, order_id, CASE WHEN error_type = 'unmatched_items' THEN reply END AS unmatched,"
+        " purchase_search.text, terms, gift.item, gift.reference, gift.carried, gift.issued FROM purchase"
         " LEFT JOIN purchase_search ON purchase_search.purchase_id = purchase.id"
         " JOIN gift ON gift.purchase_id = purchase.id ORDER BY purchase.id"
     )
-    return (list(gifts) for _, gifts in groupby(rows, key=itemgetter(0)))
+    orders = groupby((tuple(row[name] for name in _READ) for row in rows), key=itemgetter(0))
+    return [line for _, gifts in orders for line in _compared(list(gifts))]
+
+
+_READ = ("id", "order_id", "unmatched", "text", "terms", "item", "reference", "carried", "issued")
 
 
 def _compared(gifts: list[tuple[str | None, ...]]) -> Iterator[str]:

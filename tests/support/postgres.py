@@ -1,0 +1,115 @@
+"""A PostgreSQL server for tests, started by them and gone with them, and the databases on it."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+
+from runa_cli.config.ledger_address import ServerLedger
+from runa_cli.ledger.postgres_init import initialise
+
+NOT_INSTALLED = "PostgreSQL is not installed (Debian: apt-get install postgresql postgresql-common)"
+REQUIRED = "POSTGRES"  # a variable that is `required` where these tests must not be skipped
+_SHOW = "env; exec cat"  # until its standard input is closed
+
+
+@dataclass
+class Database:
+    """A database with the tables of a ledger."""
+
+    url: str
+    name: str
+
+    @property
+    def address(self) -> ServerLedger:
+        """Its address."""
+        return ServerLedger(self.url)
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement, past the ledger, and return its rows."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def end_leases(self) -> None:
+        """Let the minute pass after which the lease of a killed process ends."""
+        self.run("UPDATE claim SET expires_at = '-infinity'")
+
+
+@dataclass
+class Server:
+    """A running server. `settings` are those of `psql`: host, port, user and password."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, database: str, *, user: str | None = None, port: int | None = None) -> str:
+        """Return the URL of a database. Every role has the same password."""
+        return f"postgresql://{user or self.user}:{self.password}@{self.host}:{port or self.port}/{database}"
+
+    def run(self, statement: str) -> None:
+        """Run a statement as the superuser."""
+        Database(self.url("postgres"), "postgres").run(statement)
+
+    def empty(self) -> Database:
+        """Return a new database without tables."""
+        name = f"test{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name}")
+        return Database(self.url(name), name)
+
+    def database(self) -> Database:
+        """Return a new database with an empty ledger."""
+        made = self.empty()
+        initialise(made.address)
+        return made
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Run a server that keeps what it confirms; skip the tests that need one where PostgreSQL is not installed."""
+    program = shutil.which("pg_virtualenv")
+    if program is None:
+        if os.environ.get(REQUIRED) == "required":
+            pytest.fail(NOT_INSTALLED)
+        pytest.skip(NOT_INSTALLED)
+    # -t: a directory of its own, for several of them run at a time.
+    running = subprocess.Popen(
+        [program, "-t", "-o", "fsync=on", "sh", "-c", _SHOW],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={"PATH": os.environ["PATH"], "PGPORT": str(free_port()), "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert running.stdin is not None
+    assert running.stdout is not None
+    try:
+        settings: dict[str, str] = {}
+        said: list[str] = []
+        while not {"PGPORT", "PGHOST", "PGUSER", "PGPASSWORD"} <= settings.keys():
+            line = running.stdout.readline()
+            assert line, f"pg_virtualenv has ended: {''.join(said)}"
+            said.append(line)
+            name, _, value = line.strip().partition("=")
+            settings[name] = value
+        yield Server(settings["PGHOST"], int(settings["PGPORT"]), settings["PGUSER"], settings["PGPASSWORD"])
+    finally:
+        running.stdin.close()
+        running.stdout.read()
+        running.stdout.close()
+        running.wait()
