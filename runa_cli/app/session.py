@@ -104,7 +104,13 @@ class Session:
                     " its place."
                 )
             settings = self.settings
-            ledger = Ledger(settings.ledger.value, marks=marks, warn=self.console.warn, patience=settings.timeout.value)
+            ledger = Ledger(
+                settings.ledger.value,
+                marks=marks,
+                warn=self.console.warn,
+                patience=settings.timeout.value,
+                spool=self._spool(),
+            )
             self._ledger = self._stack.enter_context(ledger)
             self._announce(self._ledger)
         return self._ledger
@@ -113,6 +119,13 @@ class Session:
         """Return the directory of the ledgers' high-water marks; None for a user without a home directory."""
         try:
             return paths.state_directory()  # apart from the ledger, which may be restored with its directory
+        except ConfigurationError:
+            return None
+
+    def _spool(self) -> Path | None:
+        """Return the directory for replies that the ledger cannot take; None for a user without a home directory."""
+        try:
+            return paths.data_directory() / "replies"
         except ConfigurationError:
             return None
 

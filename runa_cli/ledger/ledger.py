@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,7 +33,8 @@ from runa_cli.ledger.records import (
     Placed,
     body_digest,
 )
-from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, to_list, to_timestamp
+from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, to_list, to_timestamp
+from runa_cli.ledger.spool import Answer, Spool
 from runa_cli.ledger.sqlite import SQLiteEngine
 
 if TYPE_CHECKING:
@@ -85,11 +86,13 @@ class Ledger(GiftSearch):
         marks: Path | None = None,
         warn: Callable[[str], None] = lambda _: None,
         patience: float = 0.0,
+        spool: Path | None = None,
     ) -> None:
         """Open the ledger, or make a new one where it is a file.
 
         `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
-        `patience`: how long a server that was lost is waited for (seconds).
+        `patience`: how long a server that was lost is waited for (seconds). `spool` is the directory for answers that
+        cannot be recorded; those that are there are recorded now.
         """
         engine = _open(address, marks, patience)
         super().__init__(engine)
@@ -99,6 +102,10 @@ class Ledger(GiftSearch):
         self._warn = warn
         self._mark_lock = threading.Lock()
         self._claims = engine.claims
+        (row,) = engine.select("SELECT id FROM ledger")
+        self._id: str = row["id"]
+        self._spool = Spool(spool)
+        self._record_spooled()
 
     def close(self) -> None:
         """Close the database, then release every claim: nobody else may work on a batch while this process writes."""
@@ -479,23 +486,13 @@ class Ledger(GiftSearch):
     # Answers are recorded by whoever received them, though the claim may have ended and another process may have gone
     # on: an answer never takes the place of one that says more.
 
-    @repeated
     def mark_accepted(self, order: Order, order_id: str, reply: bytes, exchange: Exchange) -> Order:
         """Record that Runa accepted the order, under which id."""
-        columns, *values = _exchange_columns(exchange)
-        with self._engine.transaction() as transaction:
-            transaction.execute(
-                f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns}"  # noqa: S608 - as below
-                " WHERE id = ? AND state != 'completed'",
-                order_id,
-                reply,
-                *values,
-                order.id,
-            )
-            if order_id != order.order_id:  # it is recorded again each time that the order is polled
-                search_index.extend(transaction, order.id, order_id)
-        self._advance_mark()
-        return self.order(order.id)
+        # Its time only puts answers that could not be recorded in their order.
+        answer = Answer(
+            order.id, order.idempotency_key, State.ACCEPTED, order_id, reply, [], exchange, datetime.now(UTC)
+        )
+        return self._record_answer(order, answer)
 
     def mark_completed(
         self,
@@ -511,15 +508,71 @@ class Ledger(GiftSearch):
 
         `issued` is in the order of the gifts.
         """
-        return self._settle(order, State.COMPLETED, order_id, reply, issued, exchange=exchange, now=now)
+        key = order.idempotency_key
+        answer = Answer(order.id, key, State.COMPLETED, order_id, reply, issued, exchange, now)
+        return self._record_answer(order, answer)
 
     def mark_failed(self, order: Order, order_id: str, reply: bytes, exchange: Exchange, now: datetime) -> Order:
         """Record that Runa reports the order FAILED."""
-        return self._settle(order, State.FAILED, order_id, reply, [], exchange=exchange, now=now)
+        answer = Answer(order.id, order.idempotency_key, State.FAILED, order_id, reply, [], exchange, now)
+        return self._record_answer(order, answer)
 
     def mark_rejected(self, order: Order, reply: bytes, exchange: Exchange, now: datetime) -> Order:
         """Record that Runa rejected the order for good: nothing was issued."""
-        return self._settle(order, State.REJECTED, None, reply, [], exchange=exchange, now=now)
+        answer = Answer(order.id, order.idempotency_key, State.REJECTED, None, reply, [], exchange, now)
+        return self._record_answer(order, answer)
+
+    def _record_answer(self, order: Order, answer: Answer) -> Order:
+        """Record an answer here. Where that raises LedgerUnusable, the answer is in a file for the next run."""
+        try:
+            return self._write_answer(order, answer)
+        except LedgerUnusable as error:
+            if path := self._spool.keep(self._id, answer):
+                error.message += f" Runa's reply is kept in {path}, and the next command records it."
+            raise
+
+    def _record_spooled(self) -> None:
+        """Record the answers that an earlier run could not record. What fails is left for the next run."""
+        for path, answer in self._spool.pending(self._id):
+            try:
+                rows = self._engine.select(
+                    "SELECT * FROM purchase WHERE id = ? AND idempotency_key = ?", answer.order_row, answer.key
+                )
+                if not rows:
+                    self._warn(f"{path} is Runa's reply to an order that the ledger does not hold. It is left there.")
+                    continue
+                order = read_order(rows[0])
+                if (order.state, order.reply) != (answer.state, answer.reply):  # else only its commit was in doubt
+                    with self._engine.transaction() as transaction:  # what was shown of the batch lacked it
+                        transaction.execute("UPDATE batch SET shown_at = NULL WHERE id = ?", order.batch_id)
+                    self._write_answer(order, answer)
+                path.unlink(missing_ok=True)
+            except (LedgerUnusable, OSError):
+                return
+            self._warn(
+                f"Runa's reply about order {answer.order_id or answer.key}, which could not be recorded before, is"
+                " recorded now."
+            )
+
+    def _write_answer(self, order: Order, answer: Answer) -> Order:
+        return self._accept(order, answer) if answer.state is State.ACCEPTED else self._settle(order, answer)
+
+    @repeated
+    def _accept(self, order: Order, answer: Answer) -> Order:
+        columns, *values = _exchange_columns(answer.exchange)
+        with self._engine.transaction() as transaction:
+            transaction.execute(
+                f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns}"  # noqa: S608 - as below
+                " WHERE id = ? AND state != 'completed'",
+                answer.order_id,
+                answer.reply,
+                *values,
+                order.id,
+            )
+            if answer.order_id != order.order_id:  # it is recorded again each time that the order is polled
+                search_index.extend(transaction, order.id, answer.order_id)
+        self._advance_mark()
+        return self.order(order.id)
 
     @repeated
     def mark_abandoned(self, orders: Collection[Order], now: datetime) -> list[Order]:
@@ -536,26 +589,16 @@ class Ledger(GiftSearch):
         return open_orders
 
     @repeated
-    def _settle(
-        self,
-        order: Order,
-        state: State,
-        order_id: str | None,
-        reply: bytes,
-        issued: Sequence[Mapping[str, Any] | None],
-        *,
-        exchange: Exchange,
-        now: datetime,
-    ) -> Order:
-        columns, *values = _exchange_columns(exchange)
+    def _settle(self, order: Order, answer: Answer) -> Order:
+        columns, *values = _exchange_columns(answer.exchange)
         with self._engine.transaction() as transaction:
             transaction.execute(
                 "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
-                f" {columns} WHERE id = ?{_UNLESS_KNOWN_BETTER.get(state, '')}",
-                str(state),
-                order_id,
-                reply,
-                to_timestamp(now),
+                f" {columns} WHERE id = ?{_UNLESS_KNOWN_BETTER.get(answer.state, '')}",
+                str(answer.state),
+                answer.order_id,
+                answer.reply,
+                to_timestamp(answer.time),
                 *values,
                 order.id,
             )
@@ -563,13 +606,13 @@ class Ledger(GiftSearch):
                 "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
                 (
                     (exact_json.dumps(dict(item)), order.id, slot)
-                    for slot, item in enumerate(issued)
+                    for slot, item in enumerate(answer.issued)
                     if item is not None
                 ),
             )
-            new_id = order_id if order_id != order.order_id else None
-            unmatched_in = reply if exchange.error_type == UNMATCHED else None
-            search_index.extend(transaction, order.id, new_id, issued, unmatched_in)
+            new_id = answer.order_id if answer.order_id != order.order_id else None
+            unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
+            search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)
         self._advance_mark()
         return self.order(order.id)
 

@@ -122,8 +122,11 @@ def _key(text: str) -> str:
 
 
 def _items(reply: bytes) -> Iterator[Mapping[str, Any]]:
-    items = _read(reply.decode("utf-8", "replace")).get("items")
-    return map(_object, items if isinstance(items, list) else ())
+    try:
+        items = _read(reply.decode("utf-8", "replace")).get("items")
+    except ValueError:  # an answer is recorded even where there is nothing to find in it
+        return
+    yield from map(_object, items if isinstance(items, list) else ())
 
 
 def _read(text: str) -> Mapping[str, Any]:

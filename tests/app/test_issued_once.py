@@ -116,6 +116,7 @@ def test_an_order_whose_clock_was_set_meanwhile_is_not_called_issued_elsewhere(
     assert "elsewhere" not in ran.err
 
 
+@pytest.mark.file_ledger("it looks into the file")
 def test_an_order_that_was_paid_again_is_not_called_unpaid(program: Program, emulate: Emulate) -> None:
     """Runa has forgotten the key, and this ledger does not know of the first order."""
     emulator = emulate("clock+31@2")
@@ -196,6 +197,7 @@ def test_a_second_process_is_sent_away_while_the_first_works_and_shows_the_resul
     assert 1 == posts(emulator)
 
 
+@pytest.mark.file_ledger("a lease lasts a minute")
 def test_a_killed_process_holds_its_batch_no_longer(program: Program, emulate: Emulate) -> None:
     emulator = emulate("slow:30@1")
     first = program.start(*GIFT, "--batch", "bonus")
@@ -219,6 +221,7 @@ def test_an_unfinished_batch_of_another_key_needs_a_yes(program: Program, emulat
     assert 1 == len(orders_at(emulator))
 
 
+@pytest.mark.file_ledger("in live a name is needed on a server")
 def test_live_money_needs_a_yes_or_the_exact_total(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     live = {"RUNA_ENV": "live", "RUNA_API_KEY": "wgtests.secret"}

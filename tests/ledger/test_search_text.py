@@ -55,5 +55,9 @@ def test_a_pruned_gift_leaves_the_id_of_its_order() -> None:
 
 
 def test_text_that_no_database_takes_is_replaced() -> None:
-    """A reply may hold half of a surrogate pair."""
-    assert "ab?" == search_text([gift(ITEM | {"distribution_method": {}}, None, "ab\ud800")], None).text
+    """A reply may hold half of a surrogate pair, or a NUL, which PostgreSQL does not take."""
+    assert "ab?" == search_text([gift(ITEM | {"distribution_method": {}}, None, "a\0b\ud800")], None).text
+
+
+def test_an_answer_that_cannot_be_read_has_nothing_to_find_and_can_be_recorded() -> None:
+    assert SearchText("o-7", "") == issued_text([None], "O-7", b"\0\xff")
