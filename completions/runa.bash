@@ -83,11 +83,17 @@ _runa_follows() {
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         ledger)
-            words='=init'
+            words='=init,backup,copy'
             options=' --help ' ;;
         'ledger init')
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'ledger backup')
+            words='=/'
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'ledger copy')
+            words=''
+            options=' --from=FILE,URL --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         emulator)
             words='=serve,reset'
             options=' --help ' ;;

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
-from runa_cli.config.ledger_address import ServerLedger
+from runa_cli.config.ledger_address import LedgerAddress, ServerLedger
 from runa_cli.config.settings import Settings
 from runa_cli.config.values import AUTO, JSON_FORMATS
 from runa_cli.core.clock import REAL, Clock
@@ -94,8 +94,6 @@ class Session:
     def ledger(self) -> "Ledger":
         """The open ledger. Raises LedgerUnusable, and ConfigurationError where a setting cannot be read."""
         if self._ledger is None:
-            from runa_cli.ledger.ledger import Ledger
-
             configuration.check_readable(self.settings)  # the ledger that is meant may be another one
             marks = self._marks()
             if marks is None:
@@ -103,17 +101,16 @@ class Session:
                     "This user has no home directory, so it will not be noticed if an older copy of the ledger takes"
                     " its place."
                 )
-            settings = self.settings
-            ledger = Ledger(
-                settings.ledger.value,
-                marks=marks,
-                warn=self.console.warn,
-                patience=settings.timeout.value,
-                spool=self._spool(),
-            )
-            self._ledger = self._stack.enter_context(ledger)
+            self._ledger = self._stack.enter_context(self.open_ledger(self.settings.ledger.value))
             self._announce(self._ledger)
         return self._ledger
+
+    def open_ledger(self, address: LedgerAddress) -> "Ledger":
+        """Return the ledger at an address, open. Raises LedgerUnusable."""
+        from runa_cli.ledger.ledger import Ledger
+
+        patience = self.settings.timeout.value
+        return Ledger(address, marks=self._marks(), warn=self.console.warn, patience=patience, spool=self._spool())
 
     def _marks(self) -> Path | None:
         """Return the directory of the ledgers' high-water marks; None for a user without a home directory."""

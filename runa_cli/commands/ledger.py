@@ -1,6 +1,7 @@
 """`runa ledger`: the record of what was issued."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Group, help="The record of what was issued.", no_args_is_help=True)
 
 
-@app.callback()
-def group() -> None:
-    """Name the group: Typer makes a group with one command that command itself."""
-
-
 @app.command()
 @with_common
 def init(*, common: "CommonOptions") -> None:
@@ -25,3 +21,29 @@ def init(*, common: "CommonOptions") -> None:
 
     with open_session(common) as session:
         ledger.init(session)
+
+
+@app.command()
+@with_common
+def backup(
+    *, common: "CommonOptions", path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")]
+) -> None:
+    """Copy the whole ledger to a file, while it is in use. The file is a ledger itself."""
+    from runa_cli.app import ledger
+
+    with open_session(common) as session:
+        ledger.back_up(session, path)
+
+
+@app.command()
+@with_common
+def copy(
+    *,
+    common: "CommonOptions",
+    source: Annotated[str, typer.Option("--from", metavar="FILE|URL", help="The ledger to copy.", show_default=False)],
+) -> None:
+    """Copy another ledger into the empty one that RUNA_LEDGER names, which takes its place."""
+    from runa_cli.app import ledger
+
+    with open_session(common) as session:
+        ledger.copy_from(session, source)

@@ -42,6 +42,15 @@ class Transaction(Protocol):
     def insert(self, statement: str, *values: object) -> int:
         """Insert one row and return its id."""
 
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Insert many rows, in the fastest way there is."""
+
+    def continue_ids(self, table: str) -> None:
+        """Give the next row of a table an id after those of all rows that were inserted with one."""
+
+
+Snapshot = Callable[[str], Iterator[Row]]  # yields the rows of a query as they were at one moment
+
 
 class Engine(Protocol):
     """An open database. Its threads share it. Every method raises LedgerUnusable, naming the ledger.
@@ -56,6 +65,9 @@ class Engine(Protocol):
 
     def stream(self, statement: str, *values: object) -> Iterator[Row]:
         """Yield the rows of a query one at a time, so that a large result is never in memory as a whole."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Read everything as it is at one moment, while others write."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Commit what the block writes, or roll it back where the block raises.

@@ -18,6 +18,7 @@ from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
 from runa_cli.ledger import search_index
 from runa_cli.ledger.claims import ClaimLost
+from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
 from runa_cli.ledger.engine import ConstraintViolated, Transaction, repeated
 from runa_cli.ledger.gift_search import GiftSearch
@@ -106,6 +107,28 @@ class Ledger(GiftSearch):
         self._id: str = row["id"]
         self._spool = Spool(spool)
         self._record_spooled()
+
+    def copy_from(self, other: "Ledger", report: Report) -> Content:
+        """Copy everything from another ledger into this one, which must be empty. Returns what was copied."""
+        source = other._engine  # noqa: SLF001 - of the same class
+
+        def report_and_hold(table: str, rows: int) -> None:
+            source.select("SELECT changes FROM ledger")  # a server ends a transaction that is idle for long
+            report(table, rows)
+
+        with source.transaction(), source.snapshot() as snapshot:  # nobody else writes meanwhile
+            copied = copy(snapshot, self._engine, report_and_hold, changes_on=2)  # one is that of this transaction
+        self._advance_mark()
+        return copied
+
+    def back_up(self, path: Path, report: Report) -> Content:
+        """Write a copy of the ledger to a new file, while it is in use."""
+        engine = SQLiteEngine(path)
+        try:
+            with self._engine.snapshot() as snapshot:
+                return copy(snapshot, engine, report, changes_on=0)
+        finally:
+            engine.close()
 
     def close(self) -> None:
         """Close the database, then release every claim: nobody else may work on a batch while this process writes."""
@@ -657,9 +680,9 @@ def _insert_orders(
                 to_timestamp(order.settled),
                 order_id,
             )
-        transaction.execute_many(
-            "INSERT INTO gift (purchase_id, slot, row, reference, carried, identity, same_gift, reference_key, alike,"
-            " item, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        transaction.insert_rows(
+            "gift",
+            _GIFT_COLUMNS,
             (
                 (
                     *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
@@ -670,6 +693,12 @@ def _insert_orders(
             ),
         )
         search_index.add(transaction, order_id, order)
+
+
+_GIFT_COLUMNS = (
+    *("purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key", "alike"),
+    *("item", "issued"),
+)
 
 
 def _insert_order(transaction: Transaction, batch_id: int, environment: str, order: NewOrder, now: datetime) -> int:

@@ -21,7 +21,16 @@ from psycopg import errors as sqlstates
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger import postgres_server
-from runa_cli.ledger.engine import WAIT, WRONG_FILE, ConstraintViolated, NotCommitted, Row, Transaction, unusable
+from runa_cli.ledger.engine import (
+    WAIT,
+    WRONG_FILE,
+    ConstraintViolated,
+    NotCommitted,
+    Row,
+    Snapshot,
+    Transaction,
+    unusable,
+)
 from runa_cli.ledger.high_water import NO_MARKS, RESTORE_SERVER, Mark, MarkFile
 from runa_cli.ledger.leases import Leases
 from runa_cli.ledger.postgres_schema import MIGRATIONS, RIGHTS
@@ -126,6 +135,19 @@ class PostgresEngine:
             with connection.cursor(name="rows") as cursor:
                 cursor.itersize = _BATCH_OF_ROWS
                 yield from cursor.execute(translated(statement), values)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Read everything as it is at one moment. Raises LedgerUnusable."""
+        with self._errors(), closing(self._persistently(self._another)) as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+            def rows(statement: str) -> Iterator[Row]:
+                with connection.cursor(name="snapshot") as cursor:
+                    cursor.itersize = _BATCH_OF_ROWS
+                    yield from cursor.execute(translated(statement))
+
+            yield rows
 
     def now(self, own: datetime) -> datetime:  # noqa: ARG002 - machines may disagree about the time
         """Return the server's time."""
@@ -360,6 +382,19 @@ class _PostgresTransaction:
     def insert(self, statement: str, *values: object) -> int:
         (row,) = self._engine.select(f"{statement} RETURNING id", *values)
         return int(row["id"])
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        connection = self._engine._connected(again=False)  # noqa: SLF001 - a part of it
+        names = ", ".join(f'"{column}"' for column in columns)
+        statement = translated(f"COPY {table} ({names}) FROM STDIN")
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def continue_ids(self, table: str) -> None:
+        self._engine.select(
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) AS last FROM {table}"  # noqa: S608 - own text
+        )
 
 
 @lru_cache(maxsize=512)

@@ -123,6 +123,11 @@ class LedgerQueries:
         ):
             yield Settled(row["id"], row["name"], row["items"], bool(row["is_shown"]))
 
+    def all_unfinished(self) -> list[Batch]:
+        """Return the batches of every environment that have an unfinished order, oldest first."""
+        environments = self._engine.select("SELECT DISTINCT environment FROM batch ORDER BY environment")
+        return [batch for row in environments for batch in self.unfinished_batches(row["environment"])]
+
     def batches_with(self, environment: str, fingerprint: str) -> list[Batch]:
         """Return the batches of the same content, newest first."""
         rows = self._engine.select(

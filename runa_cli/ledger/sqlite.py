@@ -17,6 +17,7 @@ from runa_cli.ledger.engine import (
     WRONG_FILE,
     ConstraintViolated,
     Row,
+    Snapshot,
     Transaction,
     unusable,
 )
@@ -64,6 +65,13 @@ class SQLiteEngine:
         """
         with _errors_name(self.path), closing(sqlite_file.connect(self.path)) as connection:
             yield from connection.execute(statement, values)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Read everything as it is at one moment. Raises LedgerUnusable."""
+        with _errors_name(self.path), closing(sqlite_file.connect(self.path)) as connection:
+            connection.execute("BEGIN")
+            yield lambda statement: iter(connection.execute(statement))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -114,6 +122,14 @@ class _SQLiteTransaction:
 
     def insert(self, statement: str, *values: object) -> int:
         return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        marks = ", ".join("?" * len(columns))
+        names = ", ".join(f'"{column}"' for column in columns)
+        self._connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - own text
+
+    def continue_ids(self, table: str) -> None:
+        """SQLite gives each row an id after the greatest."""
 
 
 @contextmanager

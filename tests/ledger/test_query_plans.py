@@ -26,12 +26,13 @@ BATCHES, GIFTS = 60, 200  # of one order each; without ANALYZE, SQLite plans for
 # A part of each statement that may read every row of a table or of an environment, and why.
 READS_ALL = {
     "SELECT count(*) AS number FROM batch": "the number of batches that a list leaves out",
+    "SELECT DISTINCT environment FROM batch": "the three environments, from an index",
     "HAVING max(settled_at)": "prune is about every settled batch, and reads nothing but indexes of it",
     "ORDER BY id DESC LIMIT 1": "the newest order of an environment; the limit ends it",
     "ORDER BY id DESC LIMIT ?": "a page of the list of all batches; the limit ends it",
 }
 # Methods without a statement of their own.
-OPEN_AND_CLOSE = {"close", "claim", "holder", "release", "erase_deleted"}
+OPEN_AND_CLOSE = {"close", "claim", "holder", "release", "erase_deleted", "copy_from", "back_up"}
 
 
 def record(ledger: Ledger, number: int) -> Batch:
@@ -142,6 +143,7 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
         use("tallied_batches", environment)
         use("count_batches", environment)
     use("unfinished_batches", "local")
+    use("all_unfinished")
     use("settled_before", "local", NOW + timedelta(days=1))
     use("batches_with", "local", "f7")
     use("tally", batch)
