@@ -25,6 +25,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests out that need a server, where PostgreSQL is not installed."""
+    if not postgres_support.is_left_out():
+        return
+    left_out = [item for item in items if "postgres" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it, in one line."""
+    if postgres_support.is_left_out():
+        terminalreporter.write_line(
+            f"The tests of a ledger on a server were left out: {postgres_support.NOT_INSTALLED}"
+        )
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_support.Server]:
     """Run a PostgreSQL server, or skip the test."""

@@ -380,6 +380,8 @@ def bouncer(postgres: Server, tmp_path: Path) -> Iterator[int]:
     """Run PgBouncer with one connection to the server for each two transactions, and yield its port."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
+        if os.environ.get("POSTGRES") == "required":
+            pytest.fail("PgBouncer is not installed")
         pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
     port = free_port()
     (tmp_path / "users.txt").write_text(f'"{postgres.user}" "{postgres.password}"\n')

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.ledger.postgres_init import initialise
 
-NOT_INSTALLED = "PostgreSQL is not installed (Debian: apt-get install postgresql postgresql-common)"
-REQUIRED = "POSTGRES"  # a variable that is `required` where these tests must not be skipped
+NOT_INSTALLED = "PostgreSQL is not installed (Debian: apt-get install postgresql postgresql-common pgbouncer)"
+_PROGRAM = "pg_virtualenv"
 _SHOW = "env; exec cat"  # until its standard input is closed
 
 
@@ -62,6 +62,36 @@ class Server:
         """Run a statement as the superuser."""
         Database(self.url("postgres"), "postgres").run(statement)
 
+    @contextmanager
+    def standby(self, directory: Path) -> Iterator["Server"]:
+        """Run a standby of this server on the same machine."""
+        data, port = directory / "standby", free_port()
+        with psycopg.connect(self.url("postgres")) as connection:
+            version = str(connection.info.server_version // 10000)
+        programs = Path("/usr/lib/postgresql") / version / "bin"
+        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to be root
+        data.mkdir(mode=0o700)
+        for path in (directory, *directory.parents[:-2]):
+            path.chmod(path.stat().st_mode | 0o011)
+        if as_user:
+            shutil.chown(data, "postgres")
+        source = f"host={self.host} port={self.port} user={self.user} password={self.password}"
+        backup = [str(programs / "pg_basebackup"), "-D", str(data), "-d", source, "-R", "-c", "fast", "-X", "stream"]
+        subprocess.run([*as_user, *backup], check=True, cwd="/", capture_output=True)
+        for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):  # Debian keeps them elsewhere
+            (data / name).touch()
+        (data / "pg_hba.conf").write_text(
+            "host all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n"
+        )
+        options = f"-p {port} -c listen_addresses=localhost -c unix_socket_directories="
+        control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-w"]
+        log = str(data / "log")
+        subprocess.run([*control, "-l", log, "-o", options, "start"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+        try:
+            yield Server(self.host, port, self.user, self.password)
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
     def empty(self) -> Database:
         """Return a new database without tables."""
         name = f"test{next(self._numbers)}"
@@ -75,6 +105,11 @@ class Server:
         return made
 
 
+def is_left_out() -> bool:
+    """Tell whether the tests that need a server are left out: it is not installed, and need not be (`POSTGRES`)."""
+    return shutil.which(_PROGRAM) is None and os.environ.get("POSTGRES") != "required"
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody uses."""
     with socket.socket() as found:
@@ -84,12 +119,9 @@ def free_port() -> int:
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """Run a server that keeps what it confirms; skip the tests that need one where PostgreSQL is not installed."""
-    program = shutil.which("pg_virtualenv")
-    if program is None:
-        if os.environ.get(REQUIRED) == "required":
-            pytest.fail(NOT_INSTALLED)
-        pytest.skip(NOT_INSTALLED)
+    """Run a server that keeps what it confirms."""
+    program = shutil.which(_PROGRAM)
+    assert program, NOT_INSTALLED
     # -t: a directory of its own, for several of them run at a time.
     running = subprocess.Popen(
         [program, "-t", "-o", "fsync=on", "sh", "-c", _SHOW],
