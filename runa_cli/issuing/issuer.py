@@ -47,8 +47,9 @@ from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.claims import ClaimLost
+from runa_cli.ledger.engine import Repeatable
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, Placed, Tally
+from runa_cli.ledger.records import Batch, NewOrder, Placed, Tally
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -119,7 +120,7 @@ class Issuer:
                 preflight(plan)
             batch = self.ledger.record(
                 new_batch(plan, request, name),
-                new_orders(plan, request, name),
+                Repeatable(partial(new_orders, plan, request, name)),
                 known=[other.id for other in known],
                 check=lambda: guard.check_new(plan, request),
                 now=self.clock.now(),
@@ -146,7 +147,7 @@ class Issuer:
             return False
         batch = adoption.batch()
         known = [other.id for other in self.ledger.batches_with(batch.environment, batch.fingerprint)]
-        if self.ledger.record(batch, adoption.orders(), known=known, check=_allow, now=self.clock.now()):
+        if self.ledger.record(batch, Repeatable(adoption.orders), known=known, check=_allow, now=self.clock.now()):
             self.say(adoption.sentence)  # else another process has recorded the batch meanwhile
         return True
 
@@ -181,8 +182,8 @@ class Issuer:
         return self.ledger.amend(
             batch,
             content,
-            new_orders(plan, request, batch.name, self.ledger.taken(batch, by_unsent=False)),
-            plan.left_out(),
+            Repeatable(partial(new_orders, plan, request, batch.name, self.ledger.taken(batch, by_unsent=False))),
+            Repeatable(plan.left_out),
             check=lambda: guard.check_edited(plan, request, batch.name, batch),
             now=self.clock.now(),
         )
@@ -205,7 +206,7 @@ class Issuer:
             clock=self.clock,
         )
         if adoption is not None:
-            batch = self.ledger.adopt(batch, adoption.columns, adoption.orders(), self.clock.now())
+            batch = self.ledger.adopt(batch, adoption.columns, Repeatable(adoption.orders), self.clock.now())
             self.say(adoption.sentence)
         leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
         return batch
@@ -219,11 +220,16 @@ class Issuer:
         if preflight:
             preflight(plan)
         columns = columns_with(batch.columns, plan.columns)
-        orders = new_orders(plan, request, batch.name, self.ledger.taken(batch))
+        taken = self.ledger.taken(batch)
+
+        def orders() -> Iterator[NewOrder]:
+            for order in new_orders(plan, request, batch.name, taken):
+                yield carried_under(columns, plan.columns, order)
+
         return self.ledger.append(
             batch,
             columns,
-            (carried_under(columns, plan.columns, order) for order in orders),
+            Repeatable(orders),
             check=lambda: guard.check_new(plan, request),
             now=self.clock.now(),
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -90,6 +91,19 @@ class Engine(Protocol):
         """
 
 
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Repeatable(Iterable[_Item]):
+    """What a generator yields, as often as it is asked for: `make` starts it anew."""
+
+    make: Callable[[], Iterator[_Item]]
+
+    def __iter__(self) -> Iterator[_Item]:
+        return self.make()
+
+
 class _HasEngine(Protocol):
     @property
     def _engine(self) -> Engine: ...
@@ -104,11 +118,13 @@ _PAUSE = 0.05  # seconds
 def repeated(write: Callable[Concatenate[_Self, _P], _T]) -> Callable[Concatenate[_Self, _P], _T]:
     """Make a method run again, within the engine's patience, where its one transaction raises NotCommitted.
 
-    Its arguments must be of use more than once: no iterators.
+    It does not where an argument is an iterator, which can be used only once (see `Repeatable`).
     """
 
     @wraps(write)
     def run(self: _Self, /, *arguments: _P.args, **named: _P.kwargs) -> _T:
+        if any(isinstance(argument, Iterator) for argument in (*arguments, *named.values())):
+            return write(self, *arguments, **named)
         ends: float | None = None
         while True:
             try:

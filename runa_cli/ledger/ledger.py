@@ -181,6 +181,7 @@ class Ledger(GiftSearch):
 
     # --- batches -------------------------------------------------------------------------------------------------
 
+    @repeated
     def record(
         self, batch: NewBatch, orders: Iterable[NewOrder], *, known: Iterable[int], check: Check, now: datetime
     ) -> Batch | None:
@@ -226,6 +227,7 @@ class Ledger(GiftSearch):
             _insert_orders(transaction, batch_id, batch.environment, orders, now)
         return self.batch_by_id(batch_id)
 
+    @repeated
     def amend(
         self,
         batch: Batch,
@@ -278,6 +280,7 @@ class Ledger(GiftSearch):
             )
         return self.batch_by_id(batch.id)
 
+    @repeated
     def adopt(self, batch: Batch, columns: Sequence[str], orders: Iterable[AdoptedOrder], now: datetime) -> Batch:
         """Add orders that were issued from another ledger to a claimed batch, all of them or none.
 
@@ -310,6 +313,7 @@ class Ledger(GiftSearch):
             )
         return self.batch_by_id(batch.id)
 
+    @repeated
     def append(
         self, batch: Batch, columns: Sequence[str], orders: Iterable[NewOrder], *, check: Check, now: datetime
     ) -> Batch:
@@ -349,6 +353,7 @@ class Ledger(GiftSearch):
             )
         return self.batch_by_id(batch.id)
 
+    @repeated
     def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
         """Record where gifts of a batch are in an input that holds the same gifts, its columns and its dialect."""
         with self._engine.transaction() as transaction:

@@ -86,7 +86,7 @@ class PostgresEngine:
         self.mark = MarkFile(marks, self.path, RESTORE_SERVER) if marks else None
         known = self.mark.read() if self.mark else NO_MARKS  # before the ledger is read, which may be written meanwhile
         found = self._found()
-        self._ledger_id, self._changes = found.ledger_id, 0
+        self._ledger_id, self._changes = found.ledger_id, found.changes
         if self.mark:
             self.mark.check(known, found)
         self.replaced = known.own if known.own and known.own.ledger_id != found.ledger_id else None
