@@ -278,6 +278,7 @@ def kill_streaming(program: Program, emulator: Emulator, lines: Iterable[str], *
     running.communicate()
 
 
+@pytest.mark.file_ledger("a lease lasts a minute")
 def test_two_thousand_gifts_killed_again_and_again_and_streamed_in_another_order_and_split(
     program: Program, emulate: Emulate
 ) -> None:
@@ -579,6 +580,7 @@ def test_the_cap_holds_for_all_of_a_named_batch_that_grows(program: Program, emu
     assert addresses("ab") == paid(emulator)
 
 
+@pytest.mark.file_ledger("in live a name is needed on a server")
 def test_live_money_needs_one_yes_for_all_that_is_about_to_be_sent(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     program.env.update(RUNA_ENV="live", RUNA_API_KEY="wgtests.secret")

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Emulate
 from tests.support.program import GIFT, Program, orders_at, posts
 
+pytestmark = pytest.mark.file_ledger("it is changed by hand there")
 RAISE = "UPDATE purchase SET body = CAST(replace(body, ':10,', ':90,') AS BLOB)"
 RAISE_AS_TEXT = "UPDATE purchase SET body = replace(CAST(body AS TEXT), ':10,', ':90,')"
 EMPTY = "UPDATE purchase SET body = x''"

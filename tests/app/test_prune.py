@@ -6,6 +6,8 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, sheet
 from tests.support.program import GIFT, Program, orders_at, posts, wait_for
@@ -30,6 +32,7 @@ def count(program: Program, condition: str) -> int:
     return int(found)
 
 
+@pytest.mark.file_ledger("a server keeps what was deleted for a while")
 def test_prune_drops_links_and_addresses_but_not_the_knowledge_that_it_was_issued(
     program: Program, emulate: Emulate
 ) -> None:
