@@ -111,7 +111,7 @@ def test_whatever_happens_to_it_nobody_is_paid_twice(
     chance = random.Random(seed)  # noqa: S311 - the same stories each time
     second = tmp_path / "second"
     second.mkdir()
-    machines = [program, Program(second, program.env, program.time)]
+    machines = [program, program.elsewhere(second)]
     office = Office(machines, emulate(), chance, mailed, chance.sample(PEOPLE, 3))
     for _ in range(12):
         office.act(chance.choice(ACTS))

@@ -173,6 +173,7 @@ def test_prune_skips_a_batch_that_is_in_use_and_says_so(program: Program, emulat
     assert 0 == program("batch", "export", "bonus").code
 
 
+@pytest.mark.file_ledger("it is changed by hand there")
 def test_an_order_that_settles_while_the_question_is_open_is_not_abandoned(program: Program, emulate: Emulate) -> None:
     emulate()
     assert -9 == program.killed_at("return:Client.create_order", *GIFT, "--batch", "bonus").code

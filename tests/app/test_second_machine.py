@@ -45,7 +45,7 @@ def machines(program: Program, emulate: Emulate, tmp_path: Path) -> Machines:
 def two_machines(program: Program, emulator: Emulator, path: Path) -> Machines:
     home = path / "second"
     home.mkdir()
-    return Machines(program, Program(home, program.env, program.time), emulator)
+    return Machines(program, program.elsewhere(home), emulator)
 
 
 def links_of(ran: Ran) -> dict[str, str]:
@@ -273,7 +273,7 @@ def test_a_dry_run_shows_and_refuses_what_the_real_run_would(machines: Machines)
         key for method, _, key in machines.emulator.requests if method == "POST"
     }
     path.write_text(STAFF.replace("40,", "45,"))
-    assert 6 == Program(fresh(machines), machines.second.env, machines.second.time)(*create, "--dry-run").code
+    assert 6 == machines.second.elsewhere(fresh(machines))(*create, "--dry-run").code
 
 
 BY_REFERENCE = "face_value,email,reference\n25,ann@example.com,E001\n25,ben@example.com,E002\n"
@@ -355,7 +355,7 @@ def test_a_failed_order_of_another_machine_is_not_issued_again_by_itself(
     assert 5 == machines.issue(machines.first, STAFF).code
     assert 5 == machines.issue(machines.second, STAFF).code
     assert (["failed"], 1) == (machines.second.states(), posts(machines.emulator))
-    third = Program(fresh(machines), program.env, program.time)
+    third = program.elsewhere(fresh(machines))
     assert 8 == machines.issue(third, STAFF, "--again").code
     assert (["failed", "completed"], 2) == (third.states(), posts(machines.emulator))
 
@@ -471,7 +471,7 @@ def test_links_of_a_file_that_was_issued_in_parts_are_adopted_for_the_same_rows(
     assert (5, 3) == (gifts_at(machines.emulator), posts(machines.emulator))
     assert issued == issue(machines.second, rows[1:6])
     assert 3 == posts(machines.emulator)
-    more = issue(Program(fresh(machines), machines.second.env, machines.second.time), rows)
+    more = issue(machines.second.elsewhere(fresh(machines)), rows)
     assert issued.items() <= more.items()
     assert (7, 7, 4) == (len(set(more.values())), gifts_at(machines.emulator), posts(machines.emulator))
 
@@ -492,7 +492,7 @@ def test_labels_alone_do_not_prove_whose_links_of_several_values_are(machines: M
     }
     assert 4 == gifts_at(machines.emulator)
     described = ("--description", "May")  # the key no longer proves of which rows the orders were made
-    other = machines.issue(Program(fresh(machines), machines.second.env, machines.second.time),
+    other = machines.issue(machines.second.elsewhere(fresh(machines)),
                            head + "25,E000\n" + mixed + "25,E009\n", *described)  # fmt: skip
     assert (6, 4) == (other.code, gifts_at(machines.emulator)), other.err
 
@@ -507,7 +507,7 @@ def test_two_links_of_one_label_that_were_issued_apart_are_both_adopted(machines
         row["payout_url"] for row in rows_of(ran.out) if row["reference"] == "E001"
     }
     assert (3, 3) == (gifts_at(machines.emulator), posts(machines.emulator))
-    fewer = machines.issue(Program(fresh(machines), machines.second.env, machines.second.time), one)
+    fewer = machines.issue(machines.second.elsewhere(fresh(machines)), one)
     assert (6, 3) == (fewer.code, posts(machines.emulator)), fewer.err
 
 
@@ -736,7 +736,7 @@ def test_without_the_look_up_runas_duplicate_check_is_all_there_is(
     before = lists(machines.emulator)
     ran = machines.issue(machines.second, STAFF, *flags, **env)
     assert (0, links_of(issued)) == (ran.code, links_of(ran)), ran.err
-    third = Program(fresh(machines), machines.first.env, machines.first.time)
+    third = machines.first.elsewhere(fresh(machines))
     assert 0 == machines.issue(third, STAFF + "25,dan@example.com\n", *flags, **env).code
     assert (before, 7) == (lists(machines.emulator), gifts_at(machines.emulator))
 

@@ -1,7 +1,9 @@
 """A ledger on a PostgreSQL server: when it is refused, and that nothing is sent then."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -230,6 +232,38 @@ def test_an_answer_is_recorded_whatever_characters_it_holds(database: Database) 
         (recorded,) = ledger.orders(batch)
         noted = ledger.mark_rejected(recorded, b"\0\xff", Exchange(error_text="a\0\ud800b"), now)
     assert (b"\0\xff", "a\\x00\\ud800b") == (noted.reply, noted.error_text)
+
+
+def index_columns(definitions: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the columns of indexes by their names, from the statements that make them."""
+    return {name: re.findall(r"\w+", made.partition("(")[2].partition(")")[0]) for name, made in definitions}
+
+
+def test_a_server_has_the_tables_columns_and_indexes_that_a_file_has(tmp_path: Path, database: Database) -> None:
+    Ledger(tmp_path / "ledger.db").close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as file:
+        columns = set(
+            file.execute(
+                "SELECT tables.name, columns.name FROM sqlite_schema AS tables"
+                " JOIN pragma_table_info(tables.name) AS columns"
+                " WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite%'"
+            )
+        )
+        indexes = index_columns(
+            file.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+        )
+        triggers = [*file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")]
+    own = {"only_row", "version"}  # of the one row of `ledger`: in a file, SQLite keeps the version itself
+    assert columns == {
+        (table, column)
+        for table, column in database.run(
+            "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        if table not in {"claim", "written"} and column not in own
+    }
+    found = index_columns(database.run("SELECT indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
+    assert indexes == {name: found.get(name) for name in indexes}
+    assert triggers == database.run("SELECT trigger_name::text FROM information_schema.triggers")
 
 
 def test_names_are_in_the_same_order_as_in_a_file_whatever_the_database_is_set_to(database: Database) -> None:

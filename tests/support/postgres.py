@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests, started by them and gone with them, and the databases on it."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -38,6 +39,14 @@ class Database:
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
+
+    def another(self) -> "Database":
+        """Return a new database with an empty ledger, on the same server."""
+        name = f"{self.name}_{secrets.token_hex(4)}"
+        self.run(f"CREATE DATABASE {name}")
+        made = Database(f"{self.url.rpartition('/')[0]}/{name}", name)
+        initialise(made.address)
+        return made
 
     def end_leases(self) -> None:
         """Let the minute pass after which the lease of a killed process ends."""

@@ -39,6 +39,13 @@ class Program:
     time: SharedTime = field(default_factory=SharedTime)
     database: Database | None = None  # that of its ledger, where it has none of its own
 
+    def elsewhere(self, home: Path) -> "Program":
+        """Return the program on another machine: with another home, and a ledger of its own."""
+        if self.database is None:
+            return Program(home, self.env, self.time)
+        database = self.database.another()
+        return Program(home, self.env | {"RUNA_LEDGER": database.url}, self.time, database)
+
     def environment(self, **more: str) -> dict[str, str]:
         """Return the whole environment of a run."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.env, **more}
