@@ -219,7 +219,7 @@ class Ledger(GiftSearch):
                 to_list(batch.columns),
                 batch.dialect.delimiter,
                 int(batch.dialect.bom),
-                batch.file,
+                _storable(batch.file),
                 batch.user,
                 batch.host,
                 to_timestamp(now),
@@ -273,7 +273,7 @@ class Ledger(GiftSearch):
                 content.shape,
                 content.dialect.delimiter,
                 int(content.dialect.bom),
-                content.file,
+                _storable(content.file),
                 content.user,
                 content.host,
                 batch.id,
@@ -741,5 +741,5 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
 
 
 def _storable(text: str | None) -> str | None:
-    """Return text that a database takes: a lone surrogate or a NUL from a reply becomes an escape."""
+    """Return text that a database takes: a NUL or lone surrogate, of a reply or a file's name, becomes an escape."""
     return None if text is None else text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -234,3 +235,15 @@ def test_live_and_local_are_not_mixed(program: Program) -> None:
     assert "Not listed: what was issued in live (--env).\n" == local.err
     ran = program("batch", "list", "--after", "batch 1", "--json", RUNA_ENV="local")
     assert (2, "usage") == (ran.code, ran.error["code"])
+
+
+def test_a_file_in_a_directory_whose_name_is_no_text_is_issued_and_named(program: Program, emulate: Emulate) -> None:
+    emulate()
+    script = (
+        'mkdir "$1" && cd "$1" && printf "face_value,email\\n25,ann@example.com\\n" > gifts.csv'
+        ' && "$2" -m runa_cli order create --product AMZ-US --file gifts.csv'
+    )
+    ran = program.execute(["sh", "-c", script, "sh", os.fsdecode(b"odd \xff"), sys.executable])
+    assert 0 == ran.code, ran.err
+    (listed,) = program("batch", "list", "--json").json
+    assert f"{program.home}/odd \\udcff/gifts.csv" == listed["file"]
