@@ -164,8 +164,22 @@ class Guard:
             f"{issued.count} of the {plan.item_count} {gifts} were issued before, the last in batch {issued.newest}"
         )
         if request.batch is not None:
+            self._check_seen(issued)
             return f"Note: {message}; batch {request.batch} issues them once more."
         raise issued.refused(f"{message}. Nothing was sent.", self._ways_out(issued, request))
+
+    def _check_seen(self, issued: Overlap) -> None:
+        """Refuse to issue once more what nobody knows to be issued: its outcome was unknown when it was last told."""
+        for batch in map(self.ledger.batch_by_id, {found.batch_id for _, found in issued.gifts}):
+            tally = self.ledger.tally(batch)
+            seen = batch.shown_at is not None and tally.settled_until(batch.shown_at)
+            if not seen and not batch.named and batch.pruned_at is None and tally.any(State.COMPLETED):
+                name = shlex.quote(batch.name)
+                raise issued.refused(
+                    f"{issued.count} of the gifts were issued in batch {batch.name}, whose result was not shown yet."
+                    " Nothing was sent. A name does not change that.",
+                    f"`runa batch export {name}` shows it. If they are meant once more beside it, add --again.",
+                )
 
     def _ways_out(self, issued: Overlap, request: CreateRequest) -> str:
         whole = self._that_takes(issued.plan, request, issued.batch_with_all)

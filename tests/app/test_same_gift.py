@@ -284,6 +284,21 @@ def test_a_batch_that_would_refuse_the_file_is_no_way_out(program: Program, emul
     assert "`--batch bonus` issues only the rows that are new" in ran.error["hint"]
 
 
+def test_a_name_is_refused_for_gifts_whose_result_nobody_has_seen(program: Program, emulate: Emulate) -> None:
+    """The run was killed before it said that they are issued; a name is what a person tries then."""
+    emulator = emulate()
+    path = program.home / "gifts.csv"
+    path.write_text("face_value,email\n25,ann@example.com\n")
+    command = ("order", "create", "--file", str(path), *ONE_PRODUCT, "--json")
+    program.killed_at("return:Ledger.mark_completed", *command)
+    ran = program(*command, "--batch", "bonus")
+    assert (6, "duplicate", 1) == (ran.code, ran.error["code"], posts(emulator))
+    name = ran.error["batch"]
+    assert f"`runa batch export {name}` shows it" in ran.error["hint"]
+    assert 0 == program("batch", "export", name).code
+    assert (0, 2) == (program(*command, "--batch", "bonus").code, posts(emulator))
+
+
 def test_results_in_a_workbook_are_the_same_list_too(program: Program, emulate: Emulate) -> None:
     """Its cells are as they were in the input: an apostrophe there is no sign of this program's."""
     emulator = emulate()
