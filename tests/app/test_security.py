@@ -66,7 +66,7 @@ def test_the_secret_of_the_key_is_in_no_output_log_error_or_file(
         assert "This is a defect" in ran.err
         shown[(point,)] = ran.out + ran.err
     program.env.update(playground)
-    assert -9 == program.killed_at("return:Client.create_order", *GIFT, "--batch", "killed").code
+    assert -9 == program.killed_at("return:Client.create_order", *GIFT, "--again", "--batch", "killed").code
     assert [] == [arguments for arguments, text in shown.items() if SECRET in text]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     names = " ".join(path.name for path in files)
