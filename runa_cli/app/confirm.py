@@ -17,15 +17,20 @@ def confirm(session: Session, question: str, *, yes: bool, about: Context | None
         raise GuardRefused("Not confirmed. Nothing was changed.", None, about or Context(), code="not_confirmed")
 
 
-def confirm_account(session: Session, batch: Batch, *, yes: bool) -> None:
-    """Make sure that links of a batch that was issued under another key may be shown. Raises GuardRefused.
+def other_accounts(session: Session, batch: Batch) -> set[str]:
+    """Return under which other keys than the one in use orders of a batch were issued.
 
     What the emulator issued is worth nothing, and without a key there is no other account.
     """
     account = session.settings.account
-    others = session.ledger.accounts(batch) - {account}
-    if yes or not account or not others or batch.environment == "local":
+    return session.ledger.accounts(batch) - {account} if account and batch.environment != "local" else set()
+
+
+def confirm_account(session: Session, batch: Batch, *, yes: bool) -> None:
+    """Make sure that links of a batch that was issued under another key may be shown. Raises GuardRefused."""
+    if yes or not (others := other_accounts(session, batch)):
         return
+    account = session.settings.account
     keys = ", ".join(f"{other}.…" for other in sorted(others))
     message = f"Batch {batch.name} was issued under the key {keys}, and this is {account}.…"
     if session.ask is None or not session.ask(f"{message}. Show its links?"):

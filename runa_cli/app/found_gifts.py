@@ -1,7 +1,7 @@
 """The gifts of the ledger one by one: those of the newest orders first, or those of a batch by row."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -50,11 +50,16 @@ class FoundGift:
 class FoundGifts:
     """Yields the gifts of a ledger that a filter finds. `pruned` are the batches of which nothing can be shown."""
 
-    def __init__(self, ledger: Ledger, wanted: GiftFilter) -> None:
+    def __init__(
+        self, ledger: Ledger, wanted: GiftFilter, *, withholds: Callable[[Batch], bool] = lambda _: False
+    ) -> None:
+        """`withholds` tells whether the links of a batch's gifts are left out where gifts of any batch are listed."""
         self._ledger = ledger
         self._wanted = wanted
         self._batch = lru_cache(_BATCHES)(ledger.batch_by_id)
+        self._withholds = lru_cache(_BATCHES)(lambda batch_id: withholds(self._batch(batch_id)))
         self.pruned: dict[str, Batch] = {}
+        self.withheld = 0  # links
 
     def newest(self, environment: str, *, after: tuple[int, int] | None = None) -> Iterator[FoundGift]:
         """Yield gifts, the newest orders first; those of an order by row. `after`: those that follow this place."""
@@ -62,7 +67,13 @@ class FoundGifts:
         for order_row in self._ledger.matching_orders(environment, self._wanted, up_to=up_to):
             for gift in self.of_order(order_row):
                 if (after is None or order_row < after[0] or gift.place > after) and self._matches(gift):
-                    yield gift
+                    yield self._as_may_be_shown(gift)
+
+    def _as_may_be_shown(self, gift: FoundGift) -> FoundGift:
+        if not gift.row.payout_url or not self._withholds(gift.batch.id):
+            return gift
+        self.withheld += 1
+        return replace(gift, row=replace(gift.row, payout_url=""), line={**gift.line, "payout_url": None})
 
     def of_order(self, order_row: int) -> Iterator[FoundGift]:
         """Yield all gifts of an order, and last the items of Runa's answer that match none of them."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from runa_cli.app.batches import find, listed_environments
+from runa_cli.app.confirm import confirm_account
 from runa_cli.app.found_gifts import CSV_HEADER, FoundGift, FoundGifts
 from runa_cli.app.gift_list import search_words
 from runa_cli.app.session import Session
@@ -19,10 +20,11 @@ from runa_cli.output.gift_table import gift_facts
 from runa_cli.output.tables import summary_parts
 
 
-def show_one(session: Session, text: str, batch_name: str | None) -> None:
+def show_one(session: Session, text: str, batch_name: str | None, *, yes: bool) -> None:
     """Show one gift by its item id, link or reference.
 
-    Raises InputError where there is none, UsageMistake where there are several, and GuardRefused where it was pruned.
+    Raises InputError where there is none, UsageMistake where there are several, and GuardRefused where it was pruned
+    and, unless `yes`, where it was issued under another key.
     """
     environments = listed_environments(session)
     batch = None if batch_name is None else find(session, batch_name)
@@ -34,6 +36,7 @@ def show_one(session: Session, text: str, batch_name: str | None) -> None:
     if len(gifts) > 1:
         raise _several(text, gifts)
     (gift,) = gifts
+    confirm_account(session, gift.batch, yes=yes)
     view = View(
         entries=lambda: [gift.document()],
         documents=lambda: [gift.document()],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from runa_cli.app.batches import find, listed_environments, tell_of_other_environments
+from runa_cli.app.confirm import confirm_account, other_accounts
 from runa_cli.app.found_gifts import CSV_HEADER, FoundGift, FoundGifts
 from runa_cli.app.session import Session
 from runa_cli.config.values import ENVIRONMENTS
@@ -14,7 +15,7 @@ from runa_cli.core.identity import search_key
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter
 from runa_cli.ledger.records import Batch
-from runa_cli.ledger.results import COLUMNS
+from runa_cli.ledger.results import COLUMNS, carried_headings
 from runa_cli.output import formats
 from runa_cli.output.formats import View
 from runa_cli.output.gift_table import Listed, gift_table
@@ -50,13 +51,14 @@ def parse_status(text: str | None) -> tuple[frozenset[State] | None, str | None]
     return states[text.casefold()], None
 
 
-def show_list(session: Session, wanted: GiftFilter, page: Page) -> None:
+def show_list(session: Session, wanted: GiftFilter, page: Page, *, yes: bool) -> None:
     """Show the gifts of the active environment, or of all where none is known: the newest orders first.
 
-    Where there are more, that is said on standard error. Raises UsageMistake for a cursor that is none.
+    Links that were issued under another key are left out unless `yes`. That, and where there are more, is said on
+    standard error. Raises UsageMistake for a cursor that is none.
     """
     environments = listed_environments(session)
-    found = FoundGifts(session.ledger, wanted)
+    found = FoundGifts(session.ledger, wanted, withholds=lambda batch: not yes and bool(other_accounts(session, batch)))
     start = None if page.after is None else _read_cursor(page.after, environments)
     every = _newest(found, environments, start)
     listed = _Listed(every, page.limit)
@@ -64,20 +66,24 @@ def show_list(session: Session, wanted: GiftFilter, page: Page) -> None:
     if listed.has_more and listed.last is not None:
         cursor = ".".join(map(str, (listed.last.batch.environment, *listed.last.place)))
         session.console.next_page(cursor, f"There are more: add --after {cursor}, or --all for all of them.")
+    if found.withheld:
+        session.console.note("Links that were issued under another key are left out: add --yes to show them.")
     if wanted.words:
         _tell_of_pruned(session, found)
     tell_of_other_environments(session, environments)
 
 
-def show_batch(session: Session, name: str, wanted: GiftFilter, page: Page) -> None:
+def show_batch(session: Session, name: str, wanted: GiftFilter, page: Page, *, yes: bool) -> None:
     """Show the gifts of a batch by row, as `batch export` does; once all of them are shown, that is recorded too.
 
-    Raises InputError, GuardRefused for a pruned batch, UsageMistake for a cursor that is none, and OutputFailed.
+    Raises InputError, GuardRefused for a pruned batch and for one of another key unless `yes`, UsageMistake for a
+    cursor that is none, and OutputFailed.
     """
     from runa_cli.issuing.guard import check_not_pruned  # imported late: it loads pydantic
 
     batch, ledger = find(session, name), session.ledger
     check_not_pruned(batch)
+    confirm_account(session, batch, yes=yes)
     tally = ledger.tally(batch)
     skipped = 0 if page.after is None else _read_number(page.after)
     every = islice(FoundGifts(ledger, wanted).of_batch(batch), skipped, None)
@@ -141,10 +147,11 @@ def _batch_view(listed: Iterable[FoundGift], wanted: GiftFilter, batch: Batch) -
     return View(
         entries=lambda: (gift.document() for gift in listed),
         table=lambda width: gift_table(_for_table(listed, wanted), width, empty_message="No gift of it matches."),
-        csv_header=(*COLUMNS, *batch.columns),
+        csv_header=(*COLUMNS, *carried_headings(batch.columns)),
         csv_cells=lambda: (gift.row.cells() for gift in listed),
         links=lambda: (gift.row.payout_url for gift in listed if gift.row.payout_url),
         gifts=lambda: (gift.line for gift in listed),
+        dialect=batch.dialect,
     )
 
 

@@ -44,7 +44,7 @@ class _Pruning:
             raise _kept(
                 batch.name, f"settled less than {self.days} days ago", "See --older-than.", code="not_old_enough"
             )
-        if tally.any(State.COMPLETED) and (batch.shown_at is None or not tally.settled_until(batch.shown_at)):
+        if tally.any(State.COMPLETED) and not tally.was_shown(batch):
             raise _not_shown(batch.name)
 
     def settled(self, environment: str, kept: list[RunaError]) -> Iterator[Settled]:

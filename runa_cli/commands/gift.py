@@ -9,6 +9,10 @@ from runa_cli.commands.options import Group, open_session, with_common
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
 
+ShowOthers = Annotated[
+    bool, typer.Option("--yes", "-y", metavar="", help="Show links that were issued under another key, too.")
+]
+
 app = typer.Typer(cls=Group, help="Find gifts that were issued from here.", no_args_is_help=True)
 
 
@@ -46,6 +50,7 @@ def list_(
     after: Annotated[
         str | None, typer.Option("--after", metavar="CURSOR", help="Those that follow, where a list was cut.")
     ] = None,
+    yes: ShowOthers = False,
 ) -> None:
     """Show the gifts of the ledger, those of the newest orders first.
 
@@ -69,9 +74,10 @@ def list_(
     )
     with open_session(common) as session:
         if batch is not None:
-            gift_list.show_batch(session, batch, wanted, gift_list.Page(limit, after))
+            gift_list.show_batch(session, batch, wanted, gift_list.Page(limit, after), yes=yes)
         else:
-            gift_list.show_list(session, wanted, gift_list.Page(None if every else limit or gift_list.LISTED, after))
+            page = gift_list.Page(None if every else limit or gift_list.LISTED, after)
+            gift_list.show_list(session, wanted, page, yes=yes)
 
 
 @app.command()
@@ -83,6 +89,7 @@ def get(
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="NAME", help="Of this batch, where several have the reference.")
     ] = None,
+    yes: ShowOthers = False,
 ) -> None:
     """Show one gift by its item id, its link or its reference.
 
@@ -91,4 +98,4 @@ def get(
     from runa_cli.app import gift_get
 
     with open_session(common) as session:
-        gift_get.show_one(session, gift, batch)
+        gift_get.show_one(session, gift, batch, yes=yes)

@@ -8,7 +8,7 @@ from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import UNFINISHED, State
-from runa_cli.input.plan import Plan
+from runa_cli.input.plan import STDIN, Plan
 from runa_cli.issuing.contents import Contents
 from runa_cli.issuing.terms import Ask
 from runa_cli.ledger.ledger import Ledger
@@ -57,7 +57,7 @@ def source_of(plan: Plan) -> str:
     """Return where the gifts of a plan come from."""
     if plan.file is None:
         return "flags"
-    return "standard input" if plan.file == "stdin" else plan.file
+    return "standard input" if plan.file == STDIN else plan.file
 
 
 def issued_before(tally: Tally) -> str:

@@ -93,7 +93,7 @@ class Guard:
 
     def _is_unfinished(self, plan: Plan, batch: Batch, tally: Tally, *, again: bool) -> bool:
         """Tell whether a batch is not done yet for the person who asked: unfinished, or its links never shown."""
-        was_shown = batch.shown_at is not None and tally.settled_until(batch.shown_at)
+        was_shown = tally.was_shown(batch)
         if again and was_shown:
             # Accepted and shown counts as done, so the same is issued once more; unknown or unsent orders come first.
             return tally.any(State.SENT, *UNSENT)
@@ -171,12 +171,13 @@ class Guard:
     def _check_seen(self, issued: Overlap) -> None:
         """Refuse to issue once more what nobody knows to be issued: its outcome was unknown when it was last told."""
         for batch in map(self.ledger.batch_by_id, {found.batch_id for _, found in issued.gifts}):
+            if batch.named or batch.pruned_at is not None:
+                continue
             tally = self.ledger.tally(batch)
-            seen = batch.shown_at is not None and tally.settled_until(batch.shown_at)
-            if not seen and not batch.named and batch.pruned_at is None and tally.any(State.COMPLETED):
-                name = shlex.quote(batch.name)
-                raise issued.refused(
-                    f"{issued.count} of the gifts were issued in batch {batch.name}, whose result was not shown yet."
+            if tally.any(State.COMPLETED) and not tally.was_shown(batch):
+                name, unseen = shlex.quote(batch.name), issued.in_batch(batch.id)
+                raise unseen.refused(
+                    f"{unseen.count} of the gifts were issued in batch {batch.name}, whose result was not shown yet."
                     " Nothing was sent. A name does not change that.",
                     f"`runa batch export {name}` shows it. If they are meant once more beside it, add --again.",
                 )

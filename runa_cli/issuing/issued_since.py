@@ -56,7 +56,8 @@ def check_to_resume(
     try:
         found = lookup.find(lambda order: name_key(order.batch_stamp or "") == name_key(batch.name))
     except RunaError as error:
-        raise not_looked_through(batch.name, error, is_new=False) from error
+        without = "RUNA_LOOK_BACK=0 resumes it"  # which has no flag for it
+        raise not_looked_through(batch.name, error, is_new=False, without=without) from error
     others = [order.id for order in found if _own(ledger, batch, order) is None]
     if others:
         raise GuardRefused(
@@ -81,16 +82,18 @@ def days_since(batch: Batch, look_back: int, clock: Clock) -> int:
     return min(look_back, age.days + CLOCKS_DIFFER) if age >= timedelta(0) else look_back  # else a clock was set back
 
 
-def not_looked_through(name: str, error: RunaError, *, is_new: bool) -> RunaError:
-    """Return the error for orders at Runa that could not be read."""
+def not_looked_through(
+    name: str, error: RunaError, *, is_new: bool, without: str = "--no-lookup issues it"
+) -> RunaError:
+    """Return the error for orders at Runa that could not be read. `without` says how the look-up is left out."""
     why = f"Batch {name} is new to this ledger" if is_new else f"Another ledger may have issued more of batch {name}"
     message = f"{why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was sent."
     context = replace(error.context, batch=name)
     if isinstance(error, CredentialRefused):
         return replace(error, message=message, context=context)
     hint = (
-        f"{error.hint or 'Try again later.'} --no-lookup issues it without looking: only if it was never issued from"
-        " another machine or ledger."
+        f"{error.hint or 'Try again later.'} {without} without looking: only if it was never issued from another"
+        " machine or ledger."
     )
     return Unreachable(message, hint, context, code=error.code)
 

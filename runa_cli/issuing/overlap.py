@@ -27,6 +27,10 @@ class Overlap:
         """Return those whose gifts in the ledger are in one of these states."""
         return replace(self, gifts=[pair for pair in self.gifts if pair[1].state in states])
 
+    def in_batch(self, batch_id: int) -> "Overlap":
+        """Return those whose gifts in the ledger are in one batch."""
+        return replace(self, gifts=[pair for pair in self.gifts if pair[1].batch_id == batch_id])
+
     @property
     def respelled(self) -> Sequence[tuple[GiftIdentity, SameGift]]:
         """Those whose references or labels the ledger has in another spelling."""

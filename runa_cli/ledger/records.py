@@ -336,9 +336,9 @@ class Tally:
         """Tell whether an order is in one of these states."""
         return any(self.orders[state] for state in states)
 
-    def settled_until(self, time: datetime) -> bool:
-        """Tell whether no order has settled after a time."""
-        return self.settled_at is None or self.settled_at <= time
+    def was_shown(self, batch: Batch) -> bool:
+        """Tell whether the result of the batch that this counts was shown, and no order has settled since."""
+        return batch.shown_at is not None and (self.settled_at is None or self.settled_at <= batch.shown_at)
 
     def sums(self, states: Iterable[State] = tuple(State)) -> dict[str, Decimal]:
         """Return the money in these states by currency."""

@@ -263,6 +263,46 @@ def test_an_item_that_matches_no_row_is_found_apart(program: Program, emulate: E
     assert gift == program("gift", "get", link, "--json").json
 
 
+# --- another account -------------------------------------------------------------------------------------------------
+
+OTHER = {"RUNA_API_KEY": "xxother.key~secret"}
+
+
+def test_links_of_another_key_are_left_out_of_a_list_unless_a_yes_asks_for_them(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    program.env["RUNA_ENV"] = "playground"
+    issue(program)
+    shown = program("gift", "list", "-o", "links").out
+    left_out = program("gift", "list", "-o", "gifts", "-v", **OTHER)
+    assert ["E001", "E_02"] == [line["reference"] for line in lines_of(left_out.out)]
+    assert [None, None] == [line["payout_url"] for line in lines_of(left_out.out)]
+    assert "issued under another key are left out: add --yes" in left_out.err
+    assert "" == program("gift", "list", "-o", "links", **OTHER).out
+    assert shown == program("gift", "list", "-o", "links", "--yes", **OTHER).out
+
+
+@pytest.mark.parametrize("command", [("list", "--batch", "bonus"), ("get", "E001")])
+def test_gifts_of_another_keys_batch_need_a_yes(program: Program, emulate: Emulate, command: tuple[str, ...]) -> None:
+    emulate()
+    program.env["RUNA_ENV"] = "playground"
+    issue(program)
+    refused = program("gift", *command, "--json", **OTHER)
+    assert (6, "key_changed", "") == (refused.code, refused.error["code"], refused.out)
+    assert program("gift", *command, "--json").out == program("gift", *command, "--json", "--yes", **OTHER).out
+
+
+def test_the_csv_of_a_batch_is_that_of_its_export_with_headings_and_separators_of_the_list(
+    program: Program, emulate: Emulate
+) -> None:
+    emulate()
+    issue(program, "face_value;email;product;status;Note;note\n25;ann@example.com;AMZ-US;new;a;b\n")
+    listed = program("gift", "list", "--batch", "bonus", "-o", "csv").out
+    assert listed == program("batch", "export", "bonus", "-o", "csv").out
+    assert listed.splitlines()[0].endswith(";status (input);Note;note (2)")
+
+
 def batch(program: Program) -> str:
     """Return the name of the only batch."""
     (only,) = program("batch", "list", "--json").json

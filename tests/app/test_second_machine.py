@@ -704,6 +704,18 @@ def test_an_edited_list_is_refused_where_the_orders_at_runa_cannot_be_looked_thr
     assert 0 == machines.issue(machines.first, STAFF).code  # nothing is new
 
 
+def test_a_resume_that_cannot_look_says_how_to_go_on_without(machines: Machines) -> None:
+    """It has no flag for that, as a create has."""
+    path = machines.first.home / "gifts.csv"
+    path.write_text(STAFF)
+    assert -9 == machines.first.killed_at("return:Ledger.record", "order", "create", "--file", str(path), *BONUS).code
+    nowhere = {"RUNA_BASE_URL": "http://127.0.0.1:9/v2", "RUNA_TIMEOUT": "0.5"}
+    ran = machines.first("batch", "resume", "bonus", "--json", **nowhere)
+    assert (7, ["prepared"]) == (ran.code, machines.first.states())
+    assert "RUNA_LOOK_BACK=0 resumes it without looking" in ran.error["hint"]
+    assert "--no-lookup" not in ran.error["hint"]
+
+
 # --- the look-up ---------------------------------------------------------------------------------------------------
 
 
