@@ -306,7 +306,7 @@ complete -c runa -n '__runa_in batch prune; and __runa_new --help' -l help -d 'S
 complete -c runa -n '__runa_is gift' -a list -d 'Show the gifts of the ledger, those of the newest orders first.'
 complete -c runa -n '__runa_is gift' -a get -d 'Show one gift by its item id, its link or its reference.'
 complete -c runa -n '__runa_is gift; and __runa_new --help' -l help -d 'Show this message and exit.'
-complete -c runa -n '__runa_in gift list; and __runa_new = --search' -l search -r -f -d 'Each word in an address, name, reference, other column, link, order or item id.'
+complete -c runa -n '__runa_in gift list; and __runa_new = --search' -l search -r -f -d 'Part of an address, reference, other column, link or id; or words in several columns.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --batch' -l batch -r -f -d 'All gifts of this batch, by row.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --product' -l product -r -f -d 'With this product.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --status' -l status -r -f -a 'prepared sent accepted completed failed rejected abandoned unfinished ACTIVE CLAIMED CANCELLED EXPIRED' -d 'completed, failed, …, unfinished, or ACTIVE, EXPIRED, …'

@@ -34,7 +34,7 @@ class Page:
 
 
 def search_words(text: str | None) -> tuple[str, ...]:
-    """Return the words of a search, each of which a gift must contain, as they are compared."""
+    """Return the words of a search as they are compared."""
     return tuple(search_key(text or "").split())
 
 

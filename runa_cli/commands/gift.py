@@ -26,7 +26,7 @@ def list_(
         typer.Option(
             "--search",
             metavar="TEXT",
-            help="Each word in an address, name, reference, other column, link, order or item id.",
+            help="Part of an address, reference, other column, link or id; or words in several columns.",
         ),
     ] = None,
     batch: Annotated[

@@ -115,7 +115,7 @@ class Issuer:
                 self.say(note)
             check_confirmed_total(plan, request)
             name = request.batch or made_up_name(self.clock)
-            self._confirm_new(plan, request, name, note=note)
+            self._confirm_new(plan, request, name, before="none in this batch" if note else "none", note=note)
             if preflight:
                 preflight(plan)
             batch = self.ledger.record(
