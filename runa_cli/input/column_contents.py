@@ -81,7 +81,7 @@ class ColumnContents:
                 )
             elif seen.currencies * 2 > seen.cells:
                 problems.add(where, f"holds currencies ({seen.currency}), and is not used: {_ways('currency', seen)}")
-            elif seen.amounts * 2 > seen.cells and not _is_no_money(seen):
+            elif _holds_amounts(seen):
                 problems.add(
                     where,
                     f"holds amounts ({seen.amount}), and face_value comes from a flag: {_ways('face_value', seen)}",
@@ -105,6 +105,10 @@ def _is_unused(heading: Heading) -> bool:
 def _ways(name: str, seen: _Seen) -> str:
     heading = shlex.quote(seen.heading.shown)
     return f"add --column {name}={heading} if it is meant, or --carry {heading} if not"
+
+
+def _holds_amounts(seen: _Seen) -> bool:
+    return seen.amounts * 2 > seen.cells and not _is_no_money(seen)
 
 
 def _is_no_money(seen: _Seen) -> bool:

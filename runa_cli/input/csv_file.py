@@ -6,7 +6,7 @@ from itertools import chain
 from typing import BinaryIO, NoReturn
 
 from runa_cli.core.dialect import Dialect
-from runa_cli.input.decoding import DecodedText
+from runa_cli.input.decoding import WORKBOOK, DecodedText
 from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.table import Record
@@ -38,7 +38,7 @@ class CsvTable:
         self._text = DecodedText(stream, name, problems, encoding)
         csv.field_size_limit(MOST_CELL)
         first = self._text.readline(MOST_CELL)
-        if first.startswith("PK\x03\x04"):
+        if first.startswith(WORKBOOK.decode()):
             problems.stop(Place(file=name), "is an Excel workbook: add --format xlsx")
         self._above = 0  # lines above those that are read as rows
         separator = _named_separator(first)

@@ -16,6 +16,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that the encoding does not have, as `surrogateescape` keeps them
+WORKBOOK = b"PK\x03\x04"  # how an .xlsx file begins
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"  # how an .xls file begins, and a workbook with a password
 BYTE_ORDER_MARK = "\ufeff"
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO, Literal
 from runa_cli.api.order_models import MOST_ITEMS
 from runa_cli.input import fields, json_file
 from runa_cli.input.csv_file import CsvTable
-from runa_cli.input.decoding import DecodedText, peek
+from runa_cli.input.decoding import OLD_WORKBOOK, WORKBOOK, DecodedText, peek
 from runa_cli.input.fields import item_document
 from runa_cli.input.headings import ColumnOptions
 from runa_cli.input.json_values import add_values
@@ -114,7 +114,7 @@ def _check_options(order_input: OrderInput, file_format: str, problems: Problems
 
 def _format_of(start: bytes) -> Format:
     """Return the format that the first bytes of a file look like."""
-    if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):  # a workbook, or one of an older Excel
+    if start.startswith((WORKBOOK, OLD_WORKBOOK)):
         return "xlsx"
     first = start.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # marks, and the halves of UTF-16
     if first[:1] not in {b"{", b"["}:

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO, NoReturn, Self
 
 from runa_cli.core.dialect import PLAIN
 from runa_cli.core.extras import missing_for_xlsx
+from runa_cli.input.decoding import OLD_WORKBOOK
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.table import Record
 
 _MOST_UNPACKED = 200_000_000  # bytes
 _ROWS_AT_ONCE = 200
-_OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # how an .xls file begins, and a workbook with a password
 
 
 class XlsxTable:
@@ -91,7 +91,7 @@ class XlsxTable:
         start = self._stream.read(4)
         self._stream.seek(0)
         place = Place(file=self.name)
-        if start == _OLD_OFFICE:
+        if start == OLD_WORKBOOK:
             self._problems.stop(
                 place, "is protected by a password, or of an Excel older than 2007: save it as .xlsx without a password"
             )
