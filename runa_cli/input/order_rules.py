@@ -86,12 +86,11 @@ def check_templates(items: Sequence[Item], place: PlaceOf, problems: Problems) -
 
 def check_value(item: Item, currency: str, amount: WrittenAmount | None, place: PlaceOf, problems: Problems) -> bool:
     """Check that a face value is one of its currency: the decimals, and the sign or code that a sheet has beside it."""
-    where = place(("face_value",))
     if amount is not None and (mark := amount.disagreement(currency)):
-        problems.add(where, f"is in {mark}, but the gift is in {currency}")
+        problems.add(place(("face_value",)), f"is in {mark}, but the gift is in {currency}")
         return False
     if not has_decimals_of(item.face_value, currency):
-        problems.add(where, f"has more decimals than {currency} has, found {item.face_value}")
+        problems.add(place(("face_value",)), f"has more decimals than {currency} has, found {item.face_value}")
         return False
     return True
 

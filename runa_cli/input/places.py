@@ -1,7 +1,8 @@
 """Names the place of a problem in terms of what the person wrote: a flag, a row and column, a path in JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from runa_cli.api.order_models import Loc
@@ -101,9 +102,14 @@ class JsonPlace:
         return Place(file=self.place.file, line=self.place.line, path=path or None)
 
 
-def filled_in(names: Sequence[str], place: PlaceOf) -> str:
+def filled_in(names: tuple[str, ...], place: PlaceOf) -> str:
     """Return those of some fields of a row or an item that a flag filled in, with blanks between them."""
-    return " ".join(name for name in names if isinstance(place, RowPlace | JsonPlace) and name in place.filled)
+    return _listed(names, place.filled) if isinstance(place, RowPlace | JsonPlace) else ""
+
+
+@lru_cache(maxsize=64)  # the rows of a list have the same few fields filled in
+def _listed(names: tuple[str, ...], filled: frozenset[str]) -> str:
+    return " ".join(name for name in names if name in filled)
 
 
 def _member(name: str) -> str:
