@@ -342,6 +342,7 @@ def test_a_commit_that_no_standby_has_confirmed_is_an_error(postgres: Server, da
         canceller = threading.Thread(target=cancel_waiting, args=(database, stop))
         canceller.start()
         try:
+            wait_until_commits_wait(database)
             with pytest.raises(LedgerUnusable, match="has not replicated a change"):
                 ledger.mark_sent(first_order(ledger, batch), "x", check=allow, now=now())
         finally:
@@ -355,6 +356,15 @@ def cancel_waiting(database: Database, stop: threading.Event) -> None:
     """Cancel each commit that waits for a standby, as an administrator would."""
     while not stop.wait(0.02):
         database.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+
+
+def wait_until_commits_wait(database: Database) -> None:
+    """Commit until the server says that it gave up waiting: it reads its settings again in its own time."""
+    notices: list[str | None] = []
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate))
+        while "01000" not in notices:
+            connection.execute("SELECT pg_logical_emit_message(true, 'test', 'a commit')")
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
