@@ -26,7 +26,7 @@ from runa_cli.core.identity import (
     name_key,
     normalized_text,
 )
-from runa_cli.core.states import State
+from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.ledger.records import Gift, Placed, Recorded
 
 _SCHEMA = """
@@ -69,6 +69,7 @@ _STAGES = (
     ("same_gift, cells", "TRUE", "reference_key = ''"),
     ("same_gift, cells", "reference_key = ''", "TRUE"),
 )
+_GIVEN_UP = f"({', '.join(repr(str(state)) for state in sorted(GIVEN_UP))})"
 
 
 @dataclass(frozen=True)
@@ -365,13 +366,17 @@ class Plan:
         )
 
     def _match(self, columns: str, planned: str, held: str) -> None:
-        """Match planned to recorded gifts that are equal in these columns, the first to the first and so on."""
-        numbered = f"id, {columns}, row_number() OVER (PARTITION BY {columns} ORDER BY id) AS number"
+        """Match planned to recorded gifts that are equal in these columns, the first to the first and so on.
+
+        What FAILED or was abandoned comes last: it may be missing in the input, what was issued may not.
+        """
+        numbered = f"id, {columns}, row_number() OVER (PARTITION BY {columns} ORDER BY {{}}) AS number"
+        own, other = numbered.format("id"), numbered.format(f"state IN {_GIVEN_UP}, id")
         equal = " AND ".join(f"own.{column} = other.{column}" for column in columns.split(", "))
         self._connection.execute(
             "INSERT INTO issued (gift_id, recorded_id) SELECT own.id, other.id FROM"  # noqa: S608 - this module's text
-            f" (SELECT {numbered} FROM gift WHERE {planned} AND id NOT IN (SELECT gift_id FROM issued)) AS own"
-            f" JOIN (SELECT {numbered} FROM held WHERE {held} AND id NOT IN (SELECT recorded_id FROM issued)) AS other"
+            f" (SELECT {own} FROM gift WHERE {planned} AND id NOT IN (SELECT gift_id FROM issued)) AS own"
+            f" JOIN (SELECT {other} FROM held WHERE {held} AND id NOT IN (SELECT recorded_id FROM issued)) AS other"
             f" ON {equal} AND own.number = other.number"
         )
 

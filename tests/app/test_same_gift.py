@@ -535,6 +535,21 @@ def test_an_abandoned_row_comes_back_only_with_again(program: Program, emulate: 
     assert 2 == gifts_at(emulator)
 
 
+def test_what_was_issued_counts_before_what_was_abandoned(program: Program, emulate: Emulate) -> None:
+    """The sheet has one row of two equal ones left: it stands for the gift that was issued, whose link is shown."""
+    emulator = emulate("stored-5xx@1-5")
+    path = program.home / "gifts.csv"
+    path.write_text("email,face_value,description\nann@example.com,25,may\nann@example.com,25,june\n")
+    command = ("order", "create", "--file", str(path), "--product", "AMZ-US", "--batch", "bonus", "--concurrency", "1")
+    assert 8 == program(*command, "--timeout", "8").code
+    assert 0 == program("batch", "abandon", "bonus", "--yes").code
+    path.write_text("email,face_value,description\nann@example.com,25,june\n")
+    ran = program(*command, "--json")
+    assert 8 == ran.code, ran.err
+    assert ["COMPLETED"] == [order["status"] for order in ran.json]
+    assert 1 == gifts_at(emulator)
+
+
 # --- names and accounts --------------------------------------------------------------------------------------------
 
 
