@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/architecture.md",
     "docs/performance.md",
     "docs/postgres.md",
+    "docs/recipes.md",
     "docs/reliability.md",
     "docs/security.md",
 ]
