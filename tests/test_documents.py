@@ -16,6 +16,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/guide.md",
     "docs/performance.md",
     "docs/postgres.md",
     "docs/recipes.md",

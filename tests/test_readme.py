@@ -1,4 +1,4 @@
-"""The README's commands and examples do what the README says."""
+"""The commands and examples of the README and of the guide do what they say."""
 
 import re
 import shutil
@@ -25,6 +25,14 @@ def test_the_try_it_order_and_then_the_examples_print_what_the_readme_shows(prog
     program.env["RUNA_ENV"] = "local"
     assert len(examples("README.md")) >= 6
     check_examples(program, "README.md")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the examples pipe into jq, which is not installed")
+def test_the_examples_of_the_guide_print_what_it_shows(program: Program, tmp_path: Path) -> None:
+    put_on_path(program, tmp_path)
+    program.env["RUNA_ENV"] = "local"
+    program("ledger", "init")  # else the first example announces the new ledger
+    check_examples(program, "docs/guide.md")
 
 
 def test_the_exit_codes_are_the_ones_the_program_has() -> None:

@@ -38,11 +38,11 @@ def test_each_format_that_settings_allow_has_a_writer() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_help_the_readme_and_the_example_settings_name_each_format(name: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_help_the_guide_and_the_example_settings_name_each_format(name: str) -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     settings = (ROOT / ".env.example").read_text(encoding="utf-8").rpartition("\n#RUNA_OUTPUT")[0]
     option = CliRunner().invoke(app, ["batch", "list", "--help"], terminal_width=200).output.partition("--output")[2]
-    assert f"`{name}`" in readme.partition("Data goes to standard output")[2].partition("\n\n")[0]
+    assert f"`{name}`" in guide.partition("Data goes to standard output")[2].partition("\n\n")[0]
     assert name in settings.rpartition("\n")[2].replace(".", "").replace(",", "").split()
     assert name in option.partition("--json")[0].replace(".", "").replace(",", "").split()
 
