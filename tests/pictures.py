@@ -2,6 +2,7 @@
 
 import io
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -58,10 +59,26 @@ def _shown(program: Program, command: tuple[str, ...], links: dict[str, str]) ->
     return Text.from_ansi(written, no_wrap=True)
 
 
+def draw_cards(picture: Path) -> None:
+    """Draw the upper end of a page of printed cards as a browser shows it. Needs chromium."""
+    with tempfile.TemporaryDirectory() as home:
+        program = Program(Path(home), {"RUNA_ENV": "local"})
+        (program.home / "gifts.csv").write_text(SHEET)
+        program("product", "list", "--quiet")  # so that products are called by their names
+        for command in (CREATE, ("batch", "cards", "bonus", "--to", "cards.html")):
+            assert 0 == program(*command).code
+        subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=900,341",
+             f"--screenshot={picture}", str(program.home / "cards.html")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+
+
 def main() -> None:
     """Write the pictures."""
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / "batch.svg").write_text(of_a_batch(), encoding="utf-8")
+    draw_cards(PICTURES / "cards.png")
 
 
 if __name__ == "__main__":
