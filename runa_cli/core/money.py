@@ -37,6 +37,19 @@ def has_decimals_of(amount: Decimal, currency: str) -> bool:
     return amount == amount.quantize(Decimal(1).scaleb(-_DECIMALS.get(currency, 2)))
 
 
+def to_minor(amount: Decimal, currency: str) -> int:
+    """Return an amount in the minor units of its currency (cents). Raises ValueError where it has more decimals."""
+    scaled = amount.scaleb(_DECIMALS.get(currency, 2))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{amount} has more decimals than {currency} has")
+    return int(scaled)
+
+
+def from_minor(minor: int, currency: str) -> Decimal:
+    """Return an amount that is in the minor units of its currency."""
+    return Decimal(minor).scaleb(-_DECIMALS.get(currency, 2))
+
+
 def plain_amount(text: str, currency: str) -> str | None:
     """Return an amount in plain digits with the decimals of its currency; None for empty text.
 

@@ -1,0 +1,121 @@
+"""Reads a policy from its text: strictly, for what is not understood would be no rule.
+
+Every mistake is named with its key and its line.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from runa_cli.config.dotenv_file import read_failure
+from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.typos import one_typo
+from runa_cli.issuing.policy import Allowed, Approval, Limit, Policy, Rules
+from runa_cli.issuing.policy_values import described
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]")
+_KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[=.]")
+_TABLES: dict[str, type[BaseModel]] = {"limit": Limit, "allow": Allowed, "approval": Approval}
+_HINT = "Nothing is sent without the policy that is meant. `runa policy check FILE` tells what it says."
+
+Place = tuple[int | str, ...]  # the path of a value in the file, positions in lists from 0
+
+
+def read_policy_file(path: Path) -> Policy:
+    """Return the policy of a file. Raises ConfigurationError, never for less than the whole file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(f"The policy {path} cannot be read: {read_failure(error)}.") from error
+    return read_policy(text, str(path))
+
+
+def read_policy(text: str, source: str) -> Policy:
+    """Return the policy of a text. Raises ConfigurationError, which names each mistake with its key and line."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(f"The policy {source} is not TOML: {error}.") from error
+    try:
+        rules = Rules.model_validate(document)
+    except ValidationError as error:
+        found = [_mistake(text, each) for each in error.errors(include_url=False)]
+        raise _unreadable(f"The policy {source} cannot be used: {' '.join(found)}") from error
+    return Policy(rules, source, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _unreadable(message: str) -> ConfigurationError:
+    return ConfigurationError(message, _HINT, code="policy_unusable")
+
+
+def _mistake(text: str, error: "ErrorDetails") -> str:
+    """Return a sentence about one mistake."""
+    loc: Place = tuple(error["loc"])
+    line = _line_of(text, loc)
+    where = _name(loc) + (f" (line {line})" if line else "")
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{where} is not a key of a policy{_suggestion(loc)}"
+        case "missing":
+            return f"{where} is missing."
+        case "value_error":
+            return f"{where or 'it'} {error['ctx']['error']}."
+        case "literal_error":
+            return f"{where} must be {error['ctx']['expected']}, found {described(error['input'])}."
+        case "model_type" | "model_attributes_type":
+            return f"{where} must be a table, found {described(error['input'])}."
+    return f"{where}: {error['msg']}, found {described(error['input'])}."
+
+
+def _name(loc: Place) -> str:
+    """Return the name of a place, as in `limit 2, max`; limits are counted from 1."""
+    parts: list[str] = []
+    for part in loc:
+        if isinstance(part, int):
+            parts[-1] += f" {part + 1}"
+        else:
+            parts.append(part)
+    return ", ".join(parts)
+
+
+def _suggestion(loc: Place) -> str:
+    *tables, name = (part for part in loc if isinstance(part, str))
+    table = _TABLES.get(tables[0], Rules) if tables else Rules
+    known = table.model_fields
+    meant = next((each for each in known if one_typo(each, name.casefold()) or each == name.casefold()), None)
+    meant = meant or next((each for each in known if f"{each}s" == name), None)
+    return f": did you mean {meant}?" if meant else f" (these are: {', '.join(known)})."
+
+
+def _line_of(text: str, loc: Place) -> int | None:
+    """Return the line of a value, or of the table that lacks it; None where it cannot be told."""
+    table = next((part for part in loc[:1] if part in _TABLES), None)
+    number = next((part for part in loc[1:2] if isinstance(part, int)), 0)
+    keys = [part for part in (loc[1:] if table else loc) if isinstance(part, str)]
+    return next(_lines(text.splitlines(), table, number, keys), None)
+
+
+def _lines(lines: Sequence[str], table: int | str | None, number: int, keys: Sequence[str]) -> Iterator[int]:
+    """Yield the line of a key in the table of that name and number, and after it that of the table's header."""
+    current: tuple[str | None, int] = (None, 0)
+    counts: dict[str, int] = {}
+    header: int | None = None
+    for line, content in enumerate(lines, 1):
+        if found := _HEADER.match(content):
+            name = found[1]
+            current = (name, counts.get(name, 0))
+            counts[name] = counts.get(name, 0) + 1
+            if header is None and (current == (table, number) or (keys == [name] and table is None)):
+                header = line
+        elif current == (table, number) and keys and (key := _KEY.match(content)) and key[1] == keys[0]:
+            yield line
+    if header:
+        yield header
