@@ -5,7 +5,7 @@
 _runa_follows() {
     case $1 in
         '')
-            words='=balance,ping,config,order,batch,gift,product,ledger,emulator'
+            words='=balance,ping,config,audit,order,batch,gift,product,ledger,emulator'
             options=' --version --help ' ;;
         balance)
             words=''
@@ -16,6 +16,9 @@ _runa_follows() {
         config)
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        audit)
+            words=''
+            options=' --journal --head+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         order)
             words='=create,get,estimate,list,example'
             options=' --help ' ;;

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runa_cli import __version__
-from runa_cli.commands import account, batch, emulator, gift, ledger, order, product
+from runa_cli.commands import account, audit, batch, emulator, gift, ledger, order, product
 from runa_cli.commands.options import Group
 from runa_cli.core.errors import Interrupted, Money, RunaError, UsageMistake
 
@@ -36,6 +36,7 @@ app.add_typer(emulator.app, name="emulator")
 app.command()(account.balance)
 app.command()(account.ping)
 app.command()(account.config)
+app.command()(audit.audit)
 
 
 def _version(requested: bool) -> None:

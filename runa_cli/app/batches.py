@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.config.settings import check_readable
 from runa_cli.config.values import ENVIRONMENTS
@@ -132,6 +133,9 @@ def show_list(session: Session, *, limit: int | None = LISTED, after: str | None
             yield from list_parts(_BATCH_COLUMNS, chunk, width)
             chunk = [*islice(rows, _TABLE_ROWS)]
 
+    if session.output.format == "links":
+        for environment in environments:
+            note_links_read(session, "batch list", environment)
     view = View(
         entries=lambda: (_batch_object(*pair) for pair in batches),
         table=table,
@@ -167,6 +171,7 @@ def show_batch(session: Session, name: str) -> None:
         from runa_cli.issuing.guard import check_not_pruned  # imported late: it loads pydantic
 
         check_not_pruned(batch)
+        note_links_read(session, "batch show", batch.environment, batch.name)
         return batch_formats.links(ledger, batch)
 
     view = View(

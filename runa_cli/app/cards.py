@@ -8,6 +8,7 @@ from runa_cli.app.batches import find
 from runa_cli.app.catalogue import known_names
 from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm_account
+from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money, OutputFailed, UsageMistake
 from runa_cli.core.safe_text import printable
@@ -35,6 +36,7 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     session.output.context = Context(batch=batch.name)
     session.output.money = Money.ISSUED if ledger.tally(batch).any(State.COMPLETED) else Money.NOT_ISSUED
     written = Counter[bool]()  # cards by whether they are empty
+    note_links_read(session, "batch cards", batch.environment, batch.name)
     _write(session, batch, to, layout, _counted(_cards(session, ledger, batch), written))
     unmatched = [order.order_id for order in unmatched_orders(ledger, batch)]
     for order_id in unmatched:

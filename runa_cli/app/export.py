@@ -2,6 +2,7 @@
 
 from runa_cli.app.batches import find
 from runa_cli.app.confirm import confirm_account
+from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money
 from runa_cli.core.states import UNFINISHED, State
@@ -19,6 +20,7 @@ def export(session: Session, name: str, *, yes: bool) -> None:
     tally = session.ledger.tally(batch)
     session.output.context = Context(batch=name)
     session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED
+    note_links_read(session, "batch export", batch.environment, batch.name)
     batch_formats.show_batch(session.output, session.ledger, batch)
     if not tally.any(*UNFINISHED):
         session.ledger.mark_shown(batch, session.clock.now())

@@ -8,6 +8,7 @@ from runa_cli.app.batches import find, listed_environments
 from runa_cli.app.confirm import confirm_account
 from runa_cli.app.found_gifts import CSV_HEADER, FoundGift, FoundGifts
 from runa_cli.app.gift_list import search_words
+from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import Context, GuardRefused, InputError, UsageMistake
@@ -37,6 +38,7 @@ def show_one(session: Session, text: str, batch_name: str | None, *, yes: bool) 
         raise _several(text, gifts)
     (gift,) = gifts
     confirm_account(session, gift.batch, yes=yes)
+    note_links_read(session, "gift get", gift.batch.environment, gift.batch.name)
     view = View(
         entries=lambda: [gift.document()],
         documents=lambda: [gift.document()],

@@ -8,6 +8,7 @@ from itertools import islice
 from runa_cli.app.batches import find, listed_environments, tell_of_other_environments
 from runa_cli.app.confirm import confirm_account, other_accounts
 from runa_cli.app.found_gifts import CSV_HEADER, FoundGift, FoundGifts
+from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import Context, Money, UsageMistake
@@ -62,6 +63,8 @@ def show_list(session: Session, wanted: GiftFilter, page: Page, *, yes: bool) ->
     start = None if page.after is None else _read_cursor(page.after, environments)
     every = _newest(found, environments, start)
     listed = _Listed(every, page.limit)
+    for environment in environments:
+        note_links_read(session, "gift list", environment)
     formats.show(session.output, _list_view(listed, wanted, with_environment=len(environments) > 1))
     if listed.has_more and listed.last is not None:
         cursor = ".".join(map(str, (listed.last.batch.environment, *listed.last.place)))
@@ -90,6 +93,7 @@ def show_batch(session: Session, name: str, wanted: GiftFilter, page: Page, *, y
     listed = _Listed(every, page.limit)
     session.output.context = Context(batch=name)
     session.output.money = Money.ISSUED if tally.any(State.COMPLETED) else Money.NOT_ISSUED
+    note_links_read(session, "gift list", batch.environment, batch.name)
     formats.show(session.output, _batch_view(listed, wanted, batch))
     if listed.has_more and listed.last is not None:
         cursor = str(skipped + listed.count)

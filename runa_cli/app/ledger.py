@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runa_cli.app.changes import show_changes
+from runa_cli.app.journal import note_backup
 from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config.ledger_address import ServerLedger, read_ledger
@@ -46,6 +47,7 @@ def back_up(session: Session, path: Path) -> None:
         raise UsageMistake(f"{path} exists already. Choose another name: an older backup is not overwritten.")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        note_backup(session, path)
         copied = ledger.back_up(temporary, _progress(session))
         temporary.rename(path)
     except OSError as error:
@@ -81,6 +83,9 @@ def copy_from(session: Session, source: str) -> None:
             stack.callback(other.release, batch)
         target = session.ledger
         copied = target.copy_from(other, _progress(session))
+        chain, *_ = target.check_journal()
+        if chain.broken:
+            session.console.warn(f"The journal was broken before it was copied: {chain.broken} `runa audit --journal`.")
         sentence = (
             f"The ledger {other.path} is copied to {target.path}, which takes its place: nothing may be issued from the"
             " old one any more"

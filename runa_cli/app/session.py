@@ -110,7 +110,14 @@ class Session:
         from runa_cli.ledger.ledger import Ledger
 
         patience = self.settings.timeout.value
-        return Ledger(address, marks=self._marks(), warn=self.console.warn, patience=patience, spool=self._spool())
+        return Ledger(
+            address,
+            marks=self._marks(),
+            warn=self.console.warn,
+            patience=patience,
+            spool=self._spool(),
+            clock=self.clock,
+        )
 
     def _marks(self) -> Path | None:
         """Return the directory of the ledgers' high-water marks; None for a user without a home directory."""

@@ -16,6 +16,7 @@ Each class has an exit code and a default `code` for programs. Each error says i
     ├── OutcomeUnknown           7   an order is unfinished or its outcome unknown; run the same command again
     ├── PartlyDone               8   some orders of a batch are issued, others are not
     ├── OutputFailed             9   issued and recorded, but the result could not be written
+    ├── DifferencesFound        10   an audit found what is not as it was recorded; it moves no money
     ├── BatchBusy               75   another process works on the batch; this one sent nothing
     └── Interrupted            130   stopped by a person or the system; the state is saved
 """
@@ -181,6 +182,13 @@ class OutputFailed(RunaError):
 
     exit_code = 9
     default_code = "output_failed"
+
+
+class DifferencesFound(RunaError):
+    """An audit found something that is not as it was recorded. The audit itself moves no money and changes nothing."""
+
+    exit_code = 10
+    default_code = "differences"
 
 
 class BatchBusy(RunaError):

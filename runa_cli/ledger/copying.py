@@ -12,12 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from runa_cli.core.errors import LedgerUnusable
-from runa_cli.ledger.engine import Engine, Snapshot
+from runa_cli.ledger import journal
+from runa_cli.ledger.engine import Engine, Snapshot, Transaction
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its key
     "batch": (
         *("id", "environment", "name", "name_key", "named", "source", "shape", "fingerprint", "account", "columns"),
-        *("delimiter", "bom", "created_at", "shown_at", "pruned_at", "file", "system_user", "host"),
+        *("delimiter", "bom", "created_at", "shown_at", "pruned_at", "file", "system_user", "host", "salt"),
     ),
     "purchase": (
         *("id", "batch_id", "environment", "position", "generation", "idempotency_key", "own_key", "body"),
@@ -30,9 +31,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         *("alike", "item", "issued"),
     ),
     "purchase_search": ("purchase_id", "text", "terms"),
+    "event": journal.COLUMNS,
 }
 _AT_A_TIME = 2000  # rows
 
+Finish = Callable[[Transaction, "Content"], None]  # is given the open transaction and what was copied
 Report = Callable[[str, int], None]  # is told the table and how many of its rows are copied
 
 
@@ -65,11 +68,11 @@ class _Counter:
         return Content(self._rows, self._money, self._digest.hexdigest())
 
 
-def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int) -> Content:
+def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int, finish: Finish) -> Content:
     """Copy everything, or nothing. Returns what was copied.
 
-    `changes_on` is how many changes further the copy is than the source. Raises LedgerUnusable, where the target is not
-    empty or holds something else afterwards too.
+    `changes_on` is how many changes further the copy is than the source. `finish` writes what the copy is to hold
+    beside that. Raises LedgerUnusable, where the target is not empty or holds something else afterwards too.
     """
     counter = _Counter()
     with target.transaction() as transaction:
@@ -83,7 +86,7 @@ def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int) -
             if table == "purchase_search":  # which has got a row with each order, from a trigger
                 transaction.execute("DELETE FROM purchase_search")
             transaction.insert_rows(table, columns, _counted(source, table, counter, report))
-            if "id" in columns:
+            if "id" in columns and table != "event":  # whose numbers are its own
                 transaction.continue_ids(table)
         (row,) = source("SELECT id, changes FROM ledger")
         transaction.execute("UPDATE ledger SET id = ?, changes = ?", row["id"], row["changes"] + changes_on)
@@ -94,6 +97,7 @@ def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int) -
                 f" {dict(counter.content.rows)}). Nothing was copied.",
                 "Report this, please: it must not happen.",
             )
+        finish(transaction, found)
     return found
 
 

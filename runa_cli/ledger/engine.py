@@ -34,8 +34,8 @@ class Row(Protocol):
 class Transaction(Protocol):
     """An open transaction. Statements mark their parameters with `?`."""
 
-    def execute(self, statement: str, *values: object) -> None:
-        """Run a statement that changes rows."""
+    def execute(self, statement: str, *values: object) -> int:
+        """Run a statement that changes rows, and return how many."""
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each row of parameters."""

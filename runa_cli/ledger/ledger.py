@@ -3,6 +3,7 @@
 No transaction is open while a request is under way. The API key is never recorded.
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,15 +14,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from runa_cli.config.ledger_address import LedgerAddress, ServerLedger
 from runa_cli.core import exact_json
+from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
-from runa_cli.ledger import search_index
+from runa_cli.ledger import events, search_index
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
 from runa_cli.ledger.engine import ConstraintViolated, Transaction, repeated
+from runa_cli.ledger.events import Contents, Subject
 from runa_cli.ledger.gift_search import GiftSearch
+from runa_cli.ledger.journal import ALL as ALL_EVENTS
+from runa_cli.ledger.journal import Chain, Event, Journal, check_chain
+from runa_cli.ledger.journal_compare import Comparison
 from runa_cli.ledger.queries import NOTHING_MADE
 from runa_cli.ledger.records import (
     UNMATCHED,
@@ -32,9 +38,8 @@ from runa_cli.ledger.records import (
     NewOrder,
     Order,
     Placed,
-    body_digest,
 )
-from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, to_list, to_timestamp
+from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, storable, to_list, to_timestamp
 from runa_cli.ledger.spool import Answer, Spool
 from runa_cli.ledger.sqlite import SQLiteEngine
 
@@ -88,12 +93,13 @@ class Ledger(GiftSearch):
         warn: Callable[[str], None] = lambda _: None,
         patience: float = 0.0,
         spool: Path | None = None,
+        clock: Clock = REAL,
     ) -> None:
         """Open the ledger, or make a new one where it is a file.
 
         `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
         `patience`: how long a server that was lost is waited for (seconds). `spool` is the directory for answers that
-        cannot be recorded; those that are there are recorded now.
+        cannot be recorded; those that are there are recorded now. `clock` is that of the journal.
         """
         engine = _open(address, marks, patience)
         super().__init__(engine)
@@ -105,6 +111,8 @@ class Ledger(GiftSearch):
         self._claims = engine.claims
         (row,) = engine.select("SELECT id FROM ledger")
         self._id: str = row["id"]
+        self._journal = Journal(clock)
+        self._subjects: dict[int, Subject] = {}
         self._spool = Spool(spool)
         self._record_spooled()
 
@@ -116,8 +124,12 @@ class Ledger(GiftSearch):
             source.select("SELECT changes FROM ledger")  # a server ends a transaction that is idle for long
             report(table, rows)
 
+        def note(transaction: Transaction, content: Content) -> None:
+            if content.rows["purchase"]:
+                self._add(transaction, Event(events.COPIED, {"from": str(other.path), "sha256": content.digest}))
+
         with source.transaction(), source.snapshot() as snapshot:  # nobody else writes meanwhile
-            copied = copy(snapshot, self._engine, report_and_hold, changes_on=2)  # one is that of this transaction
+            copied = copy(snapshot, self._engine, report_and_hold, changes_on=2, finish=note)  # one is that of this
         self._advance_mark()
         return copied
 
@@ -126,7 +138,7 @@ class Ledger(GiftSearch):
         engine = SQLiteEngine(path)
         try:
             with self._engine.snapshot() as snapshot:
-                return copy(snapshot, engine, report, changes_on=0)
+                return copy(snapshot, engine, report, changes_on=0, finish=lambda *_: None)
         finally:
             engine.close()
 
@@ -164,6 +176,42 @@ class Ledger(GiftSearch):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # --- journal -------------------------------------------------------------------------------------------------
+
+    def _add(self, transaction: Transaction, *added: Event) -> None:
+        """Add events to the journal, in the transaction of what they tell of."""
+        self._journal.add(self._engine, transaction, added)
+
+    def _subject(self, batch_id: int) -> Subject:
+        """Return a batch as events name it."""
+        subject = self._subjects.get(batch_id)
+        if subject is None:
+            (row,) = self._engine.select("SELECT environment, name, salt FROM batch WHERE id = ?", batch_id)
+            subject = self._subjects[batch_id] = Subject(row["environment"], row["name"], row["salt"] or "")
+        return subject
+
+    def check_journal(self, *heads: str) -> tuple[Chain, list[str], int]:
+        """Follow the journal from its first event to its last, and look for events with these hashes.
+
+        Returns what the chain is like, the first differences between journal and orders, and how many there are.
+        """
+        comparison = Comparison(self._engine)
+        chain = check_chain(comparison.follow(self._engine.stream(ALL_EVENTS)), *heads)
+        if not chain.events and self._has_orders():
+            chain = replace(chain, broken="The journal is empty, and the ledger is not.")
+        return chain, comparison.differences, comparison.count
+
+    @repeated
+    def add_event(self, event: Event) -> None:
+        """Record something that changes no batch, unless there is nothing that it could be about."""
+        if self._has_orders():
+            with self._engine.transaction() as transaction:
+                self._add(transaction, event)
+
+    def _has_orders(self) -> bool:
+        """Tell whether anything was recorded: the journal of an empty ledger stays empty."""
+        return bool(self._engine.select("SELECT id FROM purchase LIMIT 1"))
 
     # --- claims --------------------------------------------------------------------------------------------------
 
@@ -204,10 +252,11 @@ class Ledger(GiftSearch):
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
             check()
+            subject = Subject(batch.environment, batch.name, secrets.token_hex(16))
             batch_id = transaction.insert(
                 "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
-                ' delimiter, bom, file, "system_user", host, created_at)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ' delimiter, bom, file, "system_user", host, created_at, salt)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 batch.environment,
                 batch.name,
                 name_key(batch.name),
@@ -223,8 +272,12 @@ class Ledger(GiftSearch):
                 batch.user,
                 batch.host,
                 to_timestamp(now),
+                subject.salt,
             )
-            _insert_orders(transaction, batch_id, batch.environment, orders, now)
+            contents = Contents(subject)
+            _insert_orders(transaction, batch_id, contents, orders, now)
+            kind = events.ADOPTED if contents.adopted else events.RECORDED
+            self._add(transaction, contents.event(kind, account=batch.account, source=batch.source))
         return self.batch_by_id(batch_id)
 
     @repeated
@@ -264,7 +317,9 @@ class Ledger(GiftSearch):
                 batch.id,
             )
             search_index.place(transaction, self._engine, batch.id, placed)
-            _insert_orders(transaction, batch.id, batch.environment, orders, now)
+            contents = Contents(self._subject(batch.id))
+            _insert_orders(transaction, batch.id, contents, orders, now)
+            self._add(transaction, contents.event(events.EDITED))
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, file = ?,"
                 ' "system_user" = ?, host = ?, shown_at = NULL WHERE id = ?',
@@ -294,6 +349,7 @@ class Ledger(GiftSearch):
                 " WHERE batch_id = ?",
                 batch.id,
             )
+            contents = Contents(self._subject(batch.id))
             for order in orders:
                 unsent = (batch.id, order.idempotency_key)
                 transaction.execute(
@@ -307,7 +363,8 @@ class Ledger(GiftSearch):
                     *unsent,
                 )
                 gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
-                _insert_orders(transaction, batch.id, batch.environment, [replace(order, gifts=gifts)], now)
+                _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now)
+            self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
                 "UPDATE batch SET columns = ?, shown_at = NULL WHERE id = ?", to_list(columns), batch.id
             )
@@ -326,7 +383,9 @@ class Ledger(GiftSearch):
         with self._engine.transaction() as transaction:
             self._claims.check(batch.id)
             check()
-            _insert_orders(transaction, batch.id, batch.environment, orders, now)
+            contents = Contents(self._subject(batch.id))
+            _insert_orders(transaction, batch.id, contents, orders, now)
+            self._add(transaction, contents.event(events.EXTENDED))
             transaction.execute(
                 "UPDATE gift SET row = -abs(row) WHERE reference_key != ''"
                 " AND purchase_id IN (SELECT id FROM purchase WHERE batch_id = ? AND state = 'rejected')"
@@ -356,9 +415,12 @@ class Ledger(GiftSearch):
     @repeated
     def relabel(self, batch: Batch, content: NewBatch, placed: Iterable[Placed]) -> Batch:
         """Record where gifts of a batch are in an input that holds the same gifts, its columns and its dialect."""
+        placed = tuple(placed)
         with self._engine.transaction() as transaction:
             self._claims.check(batch.id)
             search_index.place(transaction, self._engine, batch.id, placed)
+            if placed:
+                self._add(transaction, self._subject(batch.id).about_batch(events.RELABELLED, gifts=len(placed)))
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ? WHERE id = ?",
                 content.fingerprint,
@@ -388,7 +450,9 @@ class Ledger(GiftSearch):
                 batch.id,
             )
             search_index.prune(transaction, batch.id)
-            transaction.execute("UPDATE batch SET pruned_at = ? WHERE id = ?", to_timestamp(now), batch.id)
+            transaction.execute("UPDATE batch SET pruned_at = ?, salt = NULL WHERE id = ?", to_timestamp(now), batch.id)
+            self._add(transaction, self._subject(batch.id).about_batch(events.PRUNED))
+        self._subjects.pop(batch.id, None)
 
     def erase_deleted(self) -> str:
         """Make sure that no file of the ledger still contains what was pruned.
@@ -406,6 +470,7 @@ class Ledger(GiftSearch):
         with self._engine.transaction() as transaction:
             shown = max(now, self.tally(batch).settled_at or now)
             transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(shown), batch.id)
+            self._add(transaction, self._subject(batch.id).about_batch(events.SHOWN))
 
     # --- orders --------------------------------------------------------------------------------------------------
 
@@ -419,6 +484,7 @@ class Ledger(GiftSearch):
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
             search_index.move(transaction, rejected.id, new_id)
             transaction.execute("UPDATE purchase SET superseded = 1 WHERE id = ?", rejected.id)
+            self._add(transaction, self._subject(batch.id).about_order(events.RENEWED, replacement))
         return self.order(new_id)
 
     @repeated
@@ -448,6 +514,8 @@ class Ledger(GiftSearch):
             sent = self.order(order.id)
             if not sent.is_intact:
                 raise BodyChanged(f"The body of order {sent.position} was changed since it was recorded.")
+            if order.state is not State.SENT:
+                self._add(transaction, self._subject(order.batch_id).sent(sent))
         self._advance_mark()  # so that a copy of the ledger from before this order is recognised
         self._claims.check_time(order.batch_id)  # the process may have been stopped since
         return sent
@@ -499,13 +567,15 @@ class Ledger(GiftSearch):
         """
         columns, *values = _exchange_columns(exchange)
         try:
-            return self._update(order, f"state = 'prepared', first_sent_at = NULL, {columns}", *values, decides=True)
+            assignments = f"state = 'prepared', first_sent_at = NULL, {columns}"
+            return self._update(order, assignments, *values, decides=True, kind=events.UNSENT)
         except ClaimLost:
             return self.note(order, exchange)
 
     def mark_doubted(self, order: Order) -> Order:
         """Record that the id under which an order was accepted is another order's: its outcome is unknown again."""
-        return self._update(order, "state = 'sent', order_id = NULL, reply = NULL", decides=True)
+        assignments = "state = 'sent', order_id = NULL, reply = NULL"
+        return self._update(order, assignments, decides=True, kind=events.DOUBTED)
 
     def note(self, order: Order, exchange: Exchange) -> Order:
         """Record the last answer without a change of state. What has settled since keeps its own."""
@@ -589,7 +659,7 @@ class Ledger(GiftSearch):
     def _accept(self, order: Order, answer: Answer) -> Order:
         columns, *values = _exchange_columns(answer.exchange)
         with self._engine.transaction() as transaction:
-            transaction.execute(
+            changed = transaction.execute(
                 f"UPDATE purchase SET state = 'accepted', order_id = ?, reply = ?, {columns}"  # noqa: S608 - as below
                 " WHERE id = ? AND state != 'completed'",
                 answer.order_id,
@@ -599,6 +669,8 @@ class Ledger(GiftSearch):
             )
             if answer.order_id != order.order_id:  # it is recorded again each time that the order is polled
                 search_index.extend(transaction, order.id, answer.order_id)
+                if changed:
+                    self._add(transaction, self._subject(order.batch_id).answered(order, answer))
         self._advance_mark()
         return self.order(order.id)
 
@@ -614,13 +686,15 @@ class Ledger(GiftSearch):
                 "UPDATE purchase SET state = 'abandoned', settled_at = ? WHERE id = ?",
                 ((to_timestamp(now), order.id) for order in open_orders),
             )
+            given_up = (self._subject(each.batch_id).abandoned(each) for each in open_orders)
+            self._add(transaction, *given_up)
         return open_orders
 
     @repeated
     def _settle(self, order: Order, answer: Answer) -> Order:
         columns, *values = _exchange_columns(answer.exchange)
         with self._engine.transaction() as transaction:
-            transaction.execute(
+            changed = transaction.execute(
                 "UPDATE purchase SET state = ?, order_id = coalesce(?, order_id), reply = ?, settled_at = ?,"  # noqa: S608 - the columns are this module's own text
                 f" {columns} WHERE id = ?{_UNLESS_KNOWN_BETTER.get(answer.state, '')}",
                 str(answer.state),
@@ -641,19 +715,26 @@ class Ledger(GiftSearch):
             new_id = answer.order_id if answer.order_id != order.order_id else None
             unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
             search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)
+            if changed:
+                self._add(transaction, self._subject(order.batch_id).answered(order, answer))
         self._advance_mark()
         return self.order(order.id)
 
     @repeated
     def _update(
-        self, order: Order, assignments: str, *values: object, decides: bool = False, unless: str = ""
+        self, order: Order, assignments: str, *values: object, decides: bool = False, unless: str = "", kind: str = ""
     ) -> Order:
-        """Change columns of an order. `unless`: not in these states; `decides`: only with the claim on its batch."""
+        """Change columns of an order. `unless`: not in these states; `decides`: only with the claim on its batch.
+
+        `kind` is that of the event for the journal; none for what is not a change of the order's state.
+        """
         condition = f" AND state NOT IN ({unless})" if unless else ""
         with self._engine.transaction() as transaction:
             if decides:
                 self._claims.check(order.batch_id)
             transaction.execute(f"UPDATE purchase SET {assignments} WHERE id = ?{condition}", *values, order.id)  # noqa: S608 - as above
+            if kind:
+                self._add(transaction, self._subject(order.batch_id).about_order(kind, order))
         return self.order(order.id)
 
 
@@ -668,10 +749,12 @@ def _open(address: LedgerAddress, marks: Path | None, patience: float) -> "SQLit
 
 
 def _insert_orders(
-    transaction: Transaction, batch_id: int, environment: str, orders: Iterable[NewOrder], now: datetime
+    transaction: Transaction, batch_id: int, contents: Contents, orders: Iterable[NewOrder], now: datetime
 ) -> None:
+    """Insert orders with their gifts, and add them to what the journal will tell of the batch's contents."""
     for order in orders:
-        order_id = _insert_order(transaction, batch_id, environment, order, now)
+        order_id = _insert_order(transaction, batch_id, contents.subject.environment, order, now)
+        contents.add(order)
         issued: Sequence[Mapping[str, Any] | None] = [None] * len(order.gifts)
         if isinstance(order, AdoptedOrder):
             issued = order.issued
@@ -719,7 +802,7 @@ def _insert_order(transaction: Transaction, batch_id: int, environment: str, ord
         int(order.own_key),
         order.body,
         order.body_sha256,
-        body_digest(order.body),
+        order.sent_sha256,
         order.mode,
         order.currency,
         order.total,
@@ -741,5 +824,4 @@ def _exchange_columns(exchange: Exchange) -> tuple[str, int | None, str | None, 
 
 
 def _storable(text: str | None) -> str | None:
-    """Return text that a database takes: a NUL or lone surrogate, of a reply or a file's name, becomes an escape."""
-    return None if text is None else text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return None if text is None else storable(text)

@@ -372,8 +372,8 @@ class _PostgresTransaction:
     def __init__(self, engine: PostgresEngine) -> None:
         self._engine = engine
 
-    def execute(self, statement: str, *values: object) -> None:
-        self._engine._connected(again=False).execute(translated(statement), values)  # noqa: SLF001 - a part of it
+    def execute(self, statement: str, *values: object) -> int:
+        return self._engine._connected(again=False).execute(translated(statement), values).rowcount  # noqa: SLF001 - a part of it
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         with self._engine._connected(again=False).cursor() as cursor:  # noqa: SLF001 - a part of it

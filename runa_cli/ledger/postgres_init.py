@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import psycopg
 
 from runa_cli.config.ledger_address import ServerLedger
+from runa_cli.ledger import journal
 from runa_cli.ledger.engine import WRONG_FILE, unusable
-from runa_cli.ledger.postgres_schema import MIGRATIONS
+from runa_cli.ledger.postgres_schema import MIGRATIONS, STARTS_JOURNAL
 from runa_cli.ledger.postgres_server import ASK_ADMINISTRATOR, CHECK_CONNECTION, Connection, connect
 
 _ONE_AT_A_TIME = 0x72756E61  # of the advisory lock that two such runs wait for; it ends with its transaction
@@ -30,8 +31,10 @@ def initialise(address: ServerLedger) -> Initialised:
             connection.execute("BEGIN")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ONE_AT_A_TIME,))
             before = _version(connection, address)
-            for migration in MIGRATIONS[before:]:
+            for number, migration in enumerate(MIGRATIONS[before:], before + 1):
                 connection.execute(migration)
+                if number == STARTS_JOURNAL:
+                    _start_journal(connection)
             connection.execute("UPDATE ledger SET version = %s", (len(MIGRATIONS),))
             connection.execute("COMMIT")
     except psycopg.errors.InsufficientPrivilege as error:
@@ -44,6 +47,14 @@ def initialise(address: ServerLedger) -> Initialised:
         hint = ASK_ADMINISTRATOR if error.sqlstate else CHECK_CONNECTION
         raise unusable(address, str(error).strip().splitlines()[0].rstrip("."), hint=hint) from error
     return Initialised(before, len(MIGRATIONS))
+
+
+def _start_journal(connection: Connection) -> None:
+    """Begin the journal with the orders that are there; that of a ledger without any begins with its first batch."""
+    row = connection.execute("SELECT id FROM ledger WHERE EXISTS (SELECT id FROM purchase)").fetchone()
+    if row:
+        first = journal.start(row["id"], connection.execute(journal.EARLIER))
+        connection.execute(journal.INSERT.replace("?", "%s"), next(journal.Journal().chained([first])))
 
 
 def _version(connection: Connection, address: ServerLedger) -> int:

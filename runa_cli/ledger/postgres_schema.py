@@ -16,6 +16,7 @@ RIGHTS = {
     "quiet": "SELECT, INSERT, UPDATE",
     "claim": "SELECT, INSERT, UPDATE",
     "written": "SELECT, INSERT, DELETE",
+    "event": "SELECT, INSERT",
 }
 
 MIGRATIONS = (
@@ -139,4 +140,25 @@ MIGRATIONS = (
     );
     INSERT INTO ledger (id, changes, version) VALUES (replace(gen_random_uuid()::text, '-', ''), 0, 0);
     """,
+    # The journal (journal.py). `runa ledger init` begins it with the orders that are there.
+    """
+    ALTER TABLE batch ADD COLUMN salt TEXT COLLATE "C";
+    UPDATE batch SET salt = replace(gen_random_uuid()::text, '-', '') WHERE pruned_at IS NULL;
+    CREATE TABLE event (
+        id BIGINT PRIMARY KEY,
+        at TEXT COLLATE "C" NOT NULL,
+        kind TEXT COLLATE "C" NOT NULL,
+        "system_user" TEXT COLLATE "C" NOT NULL,
+        host TEXT COLLATE "C" NOT NULL,
+        facts TEXT COLLATE "C" NOT NULL,
+        hash TEXT COLLATE "C" NOT NULL
+    );
+    CREATE FUNCTION event_only_grows() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the journal only grows: no event is ever changed or deleted'; END $$;
+    CREATE TRIGGER event_is_not_changed BEFORE UPDATE ON event
+        FOR EACH STATEMENT EXECUTE FUNCTION event_only_grows();
+    CREATE TRIGGER event_is_not_deleted BEFORE DELETE OR TRUNCATE ON event
+        FOR EACH STATEMENT EXECUTE FUNCTION event_only_grows();
+    """,
 )
+STARTS_JOURNAL = 2  # the number of the migration that makes the journal

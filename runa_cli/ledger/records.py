@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from runa_cli.core import exact_json
@@ -177,6 +178,11 @@ class NewOrder(OrderFields):
     """An order to record, with its gifts."""
 
     gifts: Sequence[Gift]
+
+    @cached_property
+    def sent_sha256(self) -> str:
+        """The digest of the body."""
+        return body_digest(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,11 @@ def from_timestamp(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def storable(text: str) -> str:
+    """Return text that a database takes: a NUL or lone surrogate, of a reply or a file's name, becomes an escape."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def to_list(texts: Sequence[str]) -> str:
     """Return texts as the ledger writes a list of them."""
     return exact_json.dumps(list(texts))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
+from runa_cli.ledger import journal
 from runa_cli.ledger.records import body_digest
 from runa_cli.ledger.search_text import recorded_gift, search_text
 
@@ -95,6 +96,22 @@ def _digest_bodies(database: Database) -> None:
     for (order_id,) in list(database.execute("SELECT id FROM purchase WHERE length(body) > 0")):
         for (body,) in list(database.execute("SELECT CAST(body AS BLOB) FROM purchase WHERE id = ?", (order_id,))):
             database.execute("UPDATE purchase SET sent_sha256 = ? WHERE id = ?", (body_digest(body), order_id))
+
+
+def _start_journal(database: Database) -> None:
+    """Begin the journal with the orders that are there, and let nobody change or delete an event by a slip.
+
+    The journal of a ledger without orders begins with its first batch.
+    """
+    if list(database.execute("SELECT id FROM purchase LIMIT 1")):
+        ((ledger_id,),) = database.execute("SELECT id FROM ledger")
+        first = journal.start(ledger_id, database.execute(journal.EARLIER))
+        database.execute(journal.INSERT, next(journal.Journal().chained([first])))
+    for name, change in (("changed", "UPDATE"), ("deleted", "DELETE")):
+        database.execute(
+            f"CREATE TRIGGER event_is_not_{name} BEFORE {change} ON event BEGIN"
+            " SELECT RAISE(ABORT, 'the journal only grows: no event is ever changed or deleted'); END"
+        )
 
 
 MIGRATIONS = (
@@ -240,6 +257,23 @@ MIGRATIONS = (
     """),
     # Until when nobody sends after Runa has answered one process with a 429.
     Migration("CREATE TABLE quiet (environment TEXT PRIMARY KEY, quiet_until TEXT NOT NULL);"),
+    # The journal (journal.py). With its salt, digests in events about a batch tell nothing once it is pruned.
+    Migration(
+        """
+    ALTER TABLE batch ADD COLUMN salt TEXT;
+    UPDATE batch SET salt = lower(hex(randomblob(16))) WHERE pruned_at IS NULL;
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        system_user TEXT NOT NULL,
+        host TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        hash TEXT NOT NULL
+    );
+    """,
+        _start_journal,
+    ),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

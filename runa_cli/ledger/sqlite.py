@@ -114,8 +114,8 @@ class _SQLiteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def execute(self, statement: str, *values: object) -> None:
-        self._connection.execute(statement, values)
+    def execute(self, statement: str, *values: object) -> int:
+        return self._connection.execute(statement, values).rowcount
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         self._connection.executemany(statement, rows)

@@ -15,6 +15,7 @@ import pytest
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import UNSENT, State
 from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter, GiftSearch
+from runa_cli.ledger.journal import Event
 from runa_cli.ledger.ledger import Ledger, Turn
 from runa_cli.ledger.queries import LedgerQueries
 from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order, Placed
@@ -28,11 +29,13 @@ READS_ALL = {
     "SELECT count(*) AS number FROM batch": "the number of batches that a list leaves out",
     "SELECT DISTINCT environment FROM batch": "the three environments, from an index",
     "HAVING max(settled_at)": "prune is about every settled batch, and reads nothing but indexes of it",
+    "SELECT id FROM purchase LIMIT 1": "whether there is an order at all",
+    "item_count FROM purchase ORDER BY id": "what was there before, for the first event of a journal",
     "ORDER BY id DESC LIMIT 1": "the newest order of an environment; the limit ends it",
     "ORDER BY id DESC LIMIT ?": "a page of the list of all batches; the limit ends it",
 }
 # Methods without a statement of their own.
-OPEN_AND_CLOSE = {"close", "claim", "holder", "release", "erase_deleted", "copy_from", "back_up"}
+OPEN_AND_CLOSE = {"close", "claim", "holder", "release", "erase_deleted", "copy_from", "back_up", "check_journal"}
 
 
 def record(ledger: Ledger, number: int) -> Batch:
@@ -99,6 +102,7 @@ def use_all(ledger: Ledger) -> set[str]:
         record(ledger, number)
     batch = record(ledger, 0)
     use("record", new_batch(0), [order(0, gifts=GIFTS)], known=[], check=_allow, now=NOW)
+    use("add_event", Event("links.read", {}))
     adopted = AdoptedOrder(
         **{**vars(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
         issued=[{}], created=NOW, settled=NOW,

@@ -31,6 +31,7 @@ def new_batch(number: int) -> NewBatch:
 
 
 _UNDONE = {  # what a migration made, by its number
+    12: "DROP TABLE event; ALTER TABLE batch DROP COLUMN salt;",
     11: "DROP TABLE quiet;",
     10: "ALTER TABLE batch DROP COLUMN file; ALTER TABLE batch DROP COLUMN system_user;"
     " ALTER TABLE batch DROP COLUMN host;",
