@@ -436,17 +436,20 @@ class Ledger(GiftSearch):
     def prune(self, batch: Batch, *, check: Check, now: datetime) -> None:
         """Delete a claimed batch's bodies, replies, addresses and links. That it was issued stays recorded.
 
+        docs/retention.md has what stays and what for. The text of an error may quote an address; its type stays.
         `check` is called in the transaction; what it raises is raised, and nothing is deleted.
         """
         with self._engine.transaction() as transaction:
             self._claims.check(batch.id)
             check()
             transaction.execute(
-                "UPDATE purchase SET body = ?, sent_sha256 = '', reply = NULL WHERE batch_id = ?", b"", batch.id
+                "UPDATE purchase SET body = ?, sent_sha256 = '', reply = NULL, error_text = NULL WHERE batch_id = ?",
+                b"",
+                batch.id,
             )
             transaction.execute(
-                "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]' WHERE purchase_id IN"
-                " (SELECT id FROM purchase WHERE batch_id = ?)",
+                "UPDATE gift SET item = '{}', issued = NULL, reference = NULL, carried = '[]', identity = ''"
+                " WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?)",
                 batch.id,
             )
             search_index.prune(transaction, batch.id)

@@ -229,3 +229,38 @@ def test_prune_abandon_and_reset_print_what_they_did_as_json(program: Program, e
     assert [] == program("batch", "abandon", "lost", "--yes", "--json").json["abandoned"]
     reset = program("emulator", "reset", "--json")
     assert (str(program.ledger.with_name("emulator.db")), "") == (json.loads(reset.out)["deleted"], reset.err)
+
+
+@pytest.mark.file_ledger("reads the tables of a file")
+def test_what_remains_is_what_duplicates_sums_and_the_journal_need(program: Program, emulate: Emulate) -> None:
+    """Every column of the batch, its orders and its gifts that still holds something is one of those documented."""
+    emulate()
+    path = sheet(program.home / "gifts.csv", gifts(2))
+    issue(program, path)
+    assert 0 == program(*PRUNE).code
+    remains = {
+        "batch": "id environment name name_key named source shape fingerprint account columns delimiter bom file"
+        " system_user host created_at shown_at pruned_at",
+        "purchase": "id batch_id environment position generation idempotency_key own_key body_sha256 mode currency"
+        " total item_count account state prepared_at first_sent_at settled_at order_id http_status request_id"
+        " same_errors superseded",
+        "gift": "id purchase_id slot row carried same_gift reference_key alike item",  # carried and item are empty
+    }
+    with closing(sqlite3.connect(program.ledger)) as connection:
+        connection.row_factory = sqlite3.Row
+        for table, columns in remains.items():
+            for row in connection.execute(f"SELECT * FROM {table}"):
+                held = {name for name, value in dict(row).items() if value not in {None, "", b""}}
+                assert set() == held - {*columns.split()}
+        assert [("[]", "{}")] == [tuple(row) for row in connection.execute("SELECT DISTINCT carried, item FROM gift")]
+
+
+@pytest.mark.file_ledger("searches the files")
+def test_an_error_that_quotes_an_address_is_pruned_with_it(program: Program, emulate: Emulate) -> None:
+    emulate()
+    path = sheet(program.home / "gifts.csv", [{**gifts(1)[0], "face_value": "900000000"}])
+    assert 5 == issue(program, path, "--no-preflight").code
+    with closing(sqlite3.connect(program.ledger)) as connection, connection:
+        connection.execute("UPDATE purchase SET error_text = 'fred@example.com is not an address'")
+    assert 0 == program(*PRUNE).code
+    assert b"fred@example.com" not in all_bytes(program)
