@@ -17,10 +17,12 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/guide.md",
+    "docs/journal.md",
     "docs/performance.md",
     "docs/postgres.md",
     "docs/recipes.md",
     "docs/reliability.md",
+    "docs/retention.md",
     "docs/security.md",
 ]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
