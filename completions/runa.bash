@@ -86,7 +86,7 @@ _runa_follows() {
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         ledger)
-            words='=init,backup,copy'
+            words='=init,backup,copy,check'
             options=' --help ' ;;
         'ledger init')
             words=''
@@ -97,6 +97,9 @@ _runa_follows() {
         'ledger copy')
             words=''
             options=' --from=FILE,URL --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'ledger check')
+            words=''
+            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         emulator)
             words='=serve,reset'
             options=' --help ' ;;

@@ -22,6 +22,7 @@ DOCUMENTS = [
     "docs/postgres.md",
     "docs/recipes.md",
     "docs/reliability.md",
+    "docs/restore.md",
     "docs/retention.md",
     "docs/security.md",
 ]

@@ -23,7 +23,7 @@ LISTED = 20  # batches, enough for a screen
 _NO_BOUND: Mapping[str, int] = {}
 _TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _BATCH_COLUMNS = (
-    Column("Batch", min_width=21),  # the length of a generated name
+    Column("Batch", min_width=23),  # the length of a generated name
     Column("In"),
     Column("Created", min_width=10),
     Column("Gifts", number=True),

@@ -26,6 +26,8 @@ def show(session: Session, plan: Plan, request: CreateRequest, preflight: Prefli
 
     Where a guard or the preflight refuses, the plan is shown with the rows that are refused, and the error follows.
     """
+    if session.has_ledger:
+        session.check_open()
     checks = Checks(session, plan, request, preflight)
     checks.run()
     as_json = session.output.format in JSON_FORMATS

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from runa_cli.app.session import Session
@@ -12,7 +12,7 @@ from runa_cli.core.money import format_gifts, format_money
 from runa_cli.core.states import COSTING, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing import by_reference, references
+from runa_cli.issuing import by_reference, confirming, references
 from runa_cli.issuing.adoption import Adoption, look_for_batch
 from runa_cli.issuing.confirmation import ISSUED, confirm_key
 from runa_cli.issuing.failures import body_changed
@@ -35,6 +35,7 @@ from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order, Taken
 
 _TO_BE_SENT = frozenset({State.PREPARED, State.SENT})
 _NOT_SENT_YET = frozenset({State.PREPARED})
+_MORE = 1 << 61  # what is added to the numbers of gifts that are not recorded, where there are two kinds of them
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,31 @@ class Checks:
 
     @property
     def _name(self) -> str:
-        return self.request.batch or made_up_name(self.session.clock)
+        ledger = self._ledger
+        return self.request.batch or made_up_name(self.session.clock, ledger.id if ledger else "")
 
     def _find_recorded(self) -> Batch | None:
         """Return the batch that a create would resume. Raises GuardRefused."""
         if not self.session.has_ledger:
             return None
+        unnamed = confirming.unnamed_batch(self.session.ledger, self.plan, self.request)
+        if unnamed is not None and self._is_whole(unnamed):
+            return unnamed
         known = self.session.ledger.batches_with(self.request.environment, self.plan.fingerprint())
         return self._guard.find_recorded(self.plan, self.request, known)
+
+    def _is_whole(self, batch: Batch) -> bool:
+        """Tell whether a batch that was read back holds all gifts of the plan. Raises GuardRefused."""
+        try:
+            confirming.leave_out_recorded(self.session.ledger, batch, self.plan, self.request)
+        except GuardRefused:
+            if not self.request.again:
+                raise
+            return False
+        else:
+            return not self.plan.count_left
+        finally:
+            self.plan.leave_nothing_out()
 
     def _check_recorded(self, batch: Batch) -> None:
         """Check what a create would go on with; what is issued is left out of the plan. Raises GuardRefused."""
@@ -168,11 +186,11 @@ class Checks:
             self.issued = f"{format_gifts(count)}, {format_money(tally.sums(ISSUED))}, in batch {batch.name}"
         check_not_pruned(batch)
         self._check_key(batch)
-        leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
+        confirmed = confirming.leave_out_recorded(ledger, batch, plan, request)
         as_recorded = request.idempotency_key is not None or is_as_recorded(ledger, batch, plan)
         adoption = None
         if may_be_issued_elsewhere(ledger, batch, plan, request, as_recorded=as_recorded):
-            adoption = self._adopt_since(batch)
+            adoption = self._adopt_since(batch, confirmed)
             as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)
         if as_recorded:
@@ -183,12 +201,19 @@ class Checks:
                 self.preflight(plan)
         self.requests = self._requests_left(batch, adoption, as_recorded=as_recorded)
 
-    def _adopt_since(self, batch: Batch) -> Adoption | None:
-        """Return what a create would adopt into an edited batch; that, and what it holds, is left out of the plan."""
+    def _adopt_since(self, batch: Batch, confirmed: Adoption | None) -> Adoption | None:
+        """Return what a create would adopt into an edited batch; that, and what it holds, is left out of the plan.
+
+        `confirmed` is how a create would record what was read back of it.
+        """
         self.plan.leave_nothing_out()
         adoption = self._find_adoption(batch)
-        held = chain(self.session.ledger.held(batch), adoption.recorded() if adoption else ())
-        columns = adoption.columns if adoption else batch.columns
+        held = chain(
+            self.session.ledger.held(batch, read_back=confirmed is None),
+            confirmed.recorded() if confirmed else (),
+            (replace(gift, id=gift.id + _MORE) for gift in adoption.recorded()) if adoption else (),
+        )
+        columns = (adoption or confirmed or batch).columns
         leave_out_issued([*held], batch.name, columns, self.plan, again=self.request.reissues)
         return adoption
 

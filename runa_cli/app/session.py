@@ -105,7 +105,33 @@ class Session:
             self._announce(self._ledger)
         return self._ledger
 
-    def open_ledger(self, address: LedgerAddress) -> "Ledger":
+    def open_to_check(self) -> "Ledger":
+        """Return the ledger, open even if it may lack orders. Raises LedgerUnusable, and ConfigurationError."""
+        configuration.check_readable(self.settings)
+        self._ledger = self._stack.enter_context(self.open_ledger(self.settings.ledger.value, to_check=True))
+        if self._ledger.is_new:
+            self.console.note(f"New ledger: {self._ledger.path}")
+        return self._ledger
+
+    @property
+    def ledger_is_broken(self) -> bool:
+        """Whether the file of the ledger was one, and is none any more."""
+        from runa_cli.ledger import sqlite_file
+
+        address = self.settings.ledger.value
+        return isinstance(address, Path) and sqlite_file.is_broken(address, self._marks())
+
+    def check_open(self) -> None:
+        """Check that the ledger lacks no orders of the account in use, so that more may be issued.
+
+        Raises LedgerUnusable.
+        """
+        from runa_cli.ledger.ledger import closed
+
+        if self.ledger.is_closed(self.environment, self.settings.account):
+            raise closed(self.ledger.path, self.environment)
+
+    def open_ledger(self, address: LedgerAddress, *, to_check: bool = False) -> "Ledger":
         """Return the ledger at an address, open. Raises LedgerUnusable."""
         from runa_cli.ledger.ledger import Ledger
 
@@ -117,6 +143,7 @@ class Session:
             patience=patience,
             spool=self._spool(),
             clock=self.clock,
+            to_check=to_check,
         )
 
     def _marks(self) -> Path | None:
@@ -139,7 +166,12 @@ class Session:
         if ledger.replaced is not None:
             self.console.note(
                 f"The ledger that was used here before is gone, with its orders up to number {ledger.replaced.orders}."
-                " What was issued under a batch name is looked for at Runa; other orders are not known any more."
+                " What was issued under a batch name is looked for at Runa; other orders are not known any more, until"
+                " `runa ledger check --read-back` reads all of them back."
+            )
+        if ledger.is_closed(self.environment, self.settings.account):
+            self.console.warn(
+                f"This ledger lacks orders that were issued in {self.environment}: `runa ledger check` reads them back."
             )
 
     @property
@@ -189,6 +221,7 @@ class Session:
         from runa_cli.issuing.terms import Terms
 
         settings, local = self.settings, self.environment == "local"
+        self.check_open()
         return Issuer(
             ledger=self.ledger,
             client=self.client,

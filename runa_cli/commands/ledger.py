@@ -47,3 +47,26 @@ def copy(
 
     with open_session(common) as session:
         ledger.copy_from(session, source)
+
+
+@app.command()
+@with_common
+def check(
+    *,
+    common: "CommonOptions",
+    read_back: Annotated[
+        bool,
+        typer.Option("--read-back", metavar="", help="Read back all orders at Runa, though nothing tells of a loss."),
+    ] = False,
+    unstamped: Annotated[
+        str | None,
+        typer.Option(
+            "--unstamped", metavar="adopt|leave", help="Record orders too that may be another program's, or leave them."
+        ),
+    ] = None,
+) -> None:
+    """Check that the ledger is sound. What a restored one lacks is read back from Runa, and then it is open again."""
+    from runa_cli.app import ledger_check
+
+    with open_session(common) as session:
+        ledger_check.check(session, read_back=read_back, unstamped=unstamped)

@@ -623,7 +623,12 @@ def _utf16(text: str) -> int:
 
 def is_link(gift: Gift) -> bool:
     """Tell whether a gift is a payout link, which Runa mails to nobody."""
-    return _LINK in gift.item
+    return is_link_item(gift.item)
+
+
+def is_link_item(item: str) -> bool:
+    """Tell whether the JSON of an item is that of a payout link."""
+    return _LINK in item
 
 
 def _texts(text: str) -> list[str]:

@@ -28,10 +28,11 @@ def as_planned(order: FoundOrder, planned: PlannedOrder, request: CreateRequest)
     stamp = canonical.Stamp(order.stamp or "", order.batch_stamp, labels=planned.labels)
     body = planned.body(stamp if order.batch_stamp else None)
     issued = [None if index is None else items[index] for index in bound]
-    return _adopted(order, request, body, planned.body_sha256, gifts, issued)
+    own_key = request.idempotency_key is not None
+    return _adopted(order, request.account, body, planned.body_sha256, gifts, issued, own_key=own_key)
 
 
-def as_shown(order: FoundOrder, request: CreateRequest) -> AdoptedOrder:
+def as_shown(order: FoundOrder, account: str, *, own_key: bool) -> AdoptedOrder:
     """Return an order with gifts made of Runa's items, its position left open. Raises Unreachable."""
     document, items = responses.read_object(order.document), _items(order)
     gifts = [_gift(item, row, _currency(item, document)) for row, item in enumerate(items, 1)]
@@ -42,16 +43,18 @@ def as_shown(order: FoundOrder, request: CreateRequest) -> AdoptedOrder:
         metadata={name: value for name, value in metadata.items() if name not in canonical.STAMPS},
     )
     body = canonical.order_body(head, [gift.item for gift in gifts])
-    return _adopted(order, request, body, canonical.sha256_hex(body), gifts, items)
+    return _adopted(order, account, body, canonical.sha256_hex(body), gifts, items, own_key=own_key)
 
 
 def _adopted(  # noqa: PLR0917 - each is another field
     order: FoundOrder,
-    request: CreateRequest,
+    account: str,
     body: bytes,
     body_sha256: str,
     gifts: Sequence[Gift],
     issued: Sequence[Mapping[str, Any] | None],
+    *,
+    own_key: bool,
 ) -> AdoptedOrder:
     document, items = responses.read_object(order.document), _items(order)
     values: list[Any] = [_loaded(gift.item)["face_value"] for gift in gifts]
@@ -60,14 +63,14 @@ def _adopted(  # noqa: PLR0917 - each is another field
         position=0,
         generation=0,
         idempotency_key=order.stamp or order.id,
-        own_key=request.idempotency_key is not None,
+        own_key=own_key,
         body=body,
         body_sha256=body_sha256,
         mode="sync" if len(gifts) == 1 else "async",
         currency=_currency(items[0] if items else {}, document),
         total=str(sum(values, Decimal(0))),
         item_count=len(gifts),
-        account=request.account,
+        account=account,
         gifts=gifts,
         state=State.FAILED if is_failed else State.COMPLETED,
         order_id=order.id,

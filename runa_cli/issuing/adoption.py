@@ -64,7 +64,7 @@ def look_for_batch(
         return ledger is not None and ledger.has_order(request.environment, order_id)
 
     name = recorded.name if recorded else request.batch
-    own_orders = _OwnOrders(plan, request, name)
+    own_orders = OwnOrders(plan, request, name)
     days = days_since(recorded, request.look_back, clock) if recorded else request.look_back
     lookup = BatchLookup(client, name, days, seconds, is_known, say, clock)
     try:
@@ -90,7 +90,7 @@ class _Slot:
 
 
 @dataclass(frozen=True)
-class _OwnOrders:
+class OwnOrders:
     """The orders that the plan makes under a name, by their keys."""
 
     plan: Plan
@@ -134,7 +134,7 @@ class Adoption:
     found: Sequence[FoundOrder]
     plan: Plan
     request: CreateRequest
-    own_orders: _OwnOrders
+    own_orders: OwnOrders
     into: Batch | None = None
     occupied: Taken = NOTHING_TAKEN
     taken: Taken = NOTHING_TAKEN
@@ -195,7 +195,10 @@ class Adoption:
             if labelled := as_planned(order, planned, self.request):
                 adopted.add(order.id)
                 yield labelled
-        yield from (as_shown(order, self.request) for order in self.found if order.id not in adopted)
+        own_key = self.request.idempotency_key is not None
+        yield from (
+            as_shown(order, self.request.account, own_key=own_key) for order in self.found if order.id not in adopted
+        )
 
     def batch(self) -> NewBatch:
         """Return the batch to record with these orders."""

@@ -83,8 +83,8 @@ class BatchLookup:
         found, bare = list[FoundOrder](), list[str]()
         for answer in self._read_all(unread):
             if matches(answer.order):
-                found.append(_found(answer))
-            elif _is_bare(answer.order):
+                found.append(found_order(answer))
+            elif is_bare(answer.order):
                 bare.append(answer.order.id)
         if bare:
             self._say_what_cannot_be_told(bare)
@@ -107,7 +107,7 @@ class BatchLookup:
         """Yield the entries of the list that are not certainly too old."""
         old = 0
         for page, now in self._pages():
-            recent = [entry for entry in page if not _is_before(entry, now - timedelta(days=self.days))]
+            recent = [entry for entry in page if not is_before(entry, now - timedelta(days=self.days))]
             yield from recent
             old = 0 if recent else old + 1
             if old == OLD_PAGES:
@@ -120,7 +120,7 @@ class BatchLookup:
         while True:
             query = {"limit": LIST_PAGE} | ({"after": after} if after else {})
             reply = self.client.ask("/order", query, seconds=self._seconds_left())
-            members, after = _read_page(reply)
+            members, after = read_page(reply)
             yield members, min(self.clock.now(), reply.date or reply.received)
             if after is None or not members:
                 return
@@ -173,12 +173,13 @@ class BatchLookup:
         return left
 
 
-def _is_bare(order: responses.Order) -> bool:
+def is_bare(order: responses.Order) -> bool:
     """Tell whether a FAILED order shows nothing of what was ordered."""
     return order.status == "FAILED" and order.items is None and order.metadata is None
 
 
-def _found(answer: Answered) -> FoundOrder:
+def found_order(answer: Answered) -> FoundOrder:
+    """Return a settled order as it is kept until it is recorded."""
     order, reply = answer.order, answer.reply
     created = order.created or reply.received
     return FoundOrder(
@@ -192,7 +193,8 @@ def _found(answer: Answered) -> FoundOrder:
     )
 
 
-def _read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:
+def read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the entries of a page of the list, each with an id, and the cursor of the next one. Raises Unreachable."""
     try:
         page = responses.read_object(reply.body)
         members = list(pagination.member_list(page, "items"))
@@ -203,6 +205,7 @@ def _read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:
     return members, pagination.cursor_after(page)
 
 
-def _is_before(entry: dict[str, Any], time: datetime) -> bool:
+def is_before(entry: dict[str, Any], time: datetime) -> bool:
+    """Tell whether an entry of the list is certainly of an order that was created before a time."""
     created = responses.parse_time(entry.get("created_at"))
     return created is not None and created < time

@@ -62,6 +62,7 @@ def _record(
     issuer: Issuer, plan: Plan, request: CreateRequest, preflight: Preflight | None, claims: ExitStack
 ) -> KnownOrders:
     guard = Guard(issuer.ledger, issuer.clock)
+    issuer.confirm_by_reference(plan, request)
     while True:
         claims.close()
         known = _match_and_claim(issuer, plan, request, claims)

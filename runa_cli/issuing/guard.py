@@ -18,7 +18,7 @@ from runa_cli.core.states import GIVEN_UP, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import MOST_LISTED
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing import references
+from runa_cli.issuing import links_in_doubt, references
 from runa_cli.issuing.failures import context, pruned
 from runa_cli.issuing.overlap import MOST_NAMED, Overlap, describe_item
 from runa_cli.ledger.ledger import Ledger
@@ -150,6 +150,7 @@ class Guard:
             references.check_new(self.ledger, plan, request)
         if request.again:
             return None
+        links_in_doubt.check_new(self.ledger, plan, request)
         overlap = self._overlap(plan, request, None)
         if not overlap.gifts:
             return None
@@ -211,6 +212,7 @@ class Guard:
         """
         if request.again:
             return
+        links_in_doubt.check_new(self.ledger, plan, request, own=batch)
         overlap = self._overlap(plan, request, batch)
         if not overlap.gifts:
             return
@@ -237,6 +239,7 @@ class Guard:
             )
         if again:
             return
+        links_in_doubt.check_order(self.ledger, batch, order)
         own = self.ledger.identities(order)
         for identity, found in self.ledger.same_gifts(batch.environment, own, except_in=batch.id):
             if found.newest_id > own[identity] and found.state is not State.FAILED:

@@ -5,6 +5,7 @@ same gifts in an order of another composition.
 """
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -42,7 +43,11 @@ def check_to_resume(
 
     Raises GuardRefused, and the error of a request that Runa did not answer.
     """
-    if not batch.named or not look_back or not _has_unsent(ledger, batch):
+    if not _has_unsent(ledger, batch):
+        return
+    if others := [order.order_id or "" for order in ledger.read_back_orders(batch)]:
+        raise _issued_elsewhere(batch, others)
+    if not batch.named or not look_back:
         return
     lookup = BatchLookup(
         client,
@@ -60,14 +65,19 @@ def check_to_resume(
         raise not_looked_through(batch.name, error, is_new=False, without=without) from error
     others = [order.id for order in found if _own(ledger, batch, order) is None]
     if others:
-        raise GuardRefused(
-            f"More of batch {batch.name} was issued elsewhere, from another ledger, in {', '.join(others[:3])}. Whether"
-            " that is what is left to send here cannot be told without its file. Nothing was sent.",
-            "Run the command that created it with its file again: it takes over what was issued, and issues the rest."
-            f" `runa batch abandon {shlex.quote(batch.name)}` gives the rest up.",
-            Context(batch=batch.name, order_id=others[0]),
-            code="issued_elsewhere",
-        )
+        raise _issued_elsewhere(batch, others)
+
+
+def _issued_elsewhere(batch: Batch, order_ids: Sequence[str]) -> GuardRefused:
+    return GuardRefused(
+        f"More of batch {batch.name} was issued elsewhere, from another ledger or before this one was restored, in"
+        f" {', '.join(order_ids[:3])}. Whether that is what is left to send here cannot be told without its file."
+        " Nothing was sent.",
+        "Run the command that created it with its file again: it takes over what was issued, and issues the rest."
+        f" `runa batch abandon {shlex.quote(batch.name)}` gives the rest up.",
+        Context(batch=batch.name, order_id=order_ids[0]),
+        code="issued_elsewhere",
+    )
 
 
 def was_sent_from_here(ledger: Ledger, batch: Batch, order: FoundOrder) -> bool:

@@ -17,6 +17,7 @@ from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing import confirming
 from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
@@ -95,6 +96,7 @@ class Issuer:
         guard = Guard(self.ledger, self.clock)
         fingerprint = plan.fingerprint(left=request.by_reference)
         nothing_elsewhere = False
+        self._confirm_unnamed(plan, request)
         while True:
             known = self.ledger.batches_with(request.environment, fingerprint)
             batch = guard.find_recorded(plan, request, known)
@@ -114,7 +116,7 @@ class Issuer:
             if note and not request.asks:  # the question has it
                 self.say(note)
             check_confirmed_total(plan, request)
-            name = request.batch or made_up_name(self.clock)
+            name = request.batch or made_up_name(self.clock, self.ledger.id)
             self._confirm_new(plan, request, name, before="none in this batch" if note else "none", note=note)
             if preflight:
                 preflight(plan)
@@ -160,7 +162,7 @@ class Issuer:
         self.confirm_key(batch, yes=request.yes)
         if request.by_reference:
             return self._append(batch, plan, request, preflight)
-        leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
+        batch = self._confirm(batch, plan, request)
         as_recorded = request.idempotency_key is not None or is_as_recorded(self.ledger, batch, plan)
         if may_be_issued_elsewhere(self.ledger, batch, plan, request, as_recorded=as_recorded):
             batch = self._adopt_since(batch, plan, request)
@@ -187,6 +189,50 @@ class Issuer:
             check=lambda: guard.check_edited(plan, request, batch.name, batch),
             now=self.clock.now(),
         )
+
+    def _confirm(self, batch: Batch, plan: Plan, request: CreateRequest) -> Batch:
+        """Leave out of a plan what its claimed batch has issued, and give what was read back from Runa its labels.
+
+        Raises GuardRefused, and Unreachable where links are missing yet.
+        """
+        adoption = confirming.leave_out_recorded(self.ledger, batch, plan, request)
+        if adoption is not None:
+            plan.leave_nothing_out()
+            batch = self.ledger.adopt(batch, adoption.columns, Repeatable(adoption.orders), self.clock.now())
+            leave_out_issued(self.ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
+        return batch
+
+    def _confirm_unnamed(self, plan: Plan, request: CreateRequest) -> None:
+        """Make a batch without a name that was read back what it was, so that it is found by its content."""
+        if request.by_reference or (batch := confirming.unnamed_batch(self.ledger, plan, request)) is None:
+            return
+        with self.claimed(batch):
+            try:
+                batch = self._confirm(batch, plan, request)
+                if not plan.count_left:  # else it has become another list
+                    self.ledger.relabel(batch, new_batch(plan, request, batch.name), plan.moved())
+            except GuardRefused:
+                if not request.again:
+                    raise
+            finally:
+                plan.leave_nothing_out()
+
+    def confirm_by_reference(self, plan: Plan, request: CreateRequest) -> None:
+        """Give references to the gifts of a plan that were read back from Runa without them."""
+        if not self.ledger.has_read_back(request.environment):
+            return
+        batch = (
+            self.ledger.batch(request.environment, request.batch)
+            if request.batch is not None
+            else confirming.unnamed_batch(self.ledger, plan, request)
+        )
+        if batch is None:
+            return
+        with self.claimed(batch):
+            columns = columns_with(batch.columns, plan.columns)
+            orders = confirming.confirmed_by_reference(self.ledger, batch, plan, request)
+            if orders:
+                self.ledger.adopt(batch, columns, orders, self.clock.now())
 
     def _adopt_since(self, batch: Batch, plan: Plan, request: CreateRequest) -> Batch:
         """Record what was issued of a batch from another ledger since it was recorded here.

@@ -1,5 +1,7 @@
 """From a plan to the records of a batch: names, keys and final bytes; and the next generation of a rejected order."""
 
+import hashlib
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,9 +22,28 @@ from runa_cli.ledger.results import carried_headings
 OrderT = TypeVar("OrderT", bound=NewOrder)
 
 
-def made_up_name(clock: Clock) -> str:
-    """Return a unique name for a batch that was given none."""
-    return f"{clock.now():%Y-%m-%d}-{secrets.token_hex(5)}"
+_MADE_UP = re.compile(r"\d{4}-\d\d-\d\d-(?:([0-9a-f]{4})[0-9a-f]{8}|[0-9a-f]{10})")
+
+
+def made_up_name(clock: Clock, ledger_id: str) -> str:
+    """Return a unique name for a batch that was given none. It tells from which ledger it is (`name_mark`)."""
+    return f"{clock.now():%Y-%m-%d}-{name_mark(ledger_id)}{secrets.token_hex(4)}"
+
+
+def name_mark(ledger_id: str) -> str:
+    """Return what the made-up names of one ledger have in common, and those of another one hardly ever."""
+    return hashlib.sha256(ledger_id.encode()).hexdigest()[:4]
+
+
+def is_made_up(name: str) -> bool:
+    """Tell whether a name looks like one that this program makes up."""
+    return _MADE_UP.fullmatch(name) is not None
+
+
+def mark_of(name: str) -> str | None:
+    """Return the mark of the ledger that made a name up; None for any other, and for one of an older version."""
+    found = _MADE_UP.fullmatch(name)
+    return found[1] if found else None
 
 
 def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
@@ -101,7 +122,9 @@ def _stamp(planned: PlannedOrder, request: CreateRequest, batch: str, key: str) 
     if request.batch is not None:
         return canonical.Stamp(key, batch, named=True, labels=planned.labels)
     # Under a key of one's own the body must be the same from every ledger, and a made-up name is not.
-    return canonical.Stamp(key, None if request.idempotency_key is not None else batch)
+    if request.idempotency_key is not None:
+        return canonical.Stamp(key)
+    return canonical.Stamp(key, batch, labels=planned.labels)
 
 
 def _mode(request: CreateRequest, items: int) -> str:

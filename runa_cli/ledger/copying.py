@@ -24,7 +24,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         *("id", "batch_id", "environment", "position", "generation", "idempotency_key", "own_key", "body"),
         *("body_sha256", "sent_sha256", "mode", "currency", "total", "item_count", "account", "state", "prepared_at"),
         *("first_sent_at", "settled_at", "order_id", "http_status", "request_id", "error_type", "error_text"),
-        *("same_errors", "superseded", "reply"),
+        *("same_errors", "superseded", "reply", "read_back"),
     ),
     "gift": (
         *("id", "purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key"),
@@ -32,6 +32,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
     ),
     "purchase_search": ("purchase_id", "text", "terms"),
     "event": journal.COLUMNS,
+    "closed": ("id", "environment", "since", "own_names"),  # a copy lacks the same orders
+    "opened": ("id", "environment", "account"),
 }
 _AT_A_TIME = 2000  # rows
 
@@ -88,8 +90,10 @@ def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int, f
             transaction.insert_rows(table, columns, _counted(source, table, counter, report))
             if "id" in columns and table != "event":  # whose numbers are its own
                 transaction.continue_ids(table)
-        (row,) = source("SELECT id, changes FROM ledger")
-        transaction.execute("UPDATE ledger SET id = ?, changes = ?", row["id"], row["changes"] + changes_on)
+        (row,) = source("SELECT id, changes, checks FROM ledger")
+        transaction.execute(
+            "UPDATE ledger SET id = ?, changes = ?, checks = ?", row["id"], row["changes"] + changes_on, row["checks"]
+        )
         found = _content(target)
         if found != counter.content:
             raise LedgerUnusable(

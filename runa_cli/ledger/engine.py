@@ -84,6 +84,9 @@ class Engine(Protocol):
     def close(self) -> None:
         """Close the database, after a transaction of another thread has ended."""
 
+    def defects(self) -> Iterable[str]:
+        """Read everything, and yield what the database itself finds damaged."""
+
     def erase_deleted(self) -> str:
         """Make sure that no file of the database still contains what was deleted.
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,27 @@ _PREFIX = "ledger-mark-"
 _RESTORE_FILE = "Restore the newer file, with its -wal file if there is one."
 RESTORE_SERVER = "Restore the newer database, or go back to the server that has it."
 _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
+_NUMBERS = ("changes", "orders", "gifts", "checks")
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts."""
+    """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts.
+
+    `checks` counts how often lost orders were read back into it (`runa ledger check`): whatever it lost then, with more
+    changes than it has, is behind it.
+    """
 
     ledger_id: str
     changes: int
     orders: int
     gifts: int
+    checks: int = 0
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """What grows with each change."""
+        return self.checks, self.changes
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,20 @@ class Marks:
 
 
 NO_MARKS = Marks()
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a ledger may lack orders that were issued from it, found while it was opened to be checked.
+
+    `error` is what every other command ends in. `checks` is the greatest such number of the marks. `written_at` is when
+    the mark was written that the ledger is behind; None where the ledger is another one, or that is not known: then it
+    may lack any order.
+    """
+
+    error: LedgerUnusable
+    checks: int = 0
+    written_at: datetime | None = None
 
 
 class MarkFile:
@@ -70,7 +96,7 @@ class MarkFile:
         for path in self.path.parent.glob(f"{_PREFIX}*.json"):
             with suppress(OSError, LedgerUnusable):  # another ledger's is not this one's business
                 mark = self._read_file(path)
-                if mark and mark.changes >= furthest.get(mark.ledger_id, (mark, path))[0].changes:
+                if mark and mark.progress >= furthest.get(mark.ledger_id, (mark, path))[0].progress:
                     furthest[mark.ledger_id] = mark, path
         try:
             return Marks(self._read_file(self.path), furthest)
@@ -87,7 +113,7 @@ class MarkFile:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked(self.path, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
             known = self._read(handle)
-            if known is not None and known.ledger_id == mark.ledger_id and known.changes >= mark.changes:
+            if known is not None and known.ledger_id == mark.ledger_id and known.progress >= mark.progress:
                 return
             if known is not None and known.ledger_id != mark.ledger_id:
                 self._keep(known)
@@ -103,7 +129,7 @@ class MarkFile:
         """
         if found.ledger_id in marks.furthest:
             mark, path = marks.furthest[found.ledger_id]
-            if found.changes < mark.changes:
+            if found.progress < mark.progress:
                 raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
         if marks.own is None or found.ledger_id == marks.own.ledger_id:
             return
@@ -114,6 +140,24 @@ class MarkFile:
         what = f"is another one than the one that was used here, and holds {_extent(found)}"
         raise self._refused(what, marks.own, self.path)
 
+    def doubt(self, marks: Marks | LedgerUnusable, found: Mark) -> Doubt | None:
+        """Return why a ledger as it was found may lack orders, where `check` refuses it or the marks are damaged."""
+        if isinstance(marks, LedgerUnusable):
+            return Doubt(marks)
+        try:
+            self.check(marks, found)
+        except LedgerUnusable as error:
+            checks = max(mark.checks for mark, _ in marks.furthest.values())
+            if found.ledger_id not in marks.furthest:
+                return Doubt(error, checks)
+            path = marks.furthest[found.ledger_id][1]
+            return Doubt(error, checks, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        return None
+
+    def set_aside(self) -> None:
+        """Take a damaged mark out of the way of the next one. Raises OSError."""
+        self.path.replace(self.path.with_suffix(".damaged"))
+
     def refuse_empty(self, marks: Marks) -> None:
         """Refuse an empty file in the place of a ledger that has a mark. Raises LedgerUnusable."""
         if marks.own is not None:
@@ -123,9 +167,8 @@ class MarkFile:
         return LedgerUnusable(
             f"The ledger {self._ledger} {what}. When it was last used, it held {_extent(mark)}. It does not know"
             " everything that was issued. Nothing was sent.",
-            f"{self._restore} If the newer one is lost for good, first look"
-            " at Runa for what was issued (`runa order list`): this ledger would issue it again. Then delete"
-            f" {path} to use the ledger as it is.",
+            f"{self._restore} If the newer one is lost for good, `runa ledger check` reads back from Runa what was"
+            f" issued since, and only then may this one be used again. (How far it had got is in {path}.)",
             code="ledger_went_backwards",
         )
 
@@ -156,13 +199,13 @@ class MarkFile:
             return None
         try:
             content: Any = exact_json.loads(text)
-            return Mark(str(content["ledger_id"]), *(int(content[name]) for name in ("changes", "orders", "gifts")))
-        except (ValueError, KeyError, TypeError) as error:
+            return Mark(str(content["ledger_id"]), *(int(content.get(name, 0)) for name in _NUMBERS))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._unreadable("it is damaged") from error
 
     def _text(self, mark: Mark) -> bytes:
         """Return the bytes of a mark, always the same number of them for one ledger."""
-        numbers = ", ".join(f'"{name}": {getattr(mark, name):>15}' for name in ("changes", "orders", "gifts"))
+        numbers = ", ".join(f'"{name}": {getattr(mark, name):>15}' for name in _NUMBERS)
         ledger = exact_json.dumps(os.fsencode(self._ledger).decode("utf-8", "backslashreplace"))
         return f'{{"ledger_id": {exact_json.dumps(mark.ledger_id)}, {numbers}, "ledger": {ledger}}}\n'.encode()
 
@@ -170,8 +213,7 @@ class MarkFile:
         return LedgerUnusable(
             f"{self.path}, which tells how far the ledger {self._ledger} had got, cannot be read: {reason}. Nothing was"
             " sent.",
-            "Compare the orders at Runa (`runa order list`) with what was issued from here, and delete this file once"
-            " you know that the ledger has them all.",
+            "`runa ledger check` reads back from Runa what the ledger lacks, and writes this file anew.",
         )
 
 

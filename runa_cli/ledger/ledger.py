@@ -24,7 +24,6 @@ from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
 from runa_cli.ledger.engine import ConstraintViolated, Transaction, repeated
 from runa_cli.ledger.events import Contents, Subject
-from runa_cli.ledger.gift_search import GiftSearch
 from runa_cli.ledger.journal import ALL as ALL_EVENTS
 from runa_cli.ledger.journal import Chain, Event, Journal, check_chain
 from runa_cli.ledger.journal_compare import Comparison
@@ -39,6 +38,7 @@ from runa_cli.ledger.records import (
     Order,
     Placed,
 )
+from runa_cli.ledger.restoration import Missing, Restoration
 from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, storable, to_list, to_timestamp
 from runa_cli.ledger.spool import Answer, Spool
 from runa_cli.ledger.sqlite import SQLiteEngine
@@ -70,6 +70,12 @@ class Turn:
     window: float
 
 
+class ClosedMeanwhile(LedgerUnusable):
+    """The ledger may lack orders of the account, so that nothing may be sent."""
+
+    default_code = "ledger_went_backwards"
+
+
 class TurnLater(Exception):
     """As many orders were sent as may be. `seconds` is how long to wait."""
 
@@ -78,7 +84,7 @@ class TurnLater(Exception):
         self.seconds = max(0.001, seconds)
 
 
-class Ledger(GiftSearch):
+class Ledger(Restoration):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
 
     What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
@@ -94,18 +100,22 @@ class Ledger(GiftSearch):
         patience: float = 0.0,
         spool: Path | None = None,
         clock: Clock = REAL,
+        to_check: bool = False,
     ) -> None:
         """Open the ledger, or make a new one where it is a file.
 
         `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
         `patience`: how long a server that was lost is waited for (seconds). `spool` is the directory for answers that
-        cannot be recorded; those that are there are recorded now. `clock` is that of the journal.
+        cannot be recorded; those that are there are recorded now. `clock` is that of the journal. `to_check` opens one
+        too that may lack orders: `doubt` says why.
         """
-        engine = _open(address, marks, patience)
+        engine = _open(address, marks, patience, to_check=to_check)
         super().__init__(engine)
         self.path = engine.path
         self.is_new, self.replaced = engine.is_new, engine.replaced
-        self._mark_file = engine.mark
+        self.doubt = engine.doubt
+        self._mark_file = None if engine.doubt else engine.mark  # the mark tells what is missing until a check begins
+        self._kept_mark_file = engine.mark
         self._warn = warn
         self._mark_lock = threading.Lock()
         self._claims = engine.claims
@@ -114,7 +124,8 @@ class Ledger(GiftSearch):
         self._journal = Journal(clock)
         self._subjects: dict[int, Subject] = {}
         self._spool = Spool(spool)
-        self._record_spooled()
+        if not self.doubt:  # else each change would take the ledger nearer to its mark, without what it lacks
+            self._record_spooled()
 
     def copy_from(self, other: "Ledger", report: Report) -> Content:
         """Copy everything from another ledger into this one, which must be empty. Returns what was copied."""
@@ -213,6 +224,71 @@ class Ledger(GiftSearch):
         """Tell whether anything was recorded: the journal of an empty ledger stays empty."""
         return bool(self._engine.select("SELECT id FROM purchase LIMIT 1"))
 
+    # --- a ledger that lost orders -------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The random id of this ledger and of its copies."""
+        return self._id
+
+    def begin_check(self, missing: Mapping[str, Missing]) -> None:
+        """Close environments until what they may lack is read back. What is behind this moment is refused."""
+        self.close_to(missing, self.doubt)
+        if self.doubt and self._kept_mark_file:
+            with suppress(OSError, LedgerUnusable):
+                try:
+                    self._kept_mark_file.read()
+                except LedgerUnusable:
+                    self._kept_mark_file.set_aside()
+        self.doubt, self._mark_file = None, self._kept_mark_file
+        self._advance_mark()
+        self._record_spooled()
+
+    @repeated
+    def add_read_back(self, batch: Batch | NewBatch, order: AdoptedOrder, now: datetime) -> bool:
+        """Record an order as Runa shows it, in a batch that is new or claimed. Returns False if it is recorded already.
+
+        It is marked as read back: of whom its payout links are is not known.
+        """
+        with self._engine.transaction() as transaction:
+            environment = batch.environment
+            if self.has_order(environment, order.order_id) or self.order_by_key(environment, order.idempotency_key):
+                return False
+            if isinstance(batch, Batch):
+                self._claims.check(batch.id)
+                batch_id = batch.id
+            else:
+                batch_id, _ = _insert_batch(transaction, batch, now)
+            (last,) = self._engine.select(
+                "SELECT coalesce(max(abs(row)), 0) AS row, coalesce(max(position), 0) AS position FROM purchase"
+                " LEFT JOIN gift ON gift.purchase_id = purchase.id WHERE batch_id = ?",
+                batch_id,
+            )
+            gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
+            placed = replace(order, position=last["position"] + 1, generation=0, gifts=gifts)
+            contents = Contents(self._subject(batch_id))
+            _insert_orders(transaction, batch_id, contents, [placed], now)
+            self._add(transaction, contents.event(events.ADOPTED))
+            transaction.execute(
+                "UPDATE purchase SET read_back = 1 WHERE environment = ? AND idempotency_key = ?",
+                environment,
+                order.idempotency_key,
+            )
+            transaction.execute(
+                "UPDATE batch SET fingerprint = ?, shown_at = NULL WHERE id = ?",
+                self._fingerprint_of(batch_id),
+                batch_id,
+            )
+        return True
+
+    def _fingerprint_of(self, batch_id: int) -> str:
+        rows = self._engine.select(
+            "SELECT same_gift, reference_key FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " WHERE batch_id = ? AND row > 0 AND same_gift IS NOT NULL ORDER BY same_gift, reference_key",
+            batch_id,
+        )
+        return fingerprint((row["same_gift"], row["reference_key"]) for row in rows)
+
     # --- claims --------------------------------------------------------------------------------------------------
 
     def claim(self, batch: Batch) -> bool:
@@ -252,28 +328,7 @@ class Ledger(GiftSearch):
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
             check()
-            subject = Subject(batch.environment, batch.name, secrets.token_hex(16))
-            batch_id = transaction.insert(
-                "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
-                ' delimiter, bom, file, "system_user", host, created_at, salt)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                batch.environment,
-                batch.name,
-                name_key(batch.name),
-                int(batch.named),
-                batch.source,
-                batch.shape,
-                batch.fingerprint,
-                batch.account,
-                to_list(batch.columns),
-                batch.dialect.delimiter,
-                int(batch.dialect.bom),
-                _storable(batch.file),
-                batch.user,
-                batch.host,
-                to_timestamp(now),
-                subject.salt,
-            )
+            batch_id, subject = _insert_batch(transaction, batch, now)
             contents = Contents(subject)
             _insert_orders(transaction, batch_id, contents, orders, now)
             kind = events.ADOPTED if contents.adopted else events.RECORDED
@@ -339,8 +394,8 @@ class Ledger(GiftSearch):
     def adopt(self, batch: Batch, columns: Sequence[str], orders: Iterable[AdoptedOrder], now: datetime) -> Batch:
         """Add orders that were issued from another ledger to a claimed batch, all of them or none.
 
-        An order with the same key that was not sent from here gives way. `columns` are the batch's headings of carried
-        cells, and perhaps more after them.
+        An order with the same key that was not sent from here, or was read back, gives way. `columns` are the batch's
+        headings of carried cells, and perhaps more after them.
         """
         with self._engine.transaction() as transaction:
             self._claims.check(batch.id)
@@ -352,21 +407,23 @@ class Ledger(GiftSearch):
             contents = Contents(self._subject(batch.id))
             for order in orders:
                 unsent = (batch.id, order.idempotency_key)
-                transaction.execute(
-                    "DELETE FROM gift WHERE purchase_id IN (SELECT id FROM purchase WHERE batch_id = ?"
-                    " AND idempotency_key = ? AND state = 'prepared' AND first_sent_at IS NULL)",
-                    *unsent,
+                gives_way = (
+                    "batch_id = ? AND idempotency_key = ?"
+                    " AND (read_back = 1 OR (state = 'prepared' AND first_sent_at IS NULL))"
                 )
                 transaction.execute(
-                    "DELETE FROM purchase WHERE batch_id = ? AND idempotency_key = ? AND state = 'prepared'"
-                    " AND first_sent_at IS NULL",
+                    f"DELETE FROM gift WHERE purchase_id IN (SELECT id FROM purchase WHERE {gives_way})",  # noqa: S608 - own text
                     *unsent,
                 )
+                transaction.execute(f"DELETE FROM purchase WHERE {gives_way}", *unsent)  # noqa: S608 - own text
                 gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
                 _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
-                "UPDATE batch SET columns = ?, shown_at = NULL WHERE id = ?", to_list(columns), batch.id
+                "UPDATE batch SET columns = ?, fingerprint = ?, shown_at = NULL WHERE id = ?",
+                to_list(columns),
+                self._fingerprint_of(batch.id),
+                batch.id,
             )
         return self.batch_by_id(batch.id)
 
@@ -399,14 +456,9 @@ class Ledger(GiftSearch):
                 " AND NOT EXISTS (SELECT 1 FROM gift WHERE purchase_id = purchase.id AND row > 0)",
                 batch.id,
             )
-            rows = self._engine.select(
-                "SELECT same_gift, reference_key FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
-                " WHERE batch_id = ? AND row > 0 AND same_gift IS NOT NULL ORDER BY same_gift, reference_key",
-                batch.id,
-            )
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = 'list', shown_at = NULL WHERE id = ?",
-                fingerprint((row["same_gift"], row["reference_key"]) for row in rows),
+                self._fingerprint_of(batch.id),
                 to_list(columns),
                 batch.id,
             )
@@ -504,6 +556,7 @@ class Ledger(GiftSearch):
         """
         with self._engine.transaction() as transaction:
             self._claims.check(order.batch_id)
+            self._check_open(order, account)
             check()
             if turn is not None:
                 self._take_turn(transaction, order.id, turn, self._engine.now(now))
@@ -522,6 +575,13 @@ class Ledger(GiftSearch):
         self._advance_mark()  # so that a copy of the ledger from before this order is recognised
         self._claims.check_time(order.batch_id)  # the process may have been stopped since
         return sent
+
+    def _check_open(self, order: Order, account: str) -> None:
+        """Check that the ledger lacks no orders of the account. Raises ClosedMeanwhile."""
+        if self._engine.select("SELECT id FROM closed LIMIT 1"):
+            environment = self.batch_by_id(order.batch_id).environment
+            if self.is_closed(environment, account):
+                raise closed(self.path, environment)
 
     @repeated
     def pause(self, environment: str, seconds: float, now: datetime) -> None:
@@ -741,14 +801,53 @@ class Ledger(GiftSearch):
         return self.order(order.id)
 
 
-def _open(address: LedgerAddress, marks: Path | None, patience: float) -> "SQLiteEngine | PostgresEngine":
+def closed(path: object, environment: str) -> ClosedMeanwhile:
+    """Return the error for a ledger that is closed until its orders are read back."""
+    return ClosedMeanwhile(
+        f"The ledger {path} was restored, or another one took its place, and not everything that was issued since in"
+        f" {environment} with this key's account is recorded in it yet. Nothing was sent.",
+        f"`runa ledger check --env {environment}` reads it back from Runa, and goes on where an earlier one stopped."
+        " Then run the same command again.",
+    )
+
+
+def _open(
+    address: LedgerAddress, marks: Path | None, patience: float, *, to_check: bool
+) -> "SQLiteEngine | PostgresEngine":
     """Open the database of a ledger."""
     if not isinstance(address, ServerLedger):
-        return SQLiteEngine(address, marks)
+        return SQLiteEngine(address, marks, to_check=to_check)
     require_driver()
     from runa_cli.ledger.postgres import PostgresEngine  # psycopg takes longer to load than most commands take
 
-    return PostgresEngine(address, marks, patience=patience)
+    return PostgresEngine(address, marks, patience=patience, to_check=to_check)
+
+
+def _insert_batch(transaction: Transaction, batch: NewBatch, now: datetime) -> tuple[int, Subject]:
+    """Insert a batch, with a salt for the digests in events about it. Returns its id, and how events name it."""
+    subject = Subject(batch.environment, batch.name, secrets.token_hex(16))
+    batch_id = transaction.insert(
+        "INSERT INTO batch (environment, name, name_key, named, source, shape, fingerprint, account, columns,"
+        ' delimiter, bom, file, "system_user", host, created_at, salt)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        batch.environment,
+        batch.name,
+        name_key(batch.name),
+        int(batch.named),
+        batch.source,
+        batch.shape,
+        batch.fingerprint,
+        batch.account,
+        to_list(batch.columns),
+        batch.dialect.delimiter,
+        int(batch.dialect.bom),
+        _storable(batch.file),
+        batch.user,
+        batch.host,
+        to_timestamp(now),
+        subject.salt,
+    )
+    return batch_id, subject
 
 
 def _insert_orders(

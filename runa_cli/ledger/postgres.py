@@ -21,6 +21,7 @@ from psycopg import errors as sqlstates
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger import postgres_server
+from runa_cli.ledger.copying import COLUMNS
 from runa_cli.ledger.engine import (
     WAIT,
     WRONG_FILE,
@@ -31,7 +32,7 @@ from runa_cli.ledger.engine import (
     Transaction,
     unusable,
 )
-from runa_cli.ledger.high_water import NO_MARKS, RESTORE_SERVER, Mark, MarkFile
+from runa_cli.ledger.high_water import NO_MARKS, RESTORE_SERVER, Doubt, Mark, MarkFile
 from runa_cli.ledger.leases import Leases
 from runa_cli.ledger.postgres_schema import MIGRATIONS, RIGHTS
 from runa_cli.ledger.postgres_server import ASK_ADMINISTRATOR, CHECK_CONNECTION, Connection, connect
@@ -55,12 +56,15 @@ class PostgresEngine:
     """The open database. Implements `Engine`.
 
     `path` names the database in messages. `mark` is the ledger's high-water mark; None where none is kept. `replaced`
-    is how far another ledger had got that was used at this address before.
+    is how far another ledger had got that was used at this address before. `doubt` is why it may lack orders, where it
+    was opened `to_check` that.
     """
 
     is_new = False  # it is made by `runa ledger init` alone
 
-    def __init__(self, address: ServerLedger, marks: Path | None = None, *, patience: float = 0.0) -> None:
+    def __init__(
+        self, address: ServerLedger, marks: Path | None = None, *, patience: float = 0.0, to_check: bool = False
+    ) -> None:
         """Open the ledger. `marks` is the directory of high-water marks; `patience` see `Engine`."""
         self._address = address
         self.patience = patience
@@ -72,24 +76,33 @@ class PostgresEngine:
         self._rights_checked = False
         self._unreachable = False  # patience is spent once on an outage, not by each of the writes that it affects
         self._changes = 0
+        self.doubt: Doubt | None = None
         try:
-            self._open(marks)
+            self._open(marks, to_check=to_check)
         except BaseException:
             self._drop()
             raise
         self.claims = Leases(self, address)
 
-    def _open(self, marks: Path | None) -> None:
+    def _open(self, marks: Path | None, *, to_check: bool) -> None:
         """Connect, and check that this is the ledger that was used before, and not an older copy of it."""
         with self._errors():
             self.path = postgres_server.display_name(self._connected(), self._address)
         self.mark = MarkFile(marks, self.path, RESTORE_SERVER) if marks else None
-        known = self.mark.read() if self.mark else NO_MARKS  # before the ledger is read, which may be written meanwhile
+        known, damaged = NO_MARKS, None
+        try:
+            known = self.mark.read() if self.mark else NO_MARKS  # before the ledger, which may be written meanwhile
+        except LedgerUnusable as error:
+            if not to_check:
+                raise
+            damaged = error
         found = self._found()
         self._ledger_id, self._changes = found.ledger_id, found.changes
-        if self.mark:
-            self.mark.check(known, found)
-        self.replaced = known.own if known.own and known.own.ledger_id != found.ledger_id else None
+        self.doubt = self.mark.doubt(damaged or known, found) if self.mark else None
+        if self.doubt and not to_check:
+            raise self.doubt.error
+        is_another = known.own is not None and known.own.ledger_id != found.ledger_id
+        self.replaced = known.own if is_another and not self.doubt else None
         if self.replaced and self.mark:
             with suppress(OSError):  # the next command tells it again
                 self.mark.advance(found)
@@ -199,8 +212,8 @@ class PostgresEngine:
             raise LedgerUnusable(
                 f"The ledger {self._address} went backwards while it was used: changes that the server had confirmed"
                 " are gone. Nothing more is sent.",
-                "The server may have been replaced by a standby, or restored from a backup. Compare the orders at Runa"
-                " (`runa order list`) with the ledger before anything is sent.",
+                "The server may have been replaced by a standby, or restored from a backup. Restore the newer database;"
+                " if it is lost for good, `runa ledger check` reads back from Runa what was issued since.",
                 code="ledger_went_backwards",
             )
         if row["synchronous_commit"] == "off":  # PgBouncer may lead to a connection that was set otherwise
@@ -347,6 +360,13 @@ class PostgresEngine:
         if isinstance(error, psycopg.OperationalError) and _may_pass(error.sqlstate):
             return unusable(self._address, text, hint=CHECK_CONNECTION, kind=NotCommitted)
         return unusable(self._address, text, hint=ASK_ADMINISTRATOR)
+
+    def defects(self) -> Iterator[str]:
+        """Read every row. Raises LedgerUnusable where the server finds a page or a row damaged; it yields nothing."""
+        for table, columns in COLUMNS.items():
+            lengths = " + ".join(f'coalesce(length("{column}"::text), 0)' for column in columns)
+            self.select(f"SELECT sum({lengths}) AS characters FROM {table}")  # noqa: S608 - own text
+        yield from ()
 
     def erase_deleted(self) -> str:
         """Return where the deleted content still is: only the server can remove it."""

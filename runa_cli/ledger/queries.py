@@ -234,11 +234,15 @@ class LedgerQueries:
 
     # --- gifts ---------------------------------------------------------------------------------------------------
 
-    def held(self, batch: Batch) -> Iterator[Recorded]:
-        """Yield the gifts of a batch whose money has moved or may have moved, by row."""
+    def held(self, batch: Batch, *, read_back: bool = True) -> Iterator[Recorded]:
+        """Yield the gifts of a batch whose money has moved or may have moved, by row.
+
+        Without `read_back`, those of orders are left out that were read back from Runa and that no input confirmed.
+        """
+        own = "" if read_back else " AND read_back = 0"
         for row in self._engine.stream(
             "SELECT gift.*, purchase.state, purchase.order_id FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - own text
-            f" WHERE purchase.batch_id = ? AND NOT ({NOTHING_MADE}) AND gift.row > 0 ORDER BY gift.row, gift.id",
+            f" WHERE purchase.batch_id = ? AND NOT ({NOTHING_MADE}) AND gift.row > 0{own} ORDER BY gift.row, gift.id",
             batch.id,
         ):
             yield read_recorded(row)

@@ -12,7 +12,8 @@ from runa_cli.ledger.high_water import Mark
 from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift
 
 MARK = (  # the query that `read_mark` reads
-    "SELECT id, changes, (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts FROM ledger"
+    "SELECT id, changes, checks, (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts"
+    " FROM ledger"
 )
 
 
@@ -150,4 +151,4 @@ def read_same_gift(row: Row) -> SameGift:
 
 def read_mark(row: Row) -> Mark:
     """Return how far a ledger has got, from the row of the query `MARK`."""
-    return Mark(row["id"], row["changes"], row["orders"] or 0, row["gifts"] or 0)
+    return Mark(row["id"], row["changes"], row["orders"] or 0, row["gifts"] or 0, row["checks"])

@@ -274,6 +274,40 @@ MIGRATIONS = (
     """,
         _start_journal,
     ),
+    # For `runa ledger check` (restoration.py). `checks` counts how often lost orders were read back; `read_back` marks
+    # an order that was recorded as Runa shows it, and that no input has confirmed since. `closed` has the environments
+    # in which orders may be missing, since when (NULL: ever) and the mark of made-up names that are this ledger's
+    # (NULL: any may be); `opened` the accounts whose orders are all recorded again; `passed_over` the orders that an
+    # unfinished check has read and did not record.
+    Migration("""
+    ALTER TABLE ledger ADD COLUMN checks INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE purchase ADD COLUMN read_back INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX purchase_read_back ON purchase (environment, batch_id) WHERE read_back = 1;
+    CREATE TABLE closed (
+        id INTEGER PRIMARY KEY,
+        environment TEXT NOT NULL,
+        since TEXT,
+        own_names TEXT,
+        UNIQUE (environment)
+    );
+    CREATE TABLE opened (
+        id INTEGER PRIMARY KEY,
+        environment TEXT NOT NULL,
+        account TEXT NOT NULL,
+        UNIQUE (environment, account)
+    );
+    CREATE TABLE passed_over (
+        id INTEGER PRIMARY KEY,
+        environment TEXT NOT NULL,
+        account TEXT NOT NULL,
+        order_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        gifts INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        total TEXT NOT NULL,
+        UNIQUE (environment, order_id)
+    );
+    """),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -29,6 +29,7 @@ _HINTS = {
     sqlite3.SQLITE_CORRUPT: RESTORE,
     sqlite3.SQLITE_NOTADB: RESTORE,
 }
+_MOST_DEFECTS = 20
 _NO_FILE = {errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}
 
 
@@ -37,19 +38,21 @@ class SQLiteEngine:
 
     Implements `Engine`; a write that fails is not repeated. `path` is the file itself, with links followed; `is_new`
     tells whether it was made just now, and `replaced` how far the one had got that was in its place and is gone. `mark`
-    is the ledger's high-water mark; None where none is kept.
+    is the ledger's high-water mark; None where none is kept. `doubt` is why it may lack orders, where it was opened
+    `to_check` that.
     """
 
     patience = 0.0
 
-    def __init__(self, path: Path, marks: Path | None = None) -> None:
+    def __init__(self, path: Path, marks: Path | None = None, *, to_check: bool = False) -> None:
         """Open the ledger, or make a new one. `marks` is the directory of high-water marks."""
         with _errors_name(path):
             self.path = sqlite_file.real_path(path)
         self.mark = MarkFile(marks, self.path) if marks else None
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _errors_name(self.path):
-            self._connection, self.is_new, self.replaced = sqlite_file.open_file(self.path, self.mark)
+            opened = sqlite_file.open_file(self.path, self.mark, to_check=to_check)
+        self._connection, self.is_new, self.replaced, self.doubt = opened
         self._transaction = _SQLiteTransaction(self._connection)
         self.claims = Claims(self.path)
 
@@ -90,6 +93,12 @@ class SQLiteEngine:
     def now(self, own: datetime) -> datetime:
         """Return this machine's time, which all who use the file share."""
         return own
+
+    def defects(self) -> Iterator[str]:
+        """Yield what SQLite finds damaged. Raises LedgerUnusable."""
+        for row in self.select(f"PRAGMA integrity_check({_MOST_DEFECTS})"):
+            if row["integrity_check"] != "ok":
+                yield " ".join(row["integrity_check"].split())
 
     def erase_deleted(self) -> str:
         """Move all changes from the `-wal` file into the main file, where `secure_delete` overwrites what is deleted.

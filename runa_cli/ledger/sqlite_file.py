@@ -16,10 +16,11 @@ from typing import NamedTuple, NoReturn
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger.engine import RESTORE, WRONG_FILE
-from runa_cli.ledger.high_water import NO_MARKS, Mark, MarkFile, Marks
+from runa_cli.ledger.high_water import NO_MARKS, Doubt, Mark, MarkFile, Marks
 from runa_cli.ledger.rows import MARK, read_mark
 from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
+_MAGIC = b"SQLite format 3\0"  # how every such file begins
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
 
 
@@ -43,38 +44,49 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class Opened(NamedTuple):
-    """An open ledger. `replaced` is the mark of one that was in a new one's place, and is gone."""
+    """An open ledger. `replaced` is the mark of one that was in a new one's place, and is gone.
+
+    `doubt`: why it may lack orders; None where nothing tells that it does.
+    """
 
     connection: sqlite3.Connection
     is_new: bool
     replaced: Mark | None
+    doubt: Doubt | None = None
 
 
-def open_file(path: Path, mark_file: MarkFile | None = None) -> Opened:
+def open_file(path: Path, mark_file: MarkFile | None = None, *, to_check: bool = False) -> Opened:
     """Open the file, make it where there is none, and bring its tables up to date.
 
-    A ledger that is behind its high-water mark is refused.
+    A ledger that is behind its high-water mark is refused, unless it is opened `to_check` what it lacks.
     """
-    marks = mark_file.read() if mark_file else NO_MARKS  # before the ledger is read, which may be written meanwhile
+    marks, damaged = NO_MARKS, None
+    try:
+        marks = mark_file.read() if mark_file else NO_MARKS  # before the ledger is read, which may be written meanwhile
+    except LedgerUnusable as error:
+        if not to_check:
+            raise
+        damaged = error
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     is_new = not path.exists() and _create(path)
     mode = _make_private(path, mark_file, marks)
     connection = connect(path)
     try:
         _check_as_found(connection, path, mode)
-        if mark_file:
-            mark_file.check(marks, _found(connection))
+        doubt = mark_file.doubt(damaged or marks, _found(connection)) if mark_file else None
+        if doubt and not to_check:
+            raise doubt.error
         _choose_journal_mode(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
         found = _found(connection)
-        if mark_file and marks.own and marks.own.ledger_id != found.ledger_id:
+        if mark_file and not doubt and marks.own and marks.own.ledger_id != found.ledger_id:
             mark_file.advance(found)  # before anything is recorded in a ledger that replaces one that is gone
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, is_new, marks.own if is_new else None)
+    return Opened(connection, is_new, marks.own if is_new else None, doubt)
 
 
 def _create(path: Path) -> bool:
@@ -171,7 +183,9 @@ def _found(connection: sqlite3.Connection) -> Mark:
             "SELECT (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts"
         )
         return Mark("", 0, row["orders"] or 0, row["gifts"] or 0)
-    return read_mark(next(connection.execute(MARK)))
+    counts_checks = any(name == "checks" for _, name, *_ in connection.execute("PRAGMA table_info(ledger)"))
+    mark = MARK if counts_checks else MARK.replace("checks", "0 AS checks", 1)
+    return read_mark(next(connection.execute(mark)))
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -210,3 +224,28 @@ def _migrate(connection: sqlite3.Connection, path: Path, *, is_new: bool = False
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def is_broken(path: Path, marks: Path | None) -> bool:
+    """Tell whether a file was a ledger and is none any more: empty, damaged, or gone but for a part of it.
+
+    What does not even begin as a database counts only where there is a high-water mark for it: it may be any file.
+    """
+    try:
+        if not path.exists():
+            return path.with_name(path.name + "-wal").exists()
+        if not path.is_file():
+            return False
+        if not path.stat().st_size:
+            return True
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except OSError:
+        return False
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        was_used = marks is not None and MarkFile(marks, Path(os.path.realpath(path))).path.exists()
+        with path.open("rb") as file:
+            is_database = file.read(len(_MAGIC)) == _MAGIC
+        return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} and (is_database or was_used)
+    return False

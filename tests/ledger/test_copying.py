@@ -44,7 +44,7 @@ def columns_of(path: Path, table: str) -> set[str]:
 
 def test_every_column_is_copied(tmp_path: Path, database: Database) -> None:
     Ledger(tmp_path / "ledger.db").close()
-    not_copied = {"ledger", "sending", "quiet"}  # its id is, and the rest is of the last minute
+    not_copied = {"ledger", "sending", "quiet", "passed_over"}  # its id is, and the rest is of a moment
     assert tables_of(tmp_path / "ledger.db") == {*COLUMNS} | not_copied
     for table, columns in COLUMNS.items():
         assert columns_of(tmp_path / "ledger.db", table) == set(columns)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from runa_cli.config.ledger_address import LedgerAddress
@@ -22,7 +21,7 @@ from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.postgres_schema import MIGRATIONS
 from runa_cli.ledger.records import NOTHING, Batch, Exchange
 from runa_cli.ledger.rows import to_timestamp
-from tests.support.ledgers import make_older, new_batch, order
+from tests.support.ledgers import make_older, make_server_older, new_batch, order
 from tests.support.postgres import Database
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
@@ -297,9 +296,7 @@ def test_the_journal_of_an_older_ledger_begins_with_a_digest_of_what_is_there(pl
     if place.database is None:
         make_older(Path(str(place.address)), 11)
     else:
-        with psycopg.connect(place.database.url) as connection:
-            connection.execute("DROP TABLE event; ALTER TABLE batch DROP COLUMN salt; DROP FUNCTION event_only_grows()")
-            connection.execute("UPDATE ledger SET version = 1")
+        make_server_older(place.database.url, 1)
         assert len(MIGRATIONS) == initialise(place.database.address).now
     with place.opened() as ledger:
         assert ["journal.started"] == [kind for kind, _ in place.events()]

@@ -4,6 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
+
+from runa_cli.ledger import postgres_schema
 from runa_cli.ledger.records import Gift, NewBatch, NewOrder
 from runa_cli.ledger.schema import MIGRATIONS
 
@@ -31,6 +34,8 @@ def new_batch(number: int) -> NewBatch:
 
 
 _UNDONE = {  # what a migration made, by its number
+    13: "DROP TABLE closed; DROP TABLE opened; DROP TABLE passed_over; DROP INDEX purchase_read_back;"
+    " ALTER TABLE ledger DROP COLUMN checks; ALTER TABLE purchase DROP COLUMN read_back;",
     12: "DROP TABLE event; ALTER TABLE batch DROP COLUMN salt;",
     11: "DROP TABLE quiet;",
     10: "ALTER TABLE batch DROP COLUMN file; ALTER TABLE batch DROP COLUMN system_user;"
@@ -44,9 +49,23 @@ _UNDONE = {  # what a migration made, by its number
 }
 
 
+_UNDONE_ON_A_SERVER = {
+    3: _UNDONE[13],
+    2: _UNDONE[12] + "DROP FUNCTION event_only_grows;",
+}
+
+
 def make_older(path: Path, version: int) -> None:
     """Make a ledger what it would be if an older version had written it, one that knew that many migrations."""
     with closing(sqlite3.connect(path)) as database:
         for number in range(len(MIGRATIONS), version, -1):
             database.executescript(_UNDONE[number])
         database.execute(f"PRAGMA user_version = {version}")
+
+
+def make_server_older(url: str, version: int) -> None:
+    """Make a ledger in a database what it would be if an older version had made it."""
+    with psycopg.connect(url) as connection:
+        for number in range(len(postgres_schema.MIGRATIONS), version, -1):
+            connection.execute(_UNDONE_ON_A_SERVER[number])
+        connection.execute("UPDATE ledger SET version = %s", (version,))
