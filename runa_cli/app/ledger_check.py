@@ -39,6 +39,8 @@ def check(session: Session, *, read_back: bool, unstamped: str | None) -> None:
     if unstamped not in {None, ADOPT, LEAVE}:
         raise UsageMistake(f"--unstamped must be {ADOPT} or {LEAVE}, found {unstamped!r}.")
     configuration.check_readable(session.settings)
+    if read_back:
+        active_environment(session)  # before a ledger is made of which nothing would be read back
     if not (session.has_ledger or read_back or session.ledger_is_broken):
         raise LedgerUnusable(
             f"There is no ledger {session.settings.ledger.value} yet, so there is nothing to check.",
@@ -68,6 +70,9 @@ def check(session: Session, *, read_back: bool, unstamped: str | None) -> None:
 def _opened(session: Session, *, read_back: bool) -> "Ledger":
     """Open the ledger. One that cannot be opened is set aside, where all is to be read back. Raises LedgerUnusable."""
     path = session.settings.ledger.value
+    if isinstance(path, Path) and not session.has_ledger and not session.ledger_is_broken:
+        _make_closed(session, path)
+        return session.open_to_check()
     try:
         return session.open_to_check()
     except LedgerUnusable as error:
@@ -80,31 +85,33 @@ def _opened(session: Session, *, read_back: bool) -> "Ledger":
                 " ledger and reads back all that Runa has: references and extra columns are not there.",
                 code="ledger_damaged",
             ) from error
-    _set_aside(session, path)
+    kept = _make_closed(session, path)
+    session.console.say(f"The damaged ledger is kept as {kept}.")
     return session.open_to_check()
 
 
-def _set_aside(session: Session, path: Path) -> None:
-    """Put an empty ledger, closed for every environment, in the place of a file that is none any more."""
+def _make_closed(session: Session, path: Path) -> Path:
+    """Make an empty ledger that is closed for every environment. Returns where what was in its place is kept.
+
+    It gets its name once it is closed: nothing is ever issued from it before all is read back.
+    """
     from runa_cli.ledger.ledger import Ledger
     from runa_cli.ledger.restoration import ANY_ORDER
 
-    active_environment(session)  # else nothing could be read back
     path = path.resolve()
     kept = path.with_name(f"{path.name}.damaged-{session.clock.now():%Y%m%d%H%M%S}-{secrets.token_hex(2)}")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with Ledger(temporary) as ledger:
             ledger.begin_check(dict.fromkeys(ENVIRONMENTS, ANY_ORDER))
-        for end in ("-wal", "-shm"):
+        for end in ("-wal", "-shm", ""):
             with suppress(FileNotFoundError):
                 path.with_name(path.name + end).replace(kept.with_name(kept.name + end))
-        with suppress(FileNotFoundError):
-            path.replace(kept)
         temporary.replace(path)
     except OSError as error:
-        raise LedgerUnusable(f"The ledger {path} cannot be set aside: {error.strerror}.") from error
-    session.console.say(f"The damaged ledger is kept as {kept}. New ledger: {path}")
+        raise LedgerUnusable(f"The ledger {path} cannot be made: {error.strerror}.") from error
+    session.console.note(f"New ledger: {path}")
+    return kept
 
 
 def _begin(session: Session, ledger: "Ledger", *, read_back: bool) -> bool:
@@ -122,8 +129,7 @@ def _begin(session: Session, ledger: "Ledger", *, read_back: bool) -> bool:
     environment = session.environment
     is_closed = bool(environment) and ledger.is_closed(environment, session.settings.account)
     if read_back and not (is_closed and ledger.missing(environment) == ANY_ORDER):
-        active = active_environment(session)
-        ledger.begin_check(dict.fromkeys(ENVIRONMENTS if ledger.is_new else [active], ANY_ORDER))
+        ledger.begin_check({environment: ANY_ORDER})
         return True
     return is_closed
 

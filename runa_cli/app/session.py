@@ -109,8 +109,6 @@ class Session:
         """Return the ledger, open even if it may lack orders. Raises LedgerUnusable, and ConfigurationError."""
         configuration.check_readable(self.settings)
         self._ledger = self._stack.enter_context(self.open_ledger(self.settings.ledger.value, to_check=True))
-        if self._ledger.is_new:
-            self.console.note(f"New ledger: {self._ledger.path}")
         return self._ledger
 
     @property

@@ -252,8 +252,12 @@ class OrderFlow:
         )
 
     def _check_first_sending(self, order: Order) -> None:
-        """Check an order that Runa cannot know yet. Raises GuardRefused."""
-        if order.state is State.PREPARED and order.first_sent_at is None:
+        """Check an order that Runa cannot know yet. Raises GuardRefused.
+
+        In a ledger that was restored, one that was sent may have been given up since, and its gifts issued otherwise.
+        """
+        is_first = order.state is State.PREPARED and order.first_sent_at is None
+        if is_first or self.ledger.missing(self.batch.environment) is not None:
             self.check(order)
 
     def _follow(

@@ -134,11 +134,27 @@ class ReadBack:
 
         Raises Unreachable, CredentialRefused or RequestRefused, and BatchBusy.
         """
+        if self.environment == "live":
+            self._check_account()
         try:
             while unread := self._unread():
                 self._read_all(unread, self._take)
         finally:
             self._note()
+
+    def _check_account(self) -> None:
+        """Check that Runa shows what the ledger knows of this account. Raises Unreachable.
+
+        Else this is not where it was issued, and that nothing is missing there would prove nothing.
+        """
+        for order_id in self.ledger.newest_of_account(self.environment, self.account, 1):
+            answer = self.client.fetch_order(order_id, seconds=self.seconds)
+            if not isinstance(answer, Answered) or answer.order.id != order_id:
+                raise Unreachable(
+                    f"Runa does not show order {order_id}, which was issued from this ledger with this key.",
+                    "Check the key and RUNA_BASE_URL.",
+                    code="not_shown",
+                )
 
     def adopt_in_doubt(self) -> None:
         """Record the orders that are in doubt, in a batch of their own, so that their gifts are not issued again."""

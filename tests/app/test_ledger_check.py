@@ -337,6 +337,19 @@ def test_links_whose_labels_nothing_proves_are_never_shown_beside_one_and_never_
         assert 0 == machine.issue(LINKS, "--again").code
 
 
+@pytest.mark.parametrize("name", [("--batch", "bonus"), ()], ids=["named", "unnamed"])
+def test_links_are_not_given_to_references_in_another_order(machine: Machine, name: tuple[str, ...]) -> None:
+    """The order's key proves its content, and its digest the order of its references."""
+    issued = machine.issue(LINKS, *name)
+    machine.restore()
+    assert 0 == machine.check().code
+    for text in (LINKS.replace("E001", "X").replace("E002", "E001").replace("X", "E002"), LINKS.replace("E001", "E9")):
+        refused = machine.issue(text, *name, "-o", "json")
+        assert (6, "links_in_doubt") == (refused.code, refused.error["code"])
+    assert links_of(issued) == links_of(machine.issue(LINKS, *name))
+    assert 2 == posts(machine.emulator)
+
+
 @pytest.mark.parametrize("by", ["--by-reference", "--batch=other"])
 def test_a_reference_or_another_name_does_not_make_such_links_again(machine: Machine, by: str) -> None:
     post(machine.emulator, {"runa_cli_key": "k", "runa_cli_batch": "2026-11-30-0123456789"}, [item(25), item(25)])
@@ -371,9 +384,12 @@ def test_rows_that_were_edited_and_issued_since_are_not_sent_as_they_were_before
 
 
 @pytest.mark.parametrize("text", [STAFF, LINKS], ids=["mailed", "links"])
-def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_sent(machine: Machine, text: str) -> None:
+@pytest.mark.parametrize("point", ["return:Ledger.record", "call:Client.create_order"])
+def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_sent(
+    machine: Machine, text: str, point: str
+) -> None:
     """The copy knows neither that they were given up, nor that they were issued."""
-    machine.killed_at("return:Ledger.record", text, "--batch", "bonus")
+    machine.killed_at(point, text, "--batch", "bonus")
     machine.back_up()
     assert 0 == machine.program("batch", "abandon", "bonus", "--yes").code
     assert 0 == machine.issue(text, "--batch", "again", "--again").code
@@ -382,6 +398,9 @@ def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_se
     for command in (("batch", "resume", "bonus"), ("batch", "resume", "--all")):
         assert 6 == machine.program(*command).code
     assert 6 == machine.issue(text, "--batch", "bonus").code
+    assert 0 == machine.issue(text, "--batch", "again").code
+    for command in (("batch", "resume", "bonus"), ("batch", "resume", "--all")):  # nor now that their labels are known
+        assert 6 == machine.program(*command).code
     assert 2 == posts(machine.emulator)
 
 
@@ -567,7 +586,7 @@ def test_a_damaged_mark_is_written_anew(machine: Machine) -> None:
     assert 4 == machine.issue(STAFF, "--batch", "bonus").code
     assert ["bonus"] == [batch["batch"] for batch in machine.check().json["batches"]]
     assert (0, 2) == (machine.issue(STAFF, "--batch", "bonus").code, posts(machine.emulator))
-    assert 2 == json.loads(machine.program.mark.read_text())["orders"]
+    assert 1 == json.loads(machine.program.mark.read_text())["checks"]
 
 
 def _empty(path: Path) -> None:
@@ -623,6 +642,40 @@ def test_a_file_that_never_was_a_ledger_is_left_where_it_is(program: Program, em
     path.write_text("Dear Ann, " * 1000)
     ran = program("ledger", "check", "--read-back", "--json", RUNA_LEDGER=str(path))
     assert (4, "ledger_unusable", True) == (ran.code, ran.error["code"], path.exists())
+
+
+def test_a_backup_is_copied_to_a_server_once_it_has_read_back_what_it_lacks(
+    program: Program, emulate: Emulate, request: pytest.FixtureRequest
+) -> None:
+    """Before that, it is refused as the source of a copy."""
+    server: Server = request.getfixturevalue("postgres")
+    emulator = emulate(processing_seconds=0)
+    program.env["RUNA_LEDGER"] = server.database().url
+    assert 0 == program(*GIFT, "--batch", "before").code
+    backup = program.home / "backup.db"
+    assert 0 == program("ledger", "backup", str(backup)).code
+    assert 0 == program(*GIFT, "--batch", "lost", "--again").code
+    new = {"RUNA_LEDGER": server.database().url}
+    assert 4 == program("ledger", "copy", "--from", str(backup), **new).code
+    assert 0 == program("ledger", "check", RUNA_LEDGER=str(backup)).code
+    assert 0 == program("ledger", "copy", "--from", str(backup), **new).code
+    shown = program(*GIFT, "--batch", "lost", **new)
+    assert (0, 2) == (shown.code, posts(emulator)), shown.err
+
+
+def test_in_live_nothing_is_opened_where_runa_does_not_show_what_the_ledger_knows(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    """Another server, or a proxy that answers for Runa, has no orders that could be missing."""
+    emulate()
+    live = {"RUNA_ENV": "live", "RUNA_API_KEY": "wgtests.secret"}
+    assert 0 == program(*GIFT, "--batch", "before", "--yes", **live).code
+    with Emulator(tmp_path / "other.db") as other:
+        asked = program("ledger", "check", "--read-back", "--json", **{**live, "RUNA_BASE_URL": other.url})
+    assert (7, "not_shown", False) == (asked.code, asked.error["code"], asked.json["open"])
+    assert 4 == program(*GIFT, "--batch", "more", "--again", "--yes", **live).code
+    assert 0 == program("ledger", "check", **live).code
+    assert 0 == program(*GIFT, "--batch", "more", "--again", "--yes", **live).code
 
 
 # --- a healthy ledger -----------------------------------------------------------------------------------------------
