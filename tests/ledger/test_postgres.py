@@ -275,9 +275,9 @@ def test_names_are_in_the_same_order_as_in_a_file_whatever_the_database_is_set_t
     )
 
 
-def test_a_standby_is_refused_and_so_is_an_init_there(postgres: Server, database: Database, tmp_path: Path) -> None:
+def test_a_standby_is_refused_and_so_is_an_init_there(postgres: Server, database: Database) -> None:
     """It takes no changes, and may lack the last ones."""
-    with postgres.standby(tmp_path) as standby:
+    with postgres.standby() as standby:
         address = ServerLedger(standby.url(database.name))
         assert "the server is in recovery" in refusal(address)
         with pytest.raises(LedgerUnusable, match="the server is in recovery"):

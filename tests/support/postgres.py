@@ -2,9 +2,6 @@
 
 import os
 import secrets
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +13,12 @@ import psycopg
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.ledger.postgres_init import initialise
+from tests.support import postgres_cluster
+from tests.support.postgres_cluster import NOT_INSTALLED, Cluster, free_port
 
-NOT_INSTALLED = "PostgreSQL is not installed (Debian: apt-get install postgresql postgresql-common pgbouncer)"
-_PROGRAM = "pg_virtualenv"
-_SHOW = "env; exec cat"  # until its standard input is closed
+__all__ = ["NOT_INSTALLED", "Database", "Server", "free_port", "is_left_out", "server"]
+
+_USER = "postgres"
 
 
 @dataclass
@@ -61,6 +60,7 @@ class Server:
     port: int
     user: str
     password: str
+    cluster: Cluster
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str, *, user: str | None = None, port: int | None = None) -> str:
@@ -72,34 +72,13 @@ class Server:
         Database(self.url("postgres"), "postgres").run(statement)
 
     @contextmanager
-    def standby(self, directory: Path) -> Iterator["Server"]:
-        """Run a standby of this server on the same machine."""
-        data, port = directory / "standby", free_port()
-        with psycopg.connect(self.url("postgres")) as connection:
-            version = str(connection.info.server_version // 10000)
-        programs = Path("/usr/lib/postgresql") / version / "bin"
-        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to be root
-        data.mkdir(mode=0o700)
-        for path in (directory, *directory.parents[:-2]):
-            path.chmod(path.stat().st_mode | 0o011)
-        if as_user:
-            shutil.chown(data, "postgres")
-        source = f"host={self.host} port={self.port} user={self.user} password={self.password}"
-        backup = [str(programs / "pg_basebackup"), "-D", str(data), "-d", source, "-R", "-c", "fast", "-X", "stream"]
-        subprocess.run([*as_user, *backup], check=True, cwd="/", capture_output=True)
-        for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):  # Debian keeps them elsewhere
-            (data / name).touch()
-        (data / "pg_hba.conf").write_text(
-            "host all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n"
-        )
-        options = f"-p {port} -c listen_addresses=localhost -c unix_socket_directories="
-        control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-w"]
-        log = str(data / "log")
-        subprocess.run([*control, "-l", log, "-o", options, "start"], check=True, cwd="/", stdout=subprocess.DEVNULL)
-        try:
-            yield Server(self.host, port, self.user, self.password)
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    def standby(self) -> Iterator["Server"]:
+        """Run a standby of this server on the same machine, which receives its changes asynchronously."""
+        with postgres_cluster.directory(self.cluster.data.parent.parent) as directory:
+            cluster = Cluster(directory / "data", free_port())
+            cluster.copy_from(f"host={self.host} port={self.port} user={self.user} password={self.password}")
+            with postgres_cluster.running(cluster):
+                yield Server(self.host, cluster.port, self.user, self.password, cluster)
 
     def empty(self) -> Database:
         """Return a new database without tables."""
@@ -113,44 +92,27 @@ class Server:
         initialise(made.address)
         return made
 
+    def copy(self, database: Database) -> Database:
+        """Return a new database that holds what another one holds, to which nobody must be connected."""
+        name = f"copy{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {database.name}")
+        return Database(self.url(name), name)
+
+    def drop(self, database: Database) -> None:
+        """Delete a database, whoever is connected to it."""
+        self.run(f"DROP DATABASE {database.name} WITH (FORCE)")
+
 
 def is_left_out() -> bool:
     """Tell whether the tests that need a server are left out: it is not installed, and need not be (`POSTGRES`)."""
-    return shutil.which(_PROGRAM) is None and os.environ.get("POSTGRES") != "required"
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    return postgres_cluster.programs() is None and os.environ.get("POSTGRES") != "required"
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Run a server that keeps what it confirms."""
-    program = shutil.which(_PROGRAM)
-    assert program, NOT_INSTALLED
-    # -t: a directory of its own, for several of them run at a time.
-    running = subprocess.Popen(
-        [program, "-t", "-o", "fsync=on", "sh", "-c", _SHOW],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={"PATH": os.environ["PATH"], "PGPORT": str(free_port()), "LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
-    assert running.stdin is not None
-    assert running.stdout is not None
-    try:
-        settings: dict[str, str] = {}
-        said: list[str] = []
-        while not {"PGPORT", "PGHOST", "PGUSER", "PGPASSWORD"} <= settings.keys():
-            line = running.stdout.readline()
-            assert line, f"pg_virtualenv has ended: {''.join(said)}"
-            said.append(line)
-            name, _, value = line.strip().partition("=")
-            settings[name] = value
-        yield Server(settings["PGHOST"], int(settings["PGPORT"]), settings["PGUSER"], settings["PGPASSWORD"])
-    finally:
-        running.stdin.close()
-        running.stdout.read()
-        running.stdout.close()
-        running.wait()
+def server(parent: Path | None = None) -> Iterator[Server]:
+    """Run a server that keeps what it confirms. `parent` is the directory for its files, by default one in memory."""
+    with postgres_cluster.directory(parent) as directory:
+        cluster, password = Cluster(directory / "data", free_port()), secrets.token_hex(16)
+        cluster.make(_USER, password)
+        with postgres_cluster.running(cluster):
+            yield Server("localhost", cluster.port, _USER, password, cluster)
