@@ -9,6 +9,9 @@ takes one large batch instead.
 `python -m tests.crash --errors` breaks the disk instead: full from each boundary on that needs room, broken at each
 fsync. The program must tell the truth about the money, and finish when the disk works again.
 
+With `--ledger postgresql` the ledger is on a server that is started for it, a database for each case; `--errors` also
+cuts the connection to it just before each call that sends or receives something on it.
+
 As many cases run at a time as there are processors, each with an emulator and a home of its own. The exit code is 1,
 and the faults are listed, if a gift is missing, doubled or under another recipient, or a run ends as it should not.
 """
@@ -24,15 +27,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from runa_cli.emulator.server import Emulator
-from tests.support import faultpoints
+from tests.support import faultpoints, postgres
 from tests.support.faultpoints import NEVER, Boundary, Kind, edges, evenly
 from tests.support.kill_cases import Case, Count, Scenario, both
+from tests.support.postgres import Database, Server
 from tests.support.program import GIFT, KEY, Program
 
 AT_BOUNDARIES = 0.5  # of the wanted kills; the others are for runs that go on, and for random instants
@@ -61,24 +65,32 @@ class UndisturbedRun:
 
 @dataclass
 class Harness:
-    """Where cases are made, several at a time: a directory, the built shim, and a ledger that is in use."""
+    """Where cases are made, several at a time: a directory, the built shim, and a ledger that is in use.
+
+    `server` is where the ledgers are, if they are on one; `unused` and `used` are copied for each case then.
+    """
 
     directory: Path
     library: Path
     workers: int = 1
+    server: Server | None = None
+    unused: Database | None = None
+    used: Database | None = None
     count: Count = field(default_factory=Count)
     by_scenario: dict[Scenario, Count] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of calls that runs make to which nothing happens
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def build(cls, directory: Path, *, workers: int = 1) -> "Harness":
+    def build(cls, directory: Path, *, workers: int = 1, server: Server | None = None) -> "Harness":
         """Build the shim and the ledger in use."""
-        harness = cls(directory, faultpoints.build(directory), workers)
-        used = directory / "used"
-        used.mkdir()
+        harness = cls(directory, faultpoints.build(directory), workers, server)
+        if server:
+            harness.unused, harness.used = server.database(), server.database()
+        home = directory / "used"
+        home.mkdir()
         with Emulator(directory / "used.db") as emulator:
-            ran = program_at(emulator, used)(*GIFT)
+            ran = program_at(emulator, home, harness.used)(*GIFT)
         if ran.code != 0:
             raise RuntimeError(f"the ledger in use could not be made: {ran.err}")
         return harness
@@ -89,12 +101,14 @@ class Harness:
         with (
             tempfile.TemporaryDirectory(dir=self.directory) as directory,
             Emulator(Path(directory) / "account.db", processing_seconds=PROCESSING_SECONDS) as emulator,
+            self._database(scenario) as database,
         ):
             home = Path(directory) / "home"
             home.mkdir()
             if scenario.used:
                 shutil.copytree(self.directory / "used/.local", home / ".local")
-            case = Case(scenario, program_at(emulator, home), emulator, self.library)
+            port = self.server.port if self.server else None
+            case = Case(scenario, program_at(emulator, home, database), emulator, self.library, port)
             try:
                 yield case
             except ValueError as error:  # what should be JSON is none
@@ -103,13 +117,27 @@ class Harness:
             for count in (self.count, self.by_scenario.setdefault(scenario, Count())):
                 count.add(case.count)
 
+    @contextmanager
+    def _database(self, scenario: Scenario) -> Iterator[Database | None]:
+        """Make the database of a case, if it needs one."""
+        original = self.used if scenario.used else self.unused
+        if self.server is None or original is None:
+            yield None
+            return
+        with self._lock:  # the server makes one copy of a database at a time
+            database = self.server.copy(original)
+        try:
+            yield database
+        finally:
+            self.server.drop(database)
+
     def undisturbed_run(self, scenario: Scenario, kind: Kind) -> UndisturbedRun:
         """Return how a run goes, and where that kind of fault can hit it. Raises NotObserved."""
         with self.case(scenario) as case:
             started = time.monotonic()
             _, boundaries = case.watch(kind)
             case.finish()
-        faultpoints.check(boundaries, kind)
+        faultpoints.check(boundaries, kind, on_server=self.server is not None)
         self.kinds.update(boundary.name for boundary in boundaries)
         return UndisturbedRun(scenario, boundaries, boundaries[0].seconds - started, boundaries[-1].seconds - started)
 
@@ -119,10 +147,12 @@ class Harness:
             return list(workers.map(do, members))
 
 
-def program_at(emulator: Emulator, home: Path) -> Program:
+def program_at(emulator: Emulator, home: Path, database: Database | None = None) -> Program:
     """Return the program that talks to an emulator. It writes no compiled modules, which the next run would not."""
-    env = {"RUNA_ENV": "local", "RUNA_API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
-    return Program(home, {**env, "RUNA_BASE_URL": emulator.url})
+    env = {"RUNA_ENV": "local", "RUNA_API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1", "RUNA_BASE_URL": emulator.url}
+    if database:
+        env["RUNA_LEDGER"] = database.url
+    return Program(home, env, database=database)
 
 
 # --- kills and faults ------------------------------------------------------------------------------------------------
@@ -200,8 +230,11 @@ def instant(run: UndisturbedRun, chance: random.Random) -> float:
 
 
 def break_disks(harness: Harness, scenarios: Sequence[Scenario], most: int) -> str:
-    """Break the disk at no more than that many boundaries of each scenario and kind, and return what was counted."""
-    kinds: tuple[Kind, ...] = ("full", "sync")
+    """Break the disk at no more than that many boundaries of each scenario and kind, and return what was counted.
+
+    Where there is a server, so is the connection to it.
+    """
+    kinds: tuple[Kind, ...] = ("full", "sync", "cut") if harness.server else ("full", "sync")
     asked = list(itertools.product(scenarios, kinds))
     undisturbed = harness.each(asked, lambda pair: harness.undisturbed_run(*pair))
     places = [
@@ -234,9 +267,9 @@ def kills_of(count: Count, boundaries: int) -> str:
 
 
 def disk_faults_of(count: Count) -> str:
-    """Say what faults of the disk came to."""
+    """Say what faults of the disk and of connections came to."""
     ends = ", ".join(f"{number} with exit {code}" for code, number in sorted(count.ends.items()))
-    return f"{count.disk_faults} faults of the disk ({ends}) {cases_of(count)}"
+    return f"{count.disk_faults} faults of the disk or a connection ({ends}) {cases_of(count)}"
 
 
 def cases_of(count: Count) -> str:
@@ -255,12 +288,14 @@ def main() -> int:
     parser.add_argument("--errors", action="store_true", help="break the disk instead")
     parser.add_argument("--most", type=int, default=10_000, help="break it at most so often a scenario and kind")
     parser.add_argument("--rows", type=int, help="rows of one large batch, instead of small orders and batches")
+    parser.add_argument("--ledger", choices=["sqlite", "postgresql"], default="sqlite", help="where the ledgers are")
     parser.add_argument("--seed", type=int, default=0, help="the same seed chooses the same places")
     wanted = parser.parse_args()
     scenarios = both(f"batch of {wanted.rows:,} rows", wanted.rows, 1) if wanted.rows else SCENARIOS
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        harness = Harness.build(Path(directory), workers=os.cpu_count() or 1)
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        server = stack.enter_context(postgres.server()) if wanted.ledger == "postgresql" else None
+        harness = Harness.build(Path(directory), workers=os.cpu_count() or 1, server=server)
         if wanted.errors:
             total = break_disks(harness, scenarios, wanted.most)
         else:

@@ -1,8 +1,8 @@
 """Whatever is asked for, goes wrong and is asked for again, in any order: never twice, never lost, and the truth told.
 
-Hypothesis invents a story of commands, edits, faults, kills, full disks, second processes, second machines and days
-that pass, and compares what the program says and has recorded with the emulator's books after every step. The tests
-tell a fixed set of stories; `python -m tests.stories` as many as wanted, and new ones each time.
+Hypothesis invents a story of commands, edits, faults, kills, full disks, lost servers, second processes, second
+machines and days that pass, and compares what the program says and has recorded with the emulator's books after every
+step. The tests tell a fixed set of stories; `python -m tests.stories` as many as wanted, and new ones each time.
 
 The program's rules about duplicates are not repeated here. What is checked are its promises:
 
@@ -39,8 +39,10 @@ from runa_cli.core.states import State
 from runa_cli.emulator import faults as emulator_faults
 from runa_cli.ledger.records import Batch, Tally
 from runa_cli.ledger.results import ResultRow
+from tests.support.ledger_places import Trouble
 from tests.support.ran import Ran
 from tests.support.simulation import FAIR, INTERRUPTED, KILLED, REVOKED, SECRET, Desk, Held, Weather, told
+from tests.support.story_server import StoryServer
 from tests.support.typed import EDITS, Command, Gift, Meaning, Spelling, recipient, wire_meaning
 
 MEMORY = Path("/dev/shm")  # nothing here has to outlive the machine, and a disk takes its time to be sure
@@ -92,6 +94,15 @@ faults = st.builds(
 points = st.builds(
     "{}:{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(POINTS), st.sampled_from([1, 1, 1, 2])
 )
+# Only for a kill: one that stands there keeps all others from writing.
+commits = st.builds("{}:Engine.commit:{}".format, st.sampled_from(["call", "return"]), st.integers(1, 20))
+troubles = st.builds(
+    Trouble,
+    room=st.integers(0, 40).map(lambda kilobytes: kilobytes << 10),
+    when=st.sampled_from(["before", "after"]),
+    first=st.integers(1, 12),
+    cuts=st.sampled_from([1, 1, 1, 2, 3, 1000]),
+)
 
 BUSY = ("Ledger.mark_sent", "Client.create_order", "Ledger.mark_completed", "show_batch")  # where Ctrl-C comes
 busy = st.builds("{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(BUSY))
@@ -108,18 +119,20 @@ def weather_of(draw: st.DrawFn, kinds: Sequence[str]) -> Weather:
         case "foreign":
             return Weather(("foreign-order@1",))
         case "kill":
-            return Weather(tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(points))
+            return Weather(
+                tuple(draw(st.lists(faults, max_size=1))), killed_at=draw(st.one_of(points, points, commits))
+            )
         case "ctrl-c":
             return Weather(interrupted_at=draw(busy))
-        case "full disk":
-            return Weather(room=draw(st.integers(0, 40)) << 10)
+        case "trouble":
+            return Weather(trouble=draw(troubles))
         case "shut":
             return draw(st.sampled_from([Weather(reachable=False), Weather(key_works=False), Weather(funds=False)]))
         case _:
             return FAIR
 
 
-weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "ctrl-c", "ctrl-c", "full disk", "shut"])
+weathers = weather_of(["fair", "storm", "lost", "foreign", "kill", "kill", "ctrl-c", "ctrl-c", "trouble", "shut"])
 choices = st.integers(0, 11)  # of whatever there is: what may be drawn must not depend on how a race went
 times = st.sampled_from([timedelta(minutes=1), timedelta(minutes=11), timedelta(days=2), timedelta(days=29),
                          timedelta(days=31)])  # fmt: skip
@@ -158,7 +171,7 @@ class Books:
 class Copy:
     """An older copy of the ledger, with the wishes that it knows."""
 
-    files: dict[str, bytes]
+    ledger: Any
     wishes: list[Wish]
 
 
@@ -192,10 +205,12 @@ def has_copy(story: "Issue") -> bool:
 class Issue(RuleBasedStateMachine):
     """One person, one account, and a ledger that others may have too."""
 
+    stories: StoryServer | None = None  # the server on which the ledger is; by default it is in a file
+
     def __init__(self) -> None:
         super().__init__()
         self._directory = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-        self.desk = Desk(Path(self._directory.name))
+        self.desk = Desk(Path(self._directory.name), self.stories)
         self.wishes: list[Wish] = []
         self.refusals: list[Refusal] = []
         self.beside: dict[str, str] = {}  # each link ever seen, with the recipient beside which it was
@@ -402,7 +417,7 @@ class Issue(RuleBasedStateMachine):
         assert self.copy is not None
         told["move: older ledger restored"] += 1
         newer, wishes, copy = self.desk.copy_of_the_ledger(), self.wishes, self.copy
-        self.desk.restore(copy.files)
+        self.desk.restore(copy.ledger)
         probe = self.desk.run("batch", "list")
         if probe.code == 4:
             assert "ledger_went_backwards" == probe.error["code"]
@@ -891,6 +906,11 @@ def telling(stories: int, steps: int, *, new: bool = False, shortest: bool = Tru
         suppress_health_check=list(HealthCheck),
         phases=[phase for phase in Phase if shortest or phase not in {Phase.shrink, Phase.explain}],
     )
+
+
+def on_server(stories: StoryServer) -> type[Issue]:
+    """Return the same, with the ledger on a server."""
+    return type("IssueOnServer", (Issue,), {"stories": stories})
 
 
 TestIssue = Issue.TestCase

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -14,8 +14,9 @@ _PIECE = 65536
 class CuttingProxy:
     """Passes everything on, but cuts the connection at commits: `cut` has their numbers, counted from 1."""
 
-    def __init__(self, target: tuple[str, int], when: When, cut: set[int]) -> None:
-        self._target, self._when, self._cut = target, when, cut
+    def __init__(self, target: tuple[str, int], when: When, cut: Container[int]) -> None:
+        self.target = target  # of connections that are made from now on
+        self._when, self._cut = when, cut
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._connections: list[socket.socket] = []
@@ -26,6 +27,11 @@ class CuttingProxy:
     def start(self) -> None:
         """Accept connections until it is closed."""
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_at(self, when: When, cut: Container[int]) -> None:
+        """Cut at these commits from now on, counted anew."""
+        with self._lock:
+            self._when, self._cut, self.commits = when, cut, 0
 
     def close(self) -> None:
         """Cut every connection, and accept no more."""
@@ -39,7 +45,11 @@ class CuttingProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self.target)
+                except OSError:  # it is down for the moment
+                    _cut(client)
+                    continue
                 self._connections += [client, server]
                 threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
                 threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
@@ -81,7 +91,7 @@ def _cut(connection: socket.socket) -> None:
 
 
 @contextmanager
-def cutting(target: tuple[str, int], when: When, cut: set[int]) -> Iterator[CuttingProxy]:
+def cutting(target: tuple[str, int], when: When, cut: Container[int]) -> Iterator[CuttingProxy]:
     """Run a proxy."""
     proxy = CuttingProxy(target, when, cut)
     proxy.start()

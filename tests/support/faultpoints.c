@@ -7,11 +7,14 @@
  *            kill:N  SIGKILL just before call N
  *            full:N  the disk is full from the N-th call on that needs room
  *            sync:N  the N-th fsync or fdatasync reports a broken disk
+ *            cut:N   the connection to the ledger's server is cut just before the N-th call that sends or receives on it
+ * FAULT_PORT the port of the ledger's server, where it is on one
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -26,17 +29,18 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-enum sort { PLAIN, FILLS, SYNCS };
+enum sort { PLAIN, FILLS, SYNCS, TALKS };
 
-static enum { NONE, KILL, FULL, SYNC } fault;
+static enum { NONE, KILL, FULL, SYNC, CUT } fault;
 static long wanted;
 static atomic_long reached; /* by any thread; under a fault of the disk, of the calls that it can hit */
-static int log_fd = -1;
+static int log_fd = -1, server_port;
 
 __attribute__((constructor)) static void begin(void) {
-    static const char *const forms[] = {[KILL] = "kill:%ld", [FULL] = "full:%ld", [SYNC] = "sync:%ld"};
-    const char *asked = getenv("FAULT"), *path = getenv("FAULT_LOG");
-    for (int kind = KILL; asked && kind <= SYNC; kind++)
+    static const char *const forms[] = {[KILL] = "kill:%ld", [FULL] = "full:%ld", [SYNC] = "sync:%ld", [CUT] = "cut:%ld"};
+    const char *asked = getenv("FAULT"), *path = getenv("FAULT_LOG"), *port = getenv("FAULT_PORT");
+    server_port = port ? atoi(port) : 0;
+    for (int kind = KILL; asked && kind <= CUT; kind++)
         if (sscanf(asked, forms[kind], &wanted) == 1) fault = kind;
     int low = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     int high = fcntl(low, F_DUPFD_CLOEXEC, 500); /* the program's files keep the numbers they have without us */
@@ -48,7 +52,8 @@ __attribute__((constructor)) static void begin(void) {
 /* Note that a call is about to be made; die here, or say that it shall fail, if that was asked for. */
 static bool fails(enum sort sort, const char *call, const char *target) {
     if (log_fd < 0) return false; /* the program has not begun */
-    bool counts = fault == FULL ? sort == FILLS : fault == SYNC ? sort == SYNCS : true;
+    static const enum sort hit[] = {[FULL] = FILLS, [SYNC] = SYNCS, [CUT] = TALKS};
+    bool counts = fault < FULL || sort == hit[fault];
     long number = counts ? atomic_fetch_add(&reached, 1) + 1 : 0;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -56,12 +61,25 @@ static bool fails(enum sort sort, const char *call, const char *target) {
     int size = snprintf(line, sizeof line, "%ld %ld.%09ld %s %s\n", number, now.tv_sec, now.tv_nsec, call, target);
     if (REAL(write)(log_fd, line, size) != size) abort(); /* at once: what is kept back dies with the process */
     if (fault == KILL && number == wanted) kill(getpid(), SIGKILL);
-    if (!counts || !(fault == FULL ? number >= wanted : fault == SYNC && number == wanted)) return false;
+    if (!counts || fault < FULL || (fault == FULL ? number < wanted : number != wanted)) return false;
     errno = fault == FULL ? ENOSPC : EIO;
     return true;
 }
 
+/* IPv4 and IPv6 have the port in the same place. */
+static bool is_server(const struct sockaddr *address) {
+    bool has_port = address->sa_family == AF_INET || address->sa_family == AF_INET6;
+    return server_port && has_port && ntohs(((const struct sockaddr_in *)address)->sin_port) == server_port;
+}
+
+static enum sort talking(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    return getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && is_server((void *)&peer) ? TALKS : PLAIN;
+}
+
 static const char *file(int fd) {
+    if (talking(fd) == TALKS) return "server";
     static _Thread_local char target[4097];
     char link[32];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -101,14 +119,22 @@ BOUNDARY(int, rename, (const char *from, const char *to), (from, to), PLAIN, to)
 BOUNDARY(int, renameat, (int dir, const char *from, int other, const char *to), (dir, from, other, to), PLAIN, to)
 BOUNDARY(int, unlink, (const char *path), (path), PLAIN, path)
 BOUNDARY(int, mkdir, (const char *path, mode_t mode), (path, mode), making(path), path)
-BOUNDARY(int, connect, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size), PLAIN, file(fd))
-BOUNDARY(ssize_t, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags), PLAIN, file(fd))
-BOUNDARY(ssize_t, sendto, (int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t n),
-         (fd, data, size, flags, to, n), PLAIN, file(fd))
-BOUNDARY(ssize_t, sendmsg, (int fd, const struct msghdr *data, int flags), (fd, data, flags), PLAIN, file(fd))
-BOUNDARY(ssize_t, recv, (int fd, void *data, size_t size, int flags), (fd, data, size, flags), PLAIN, file(fd))
-BOUNDARY(ssize_t, recvfrom, (int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *n),
-         (fd, data, size, flags, from, n), PLAIN, file(fd))
+BOUNDARY(int, connect, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size), PLAIN,
+         is_server(to) ? "server" : file(fd))
+
+#define TALK(name, parameters, arguments) \
+    ssize_t name parameters { \
+        if (fails(talking(fd), #name, file(fd))) shutdown(fd, SHUT_RDWR); \
+        return REAL(name) arguments; \
+    }
+
+TALK(send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
+TALK(sendto, (int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t n),
+     (fd, data, size, flags, to, n))
+TALK(sendmsg, (int fd, const struct msghdr *data, int flags), (fd, data, flags))
+TALK(recv, (int fd, void *data, size_t size, int flags), (fd, data, size, flags))
+TALK(recvfrom, (int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *n),
+     (fd, data, size, flags, from, n))
 
 /* Opening changes the disk only where it makes or empties a file. */
 int open64(const char *path, int flags, ...) {

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeVar
 
-Kind = Literal["kill", "full", "sync"]
+Kind = Literal["kill", "full", "sync", "cut"]
 
 NEVER = 10**9  # a fault at this boundary is none, and those it could hit are counted all the same
 # What every kind of fault must be able to hit, for the program records, sends and shows.
@@ -21,6 +21,13 @@ _EXPECTED: dict[Kind, tuple[str, ...]] = {
              "recv socket", "write shown"),
     "full": ("open ledger.db-wal", "pwrite64 ledger.db-wal", "write shown"),
     "sync": ("fdatasync ledger.db-wal", "fdatasync ledger.db"),
+}  # fmt: skip
+_EXPECTED_ON_SERVER: dict[Kind, tuple[str, ...]] = {
+    "kill": ("connect server", "send server", "recv server", "connect socket", "send socket", "recv socket",
+             "write shown"),
+    "full": ("write shown",),
+    "sync": ("fsync ledger-mark",),
+    "cut": ("send server", "recv server"),
 }  # fmt: skip
 _LEAST_SYNCS = 5  # the record, the sending, the reply, the showing and the end are each on disk before the next begins
 
@@ -54,9 +61,10 @@ def build(directory: Path) -> Path:
     return library
 
 
-def environment(library: Path, log: Path, kind: Kind, number: int) -> dict[str, str]:
-    """Return what puts the shim in front of a run, with a fault at a boundary."""
-    return {"LD_PRELOAD": str(library), "FAULT_LOG": str(log), "FAULT": f"{kind}:{number}"}
+def environment(library: Path, log: Path, kind: Kind, number: int, port: int | None = None) -> dict[str, str]:
+    """Return what puts the shim in front of a run, with a fault at a boundary; `port` is the ledger's server's."""
+    env = {"LD_PRELOAD": str(library), "FAULT_LOG": str(log), "FAULT": f"{kind}:{number}"}
+    return env if port is None else env | {"FAULT_PORT": str(port)}
 
 
 def read(log: Path) -> list[Boundary]:
@@ -66,12 +74,12 @@ def read(log: Path) -> list[Boundary]:
     return sorted((boundary for boundary in found if boundary.number), key=lambda boundary: boundary.number)
 
 
-def check(boundaries: Sequence[Boundary], kind: Kind) -> None:
+def check(boundaries: Sequence[Boundary], kind: Kind, *, on_server: bool = False) -> None:
     """Make sure that a whole run was seen. Raises NotObserved."""
     names = [boundary.name for boundary in boundaries]
-    missing = [name for name in _EXPECTED[kind] if name not in names]
+    missing = [name for name in (_EXPECTED_ON_SERVER if on_server else _EXPECTED)[kind] if name not in names]
     syncs = sum(name == "fdatasync ledger.db-wal" for name in names)
-    if missing or (kind != "full" and syncs < _LEAST_SYNCS):
+    if missing or (kind != "full" and not on_server and syncs < _LEAST_SYNCS):
         raise NotObserved(
             f"of {len(names)} boundaries none is {', '.join(missing)}" if missing else f"{syncs} syncs seen"
         )
@@ -96,4 +104,5 @@ def evenly(members: Sequence[T], most: int) -> list[T]:
 def _name(path: str) -> str:
     """Return the last part of a path without what differs from run to run."""
     name = re.sub(r":\[\d+\]| \(deleted\)$", "", path.rpartition("/")[2])
+    name = re.sub(r"^(ledger-mark)-\w+\.json$", r"\1", name)
     return re.sub(r"^\.(results\.csv)\.\w+$|^(etilqs)_\w+$", r"temporary \1\2", name)

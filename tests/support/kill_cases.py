@@ -98,7 +98,11 @@ class Count:
 class Case:
     """One command, run until it is done, and what the emulator has made of it."""
 
-    def __init__(self, scenario: Scenario, program: Program, emulator: Emulator, library: Path) -> None:
+    def __init__(
+        self, scenario: Scenario, program: Program, emulator: Emulator, library: Path, port: int | None = None
+    ) -> None:
+        """`port` is that of the server on which the ledger is."""
+        self._port = port
         self.count = Count()
         self._scenario = scenario
         self._program = program
@@ -131,7 +135,7 @@ class Case:
         return ran.code == KILLED
 
     def break_disk(self, kind: Kind, number: int) -> None:
-        """Let the disk fail, and hold what the program says about the money against what was made."""
+        """Let the disk or the connection fail, and hold what the program says about the money against what was made."""
         ran, reached = self.watch(kind, number)
         self.count.disk_faults += number <= len(reached)
         self.count.ends[ran.code] += 1
@@ -151,7 +155,7 @@ class Case:
         """Run the command behind the shim, and return how it ended and to which boundaries it came."""
         log = self._program.home / "boundaries"
         log.unlink(missing_ok=True)
-        ran = self._run(faultpoints.environment(self._library, log, kind, number))
+        ran = self._run(faultpoints.environment(self._library, log, kind, number, self._port))
         reached = faultpoints.read(log)
         if number <= len(reached):
             self.count.kinds.add(reached[number - 1].name)
@@ -172,6 +176,8 @@ class Case:
                 running.kill()
                 _, err = running.communicate()
         self.count.runs += 1
+        if running.returncode == KILLED and self._program.database:
+            self._program.database.end_leases()
         self._shown.append(shown.read_text(errors="replace"))
         return Ran(running.returncode, self._shown[-1], err)
 

@@ -8,12 +8,12 @@ import time
 import weakref
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runa_cli.core.clock import Clock
 from runa_cli.emulator.server import Emulator
 
-_START = datetime(2026, 1, 2, 12, tzinfo=UTC)
+START = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class SharedTime:
@@ -30,6 +30,11 @@ class SharedTime:
         self._lock = threading.Lock()
         self.frozen = frozen
 
+    @classmethod
+    def in_file(cls, path: Path) -> Self:
+        """Return a frozen one in a new file, which a server can read that is not started from here."""
+        return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), frozen=True)
+
     def slept(self) -> float:
         """Return how many seconds have been slept so far."""
         (seconds,) = struct.unpack("d", self._slept[:])
@@ -41,7 +46,7 @@ class SharedTime:
 
     def now(self) -> datetime:
         """Return the current date and time (UTC)."""
-        return (_START if self.frozen else datetime.now(UTC)) + timedelta(seconds=self.slept())
+        return (START if self.frozen else datetime.now(UTC)) + timedelta(seconds=self.slept())
 
     def sleep(self, seconds: float) -> None:
         """Move the time forward."""

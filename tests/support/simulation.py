@@ -20,16 +20,16 @@ from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
 from runa_cli.ledger.rows import from_timestamp
 from tests.support.fork_server import Running, Start, fork_server
+from tests.support.ledger_places import FilePlace, Place, Trouble
 from tests.support.ran import LONGEST, Ran
-from tests.support.searching import differences
 from tests.support.shared_time import EmulatorOnSharedTime, SharedTime
+from tests.support.story_server import ServerPlace, StoryServer
 from tests.support.typed import Meaning, recipient, wire_meaning
 
 ACCOUNT, SECRET, REVOKED = "xxtests", "secret~part", "revoked"
 NOWHERE = "http://127.0.0.1:9/v2"  # nothing listens there
 PROCESSING = 3.0
 ALWAYS = ("--json", "--verbose")
-_LEDGER_FILES = ("ledger.db", "ledger.db-wal")
 KILLED, INTERRUPTED = -9, 130
 TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 
@@ -38,8 +38,7 @@ TIMEOUT = "20"  # seconds of the clock, enough for five attempts
 class Weather:
     """What one run meets: faults at Runa, a network, a key and a balance that are good or not, and perhaps its end.
 
-    `killed_at` and `interrupted_at` (by Ctrl-C) are points of its code, `room` how much the ledger's files may still
-    grow, in bytes.
+    `killed_at` and `interrupted_at` (by Ctrl-C) are points of its code, `trouble` is that of the ledger.
     """
 
     faults: tuple[str, ...] = ()
@@ -48,7 +47,7 @@ class Weather:
     funds: bool = True
     killed_at: str | None = None
     interrupted_at: str | None = None
-    room: int | None = None
+    trouble: Trouble | None = None
 
 
 FAIR = Weather()
@@ -146,15 +145,16 @@ told: Counter[str] = Counter()  # what the runs of this process came to, for a r
 class Desk:
     """Somebody who issues orders: each call is a run of the program."""
 
-    def __init__(self, directory: Path) -> None:
-        self.time = SharedTime(frozen=True)
+    def __init__(self, directory: Path, stories: StoryServer | None = None) -> None:
+        """`stories` is the server on which the ledger is; by default it is in a file."""
+        self.time = stories.begin() if stories else SharedTime(frozen=True)
         self.skew = timedelta(0)  # what the program's calendar is wrong by
         self.bank = Bank(directory / "account.db", self.time)
         self.bank.start()
         self._home = directory / "home"
         self._home.mkdir()
-        self._path = self._home / "ledger.db"
-        self.ledger = Ledger(self._path)  # for looking; a run has its own
+        self._place: Place = ServerPlace(stories) if stories else FilePlace(self._home)
+        self.ledger = Ledger(self._place.address)  # for looking; a run has its own
         self.shown: list[str] = []
         self._remembered: dict[tuple[str, int], tuple[Meaning, str]] = {}
         self._machines = 0
@@ -162,6 +162,7 @@ class Desk:
     def close(self) -> None:
         """Close shop."""
         self.ledger.close()
+        self._place.close()
         self.bank.close()
 
     def now(self) -> datetime:
@@ -192,9 +193,11 @@ class Desk:
         ran = running.end()
         if ran.code in {KILLED, INTERRUPTED}:
             self.bank.finish_requests()
+        if ran.code == KILLED:
+            self._place.killed()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
-        told.update(["runs", f"exit {ran.code}", *(["full disks"] if running.start.largest_file is not None else [])])
+        told.update(["runs", f"exit {ran.code}"])
         self.shown += [ran.out, ran.err]
         return ran
 
@@ -212,9 +215,10 @@ class Desk:
             "RUNA_ENV": "playground",
             "RUNA_BASE_URL": self.bank.url if weather.reachable else NOWHERE,
             "RUNA_API_KEY": f"{ACCOUNT}.{SECRET if weather.key_works else REVOKED}",
-            "RUNA_LEDGER": str(self._path),
             "RUNA_TIMEOUT": TIMEOUT,
+            **self._place.environment(weather.trouble),
         }
+        told["ledgers in trouble"] += weather.trouble is not None
         return fork_server().begin(
             Start(
                 arguments=(*arguments, *output),
@@ -223,17 +227,21 @@ class Desk:
                 frozen=True,
                 skew=self.skew.total_seconds(),
                 jitter=0.5,
-                killed_at=weather.killed_at,
-                interrupted_at=weather.interrupted_at,
-                paused_at=paused_at,
-                largest_file=None if weather.room is None else self._largest() + weather.room,
+                killed_at=self._point(weather.killed_at),
+                interrupted_at=self._point(weather.interrupted_at),
+                paused_at=self._point(paused_at),
+                largest_file=self._place.largest_file(weather.trouble),
             ),
             self.time,
             stdin=stdin,
         )
 
-    def _largest(self) -> int:
-        return max(path.stat().st_size for path in self._home.iterdir() if path.name.startswith("ledger"))
+    def _point(self, point: str | None) -> str | None:
+        """Return a point of the code by the name that it has where this ledger is."""
+        if point is None:
+            return None
+        event, name, number = (*point.split(":"), "1")[:3]
+        return f"{event}:{self._place.points.get(name, name)}:{number}"
 
     # --- what the ledger says ------------------------------------------------------------------------------------
 
@@ -247,15 +255,10 @@ class Desk:
 
     def purchases(self, batch_id: int | None = None) -> list[dict[str, Any]]:
         """Return every order ever recorded, replaced ones too."""
-        return [
-            dict(row)
-            for row in self.ledger._engine.select(
-                "SELECT idempotency_key, state, order_id, position, generation, batch_id FROM purchase"
-                " WHERE ? IS NULL OR batch_id = ?",
-                batch_id,
-                batch_id,
-            )
-        ]
+        rows = self.ledger._engine.select(
+            "SELECT idempotency_key, state, order_id, position, generation, batch_id FROM purchase ORDER BY id"
+        )
+        return [dict(row) for row in rows if batch_id in {None, row["batch_id"]}]
 
     def held(self) -> list[Held]:
         """Return all gifts that the ledger holds, but for those that Runa rejected and an edit took out."""
@@ -287,40 +290,38 @@ class Desk:
 
     def search_differences(self) -> list[str]:
         """Return how what a search reads differs from the gifts."""
-        return differences(self._path)
+        return self._place.search_differences()
 
     # --- other ledgers -------------------------------------------------------------------------------------------
 
-    def copy_of_the_ledger(self) -> dict[str, bytes]:
-        """Return the ledger's files, as somebody copies them while nothing runs."""
+    def copy_of_the_ledger(self) -> Any:
+        """Return a copy of the ledger, as somebody makes one while nothing runs."""
         self.ledger.close()  # whoever closes a file gives up the locks that SQLite holds on it
-        copy = {name: (self._home / name).read_bytes() for name in _LEDGER_FILES if (self._home / name).exists()}
-        self.ledger = Ledger(self._path)
+        copy = self._place.copy()
+        self.ledger = Ledger(self._place.address)
         return copy
 
-    def restore(self, copy: dict[str, bytes]) -> None:
-        """Put other files in the ledger's place."""
+    def restore(self, copy: Any) -> None:
+        """Put a copy in the ledger's place."""
         self.ledger.close()
-        for name in (*_LEDGER_FILES, "ledger.db-shm"):
-            (self._home / name).unlink(missing_ok=True)
-        for name, content in copy.items():
-            (self._home / name).write_bytes(content)
-        self.ledger = Ledger(self._path)
+        self._place.restore(copy)
+        self.ledger = Ledger(self._place.address)
 
     @contextmanager
     def on_another_machine(self) -> Iterator[None]:
         """Run the program with the same account and another ledger, new and empty."""
-        home, path, ledger = self._home, self._path, self.ledger
+        home, place, ledger = self._home, self._place, self.ledger
         self._machines += 1
         self._home = home.with_name(f"machine-{self._machines}")
         self._home.mkdir()
-        self._path = self._home / "ledger.db"
-        self.ledger = Ledger(self._path)
+        self._place = place.another(self._home)
+        self.ledger = Ledger(self._place.address)
         try:
             yield
         finally:
             self.ledger.close()
-            self._home, self._path, self.ledger = home, path, ledger
+            self._place.close()
+            self._home, self._place, self.ledger = home, place, ledger
 
     # --- what lies about -----------------------------------------------------------------------------------------
 
@@ -329,3 +330,4 @@ class Desk:
         yield from (text.encode() for text in self.shown)
         homes = [self._home, *self._home.parent.glob("machine-*")]
         yield from (path.read_bytes() for home in homes for path in home.rglob("*") if path.is_file())
+        yield from self._place.everything()
