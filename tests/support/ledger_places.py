@@ -43,8 +43,8 @@ class Place(Protocol):
     def largest_file(self, trouble: Trouble | None) -> int | None:
         """Return how large any file of a run may be."""
 
-    def killed(self) -> None:
-        """Let the time pass for which a killed process keeps its claims."""
+    def end_claims(self) -> None:
+        """Let the time pass for which a process that was killed, or has lost its server, keeps its claims."""
 
     def copy(self) -> Any:
         """Return a copy of it, made while nothing runs and nobody looks into it."""
@@ -88,7 +88,7 @@ class FilePlace:
         largest = max(path.stat().st_size for path in self._home.iterdir() if path.name.startswith("ledger"))
         return None if trouble is None else largest + trouble.room
 
-    def killed(self) -> None:
+    def end_claims(self) -> None:
         """See `Place`. The system has released its locks."""
 
     def copy(self) -> dict[str, bytes]:

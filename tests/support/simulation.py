@@ -158,6 +158,7 @@ class Desk:
         self.shown: list[str] = []
         self._remembered: dict[tuple[str, int], tuple[Meaning, str]] = {}
         self._machines = 0
+        self._in_trouble = False  # in the run that was begun last
 
     def close(self) -> None:
         """Close shop."""
@@ -193,8 +194,8 @@ class Desk:
         ran = running.end()
         if ran.code in {KILLED, INTERRUPTED}:
             self.bank.finish_requests()
-        if ran.code == KILLED:
-            self._place.killed()
+        if ran.code == KILLED or self._in_trouble:
+            self._place.end_claims()
         assert "Traceback" not in ran.err, ran.err
         assert 1 != ran.code, ran.err
         told.update(["runs", f"exit {ran.code}"])
@@ -218,7 +219,8 @@ class Desk:
             "RUNA_TIMEOUT": TIMEOUT,
             **self._place.environment(weather.trouble),
         }
-        told["ledgers in trouble"] += weather.trouble is not None
+        self._in_trouble = weather.trouble is not None
+        told["ledgers in trouble"] += self._in_trouble
         return fork_server().begin(
             Start(
                 arguments=(*arguments, *output),

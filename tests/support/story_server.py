@@ -105,7 +105,7 @@ class ServerPlace:
         """See `Place`."""
         return None
 
-    def killed(self) -> None:
+    def end_claims(self) -> None:
         """See `Place`."""
         self._database.end_leases()
 
