@@ -27,7 +27,10 @@ from tests.support.program import KEY, Program
 from tests.support.ran import Ran
 
 UP, DOWN = (0.2, 1.5), (0.0, 0.3)  # seconds, from and to
-AGAIN = {75: {"not_issued"}, **{code: HONEST[code] for code in (4, 7, 8)}}  # what a host may end with, and come again
+AGAIN = {
+    75: {"not_issued"},
+    **{code: HONEST[code] for code in (4, 7, 8, 9)},
+}  # what a host may end with, and come again
 RUNS_ENOUGH = 1000
 BUSY_PAUSE = 0.2  # seconds until a host comes again
 

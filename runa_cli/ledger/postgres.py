@@ -249,6 +249,10 @@ class PostgresEngine:
             raise
         if not done:
             raise unusable(self._address, "the server rolled a transaction back instead of committing it", hint=WAIT)
+        self._check_replicated()
+
+    def _check_replicated(self) -> None:
+        """Check that the server has not warned at a COMMIT. Raises LedgerUnusable."""
         if self._warnings:
             # The change is there, but a failover to the standby would lose it.
             raise unusable(
@@ -258,16 +262,24 @@ class PostgresEngine:
             )
 
     def _was_committed(self, key: str) -> bool:
-        """Tell whether a transaction was committed; one that is still under way is waited for."""
+        """Tell whether a transaction was committed; one that is still under way is waited for.
+
+        A server that stopped while it waited for its standby has committed without it, and says nothing of it when it
+        is back. So this is a change itself: it is confirmed once the standby has all that was committed before, too.
+        """
         try:
             with self._errors():
                 connection = self._connected()
                 connection.execute(_BEGIN)
-                connection.execute("SELECT id FROM ledger FOR UPDATE")
+                connection.execute("UPDATE ledger SET id = id")
                 row = connection.execute(translated("SELECT id FROM written WHERE id = ?"), (key,)).fetchone()
-            return row is not None
-        finally:
+                self._warnings.clear()
+                connection.execute("COMMIT")
+        except BaseException:
             self._roll_back()
+            raise
+        self._check_replicated()
+        return row is not None
 
     def _roll_back(self) -> None:
         """End a transaction that has failed; a connection over which that cannot be done is given up."""
@@ -292,7 +304,8 @@ class PostgresEngine:
         return self._connection
 
     def _notice(self, diagnostic: Any) -> None:
-        if diagnostic.severity_nonlocalized == "WARNING":
+        # Class 57: a server that is stopped says goodbye with a warning, perhaps after it has confirmed a COMMIT.
+        if diagnostic.severity_nonlocalized == "WARNING" and not (diagnostic.sqlstate or "").startswith("57"):
             self._warnings.append(diagnostic.message_primary or "no reason")
 
     def _another(self) -> Connection:
@@ -357,7 +370,9 @@ class PostgresEngine:
                     f"it cannot hold a text as it is ({text})",
                     hint="Nothing was sent. Take that character out of the input.",
                 )
-        if isinstance(error, psycopg.OperationalError) and _may_pass(error.sqlstate):
+        # psycopg counts an end for idleness as an internal error, not as one of operation.
+        passing = isinstance(error, psycopg.OperationalError | sqlstates.IdleInTransactionSessionTimeout)
+        if passing and _may_pass(error.sqlstate):
             return unusable(self._address, text, hint=CHECK_CONNECTION, kind=NotCommitted)
         return unusable(self._address, text, hint=ASK_ADMINISTRATOR)
 

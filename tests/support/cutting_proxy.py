@@ -14,10 +14,11 @@ _PIECE = 65536
 class CuttingProxy:
     """Passes everything on, but cuts the connection at commits: `cut` has their numbers, counted from 1."""
 
-    def __init__(self, target: tuple[str, int], when: When, cut: Container[int]) -> None:
+    def __init__(self, target: tuple[str, int], when: When, cut: Container[int], *, host: str = "127.0.0.1") -> None:
+        """`host` is the address of this machine under which it can be reached."""
         self.target = target  # of connections that are made from now on
         self._when, self._cut = when, cut
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self._lock = threading.Lock()
         self._connections: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
@@ -91,9 +92,11 @@ def _cut(connection: socket.socket) -> None:
 
 
 @contextmanager
-def cutting(target: tuple[str, int], when: When, cut: Container[int]) -> Iterator[CuttingProxy]:
+def cutting(
+    target: tuple[str, int], when: When, cut: Container[int], *, host: str = "127.0.0.1"
+) -> Iterator[CuttingProxy]:
     """Run a proxy."""
-    proxy = CuttingProxy(target, when, cut)
+    proxy = CuttingProxy(target, when, cut, host=host)
     proxy.start()
     try:
         yield proxy

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,6 +19,8 @@ from tests.support.postgres_cluster import NOT_INSTALLED, Cluster, free_port
 __all__ = ["NOT_INSTALLED", "Database", "Server", "free_port", "is_left_out", "server"]
 
 _USER = "postgres"
+_IS_SET = "SELECT 1 FROM pg_settings WHERE name = %s AND setting = %s"
+_IS_RESET = "SELECT 1 FROM pg_settings WHERE name = %s AND coalesce(sourcefile, '') NOT LIKE '%%.auto.conf'"
 
 
 @dataclass
@@ -70,6 +72,24 @@ class Server:
     def run(self, statement: str) -> None:
         """Run a statement as the superuser."""
         Database(self.url("postgres"), "postgres").run(statement)
+
+    @contextmanager
+    def settings(self, **values: str) -> Iterator[None]:
+        """Set the server otherwise for a while; what connects from then on finds it so."""
+        self._set(values)
+        try:
+            yield
+        finally:
+            self._set(dict.fromkeys(values))
+
+    def _set(self, values: Mapping[str, str | None]) -> None:
+        for name, value in values.items():
+            self.run(f"ALTER SYSTEM RESET {name}" if value is None else f"ALTER SYSTEM SET {name} = '{value}'")
+        self.run("SELECT pg_reload_conf()")
+        asked = Database(self.url("postgres"), "postgres")
+        for name, value in values.items():  # it reads them again in its own time
+            while [] == (asked.run(_IS_RESET, name) if value is None else asked.run(_IS_SET, name, value)):
+                pass
 
     @contextmanager
     def standby(self) -> Iterator["Server"]:

@@ -68,7 +68,7 @@ class Cluster:
         """Make an empty one."""
         secret = self.data.parent / "password"
         secret.write_text(password)
-        _give(secret)
+        give(secret)
         _run("initdb", "-D", self.data, "-U", user, f"--pwfile={secret}", "-A", "scram-sha-256", "-E", "UTF8",
              "--locale=C.UTF-8", "--no-sync")  # fmt: skip
         secret.unlink()
@@ -104,7 +104,7 @@ def directory(parent: Path | None = None) -> Iterator[Path]:
     if parent is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > _ENOUGH:
         parent = MEMORY
     made = Path(tempfile.mkdtemp(prefix="runa-pg-", dir=parent))
-    _give(made)
+    give(made)
     try:
         yield made
     finally:
@@ -122,7 +122,7 @@ def running(cluster: Cluster) -> Iterator[Cluster]:
             cluster.stop()
 
 
-def _give(path: Path) -> None:
+def give(path: Path) -> None:
     """Give a file to the user under whom the server runs, which refuses to be root."""
     if os.getuid() == 0:
         shutil.chown(path, "postgres")
