@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import ledgers, sending, starting
+from tests.benchmarks import ledgers, on_server, sending, starting
 from tests.benchmarks.measure import Line, Unmeasurable, own_peak, table, unmeasured
 from tests.benchmarks.setting import FULL, QUICK, TINY, Bench
 
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "memory": sending.memory,
     "ledger": ledgers.large_ledger,
     "lists": ledgers.lists,
+    "postgres": on_server.ledger_on_server,
 }
 
 

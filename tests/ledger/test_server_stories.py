@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.file_ledger("it has one of its own")
 
 
 def test_stories_come_to_a_good_end_with_the_ledger_on_a_server(postgres: Server) -> None:
-    run_state_machine_as_test(on_server(StoryServer(postgres)), settings=telling(8, 10, shortest=False))
+    run_state_machine_as_test(on_server(StoryServer(postgres)), settings=telling(4, 8, shortest=False))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def harness(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Harne
     return Harness.build(tmp_path_factory.mktemp("harness"), server=postgres)
 
 
-@pytest.mark.parametrize(("kind", "most"), [("kill", 6), ("cut", 4)])
+@pytest.mark.parametrize(("kind", "most"), [("kill", 4), ("cut", 3)])
 def test_struck_at_a_call_it_finishes_with_every_gift_once_with_the_ledger_on_a_server(
     harness: Harness, kind: Kind, most: int
 ) -> None:
