@@ -32,6 +32,7 @@ AGAIN = {
     **{code: HONEST[code] for code in (4, 7, 8, 9)},
 }  # what a host may end with, and come again
 RUNS_ENOUGH = 1000
+LONGEST = 1800  # seconds that a run may take
 BUSY_PAUSE = 0.2  # seconds until a host comes again
 
 
@@ -102,7 +103,9 @@ def _issue_from(host: Program, report: Report) -> None:
     """Run the command until it is done."""
     command = ("order", "create", "--file", "gifts.csv", "--batch", "bonus", "--no-preflight", "--concurrency", "8")
     for _ in range(RUNS_ENOUGH):
-        ran = host.execute(host.command(*command, "--results", "results.csv", "--json"))
+        running = host.start(*command, "--results", "results.csv", "--json")
+        out, err = running.communicate(timeout=LONGEST)
+        ran = Ran(running.returncode, out, err)
         report.ends[ran.code] += 1
         if ran.code == 0:
             return
