@@ -5,7 +5,7 @@
 _runa_follows() {
     case $1 in
         '')
-            words='=balance,ping,config,audit,order,batch,gift,product,ledger,emulator'
+            words='=balance,ping,config,audit,order,batch,gift,product,policy,ledger,emulator'
             options=' --version --help ' ;;
         balance)
             words=''
@@ -85,6 +85,18 @@ _runa_follows() {
         'product categories')
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        policy)
+            words='=check,show,store'
+            options=' --help ' ;;
+        'policy check')
+            words='=/'
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'policy show')
+            words=''
+            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'policy store')
+            words='=/'
+            options=' --remove --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         ledger)
             words='=init,backup,copy,check'
             options=' --help ' ;;

@@ -19,6 +19,7 @@ DOCUMENTS = [
     "docs/guide.md",
     "docs/journal.md",
     "docs/performance.md",
+    "docs/policy.md",
     "docs/postgres.md",
     "docs/recipes.md",
     "docs/reliability.md",

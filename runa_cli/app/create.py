@@ -37,6 +37,8 @@ def create(session: Session, request: CreateRequest) -> None:
         if request.results is not None:
             _check_fits(request.results, plan)
         _note_repeated_addresses(session, plan)
+        with before_sending():
+            _price_conversion(session, plan)
         if request.dry_run:
             from runa_cli.app import dry_run
 
@@ -73,6 +75,13 @@ def read_plan(session: Session, order_input: OrderInput) -> Plan:
         raise ConfigurationError(
             f"The input does not fit into the temporary directory: {error}. Nothing was sent."
         ) from error
+
+
+def _price_conversion(session: Session, plan: Plan) -> None:
+    if plan.has_unknown_costs:
+        from runa_cli.app.conversion_price import price_conversion
+
+        price_conversion(session, plan)
 
 
 def _issue(session: Session, plan: Plan, request: CreateRequest, preflight: Callable[[Plan], None] | None) -> None:

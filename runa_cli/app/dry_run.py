@@ -34,7 +34,9 @@ def show(session: Session, plan: Plan, request: CreateRequest, preflight: Prefli
     if checks.refusal and as_json:
         raise checks.refusal
     orders = 0 if as_json or checks.refusal else sum(1 for _ in checks.requests)
-    preview = Preview(plan, request, checks.issued, orders, checks.refusal, lambda ids: _find(session, ids))
+    preview = Preview(
+        plan, request, checks.issued, orders, checks.refusal, lambda ids: _find(session, ids), checks.weighing.fact
+    )
     view = View(
         entries=lambda: (_document(session, planned) for planned in checks.requests),
         table=lambda width: preview.parts(session, width),

@@ -28,10 +28,11 @@ from runa_cli.issuing.guard import (
 from runa_cli.issuing.issued_since import may_be_issued_elsewhere
 from runa_cli.issuing.issuer import Preflight
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
+from runa_cli.issuing.policy_guard import NOTHING_WEIGHED, PolicyGuard, Weighing
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.issuing.refusals import GiftsRefused
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import NOTHING_TAKEN, Batch, NewOrder, Order, Taken
+from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, Batch, NewOrder, Order, Taken
 
 _TO_BE_SENT = frozenset({State.PREPARED, State.SENT})
 _NOT_SENT_YET = frozenset({State.PREPARED})
@@ -62,6 +63,13 @@ class Checks:
     issued: str = "none"
     requests: Iterator[PlannedRequest] = field(default_factory=lambda: iter(()))
     refusal: RunaError | None = None
+    weighing: Weighing = NOTHING_WEIGHED
+
+    def __post_init__(self) -> None:
+        """Prepare the check against the policies in force."""
+        session = self.session
+        self._policy = PolicyGuard(self._ledger, session.environment, session.clock, session.own_policy)
+        self._adopted: list[AdoptedOrder] = []
 
     def run(self) -> None:
         """Make all checks. Raises what a create would raise, but for the refusal."""
@@ -108,11 +116,13 @@ class Checks:
                 check_not_pruned(target)
                 self._check_key(target)
                 check_cap_beside(ledger.tally(target).sums(COSTING), plan, request.max_total)
+                self.weighing = self._policy.check_plan(plan, target, adds=True)
                 name, taken = target.name, ledger.taken(target)
             elif adoption := self._find_adoption():
                 sums, taken = adoption.sums, adoption.taken
                 known = self._match(adoption)
                 check_cap_beside(sums, plan, request.max_total)
+                self.weighing = self._policy.check_plan(plan, adopted=self._adopted)
         if self.preflight and plan.count_left:
             self.preflight(plan)
         for batch_id in known.batches(_NOT_SENT_YET):
@@ -131,8 +141,9 @@ class Checks:
                 self.issued = f"{format_gifts(plan.left_out_count)}, by reference"
             try:
                 if ledger:
-                    by_reference.check(self._guard, plan, request, known)
+                    self.weighing = by_reference.check(self._guard, self._policy, plan, request, known).weighing
                 else:
+                    self.weighing = self._policy.check_plan(plan)
                     check_confirmed_total(plan, request)
             except ReferencesKnown:
                 continue
@@ -194,9 +205,11 @@ class Checks:
             as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)
         if as_recorded:
+            self.weighing = self._policy.check_unsent(batch, renewed=True)
             self._check_unsent(batch, ledger.orders(batch, [State.PREPARED]))
         else:
             self._guard.check_edited(plan, request, batch.name, batch)
+            self.weighing = self._policy.check_plan(plan, batch, adopted=self._adopted)
             if self.preflight:
                 self.preflight(plan)
         self.requests = self._requests_left(batch, adoption, as_recorded=as_recorded)
@@ -220,6 +233,7 @@ class Checks:
     def _check_new(self) -> None:
         """Check what a create would record; what it would adopt is left out. Raises what a create would raise."""
         adoption = self._check_against_ledger()
+        self.weighing = self._policy.check_plan(self.plan, adopted=self._adopted)
         check_confirmed_total(self.plan, self.request)
         if self.preflight and self.plan.count_left:
             self.preflight(self.plan)
@@ -256,6 +270,7 @@ class Checks:
         )
         if adoption is not None:
             session.console.say(adoption.sentence)
+            self._adopted = [*adoption.orders()]  # for the limits, before anything is left out of the plan
         return adoption
 
     def _requests_left(self, batch: Batch, adoption: Adoption | None, *, as_recorded: bool) -> Iterator[PlannedRequest]:

@@ -38,11 +38,21 @@ def estimate(session: Session, order_input: OrderInput) -> None:
 
 
 def _estimates(session: Session, plan: Plan) -> Iterator[dict[str, Any]]:
-    client = session.client
-    if session.environment == "local":
-        client = Client(replace(client.endpoint, api_key=LOCAL_LIVE_KEY), session.clock)
+    client = _client(session)
     for order in plan.orders():
         yield client.document("/order/estimate", seconds=session.settings.timeout.value, body=_request(order))
+
+
+def estimate_of(session: Session, order: PlannedOrder) -> dict[str, Any]:
+    """Return Runa's estimate of one order. Raises RequestRefused, and the error of a request that was not answered."""
+    return _client(session).document("/order/estimate", seconds=session.settings.timeout.value, body=_request(order))
+
+
+def _client(session: Session) -> Client:
+    client = session.client
+    if session.environment == "local":
+        return Client(replace(client.endpoint, api_key=LOCAL_LIVE_KEY), session.clock)
+    return client
 
 
 def _request(order: PlannedOrder) -> bytes:

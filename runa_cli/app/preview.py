@@ -31,7 +31,8 @@ Find = Callable[[Sequence[int]], Found]
 class Preview:
     """A checked plan. `issued` says what is issued already; `refusal` is the error that the dry run ends in.
 
-    `find` finds recorded gifts of which the plan knows only the ids. `orders` counts the requests.
+    `find` finds recorded gifts of which the plan knows only the ids. `orders` counts the requests. `policy` says which
+    limits come near.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class Preview:
     orders: int
     refusal: RunaError | None
     find: Find
+    policy: str = ""
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
@@ -103,6 +105,7 @@ class Preview:
             ("Delivery", contents.delivery),
             ("Products", contents.product_list if plan.count_left else ""),
             ("To be sent", "" if self.refusal else f"{self.orders:,} {'order' if self.orders == 1 else 'orders'}"),
+            ("Policy", "" if self.refusal else self.policy),
             ("Confirmation", self._confirmation() if self.orders and not self.refusal else ""),
         ]
 

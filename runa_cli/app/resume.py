@@ -42,6 +42,7 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
     with issuer.claimed(batch):
         check_not_pruned(session.ledger.batch_by_id(batch.id))
         issuer.check_cap(batch, session.settings.max_total.value)
+        weighing = issuer.policy.check_unsent(batch)
         issuer.confirm_key(batch, yes=yes)
         check_to_resume(
             issuer.client,
@@ -52,7 +53,7 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
             say=issuer.say,
             clock=issuer.clock,
         )
-        issuer.confirm_sending(batch, [State.PREPARED], yes=yes or batch.environment != "live")
+        issuer.confirm_sending(batch, [State.PREPARED], weighing, yes=yes or batch.environment != "live")
         yield issuer.send(batch)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runa_cli.api.client import Client, Endpoint
     from runa_cli.issuing.concurrency import Concurrency
     from runa_cli.issuing.issuer import Issuer
+    from runa_cli.issuing.policy import Policy
     from runa_cli.issuing.rate_limit import RateLimit
     from runa_cli.issuing.terms import Progress
     from runa_cli.ledger.ledger import Ledger
@@ -231,7 +232,24 @@ class Session:
             concurrency=self._concurrency(),
             rate_limit=self._rate_limit(),
             clock=self.clock,
+            own_policy=self.own_policy,
+            environment=self.environment,
         )
+
+    @property
+    def own_policy(self) -> "Policy | None":
+        """The policy of the settings; None where they name none. Raises ConfigurationError for an unusable one."""
+        configuration.check_readable(self.settings)
+        path = self.settings.policy.value
+        if path is None:
+            return None
+        from runa_cli.issuing.policy_file import read_policy_file
+
+        try:
+            return read_policy_file(path)
+        except ConfigurationError as error:
+            error.hint = f"RUNA_POLICY ({self.settings.policy.origin}) names it. {error.hint}"
+            raise
 
     def _concurrency(self) -> "Concurrency":
         """Return how many orders are sent at a time. The emulator runs on this machine and gains nothing from many."""

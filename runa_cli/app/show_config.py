@@ -25,6 +25,7 @@ _VARIABLES = {
     "rate_limit": "RUNA_RATE_LIMIT",
     "concurrency": "RUNA_CONCURRENCY",
     "max_total": "RUNA_MAX_TOTAL",
+    "policy": "RUNA_POLICY",
     "ledger": "RUNA_LEDGER",
     "look_back": "RUNA_LOOK_BACK",
     "output": "RUNA_OUTPUT",

@@ -20,13 +20,14 @@ NAMES = (
     "RUNA_RATE_LIMIT",
     "RUNA_CONCURRENCY",
     "RUNA_MAX_TOTAL",
+    "RUNA_POLICY",
     "RUNA_LEDGER",
     "RUNA_LOOK_BACK",
     "RUNA_OUTPUT",
 )
-# Reserved for later. To ignore them would be worse than to refuse them: RUNA_POLICY, for one, sets limits.
-UNSUPPORTED = ("RUNA_API_KEY_COMMAND", "RUNA_PROFILE", "RUNA_POLICY")
-_SAFETY = ("RUNA_MAX_TOTAL",)  # compared even with names that begin otherwise, such as RNUA_MAX_TOTAL
+# Reserved for later. To ignore them would be worse than to refuse them.
+UNSUPPORTED = ("RUNA_API_KEY_COMMAND", "RUNA_PROFILE")
+_SAFETY = ("RUNA_MAX_TOTAL", "RUNA_POLICY")  # compared even with names that begin otherwise, such as RNUA_MAX_TOTAL
 
 
 def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[str]:

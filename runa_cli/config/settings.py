@@ -33,6 +33,7 @@ from runa_cli.config.values import (
     optional,
     read_base_url,
     read_environment,
+    read_path,
     read_product_codes,
     read_seconds,
     whole_number,
@@ -62,6 +63,7 @@ class Settings:
     rate_limit: Setting[int]
     concurrency: Setting[int | Auto]
     max_total: Setting[Decimal | None]
+    policy: Setting[Path | None]
     ledger: Setting[LedgerAddress]
     look_back: Setting[int]
     output: Setting[str]
@@ -105,6 +107,7 @@ def load(
         rate_limit=source.read("RUNA_RATE_LIMIT", ORDERS_PER_MINUTE, whole_number(0, 100_000)),
         concurrency=source.read("RUNA_CONCURRENCY", AUTO, auto_or(whole_number(1, 64))),
         max_total=source.read("RUNA_MAX_TOTAL", None, optional(parse_amount)),
+        policy=source.read("RUNA_POLICY", None, optional(read_path)),
         ledger=_ledger(source),
         look_back=source.read("RUNA_LOOK_BACK", LOOK_BACK_DAYS, whole_number(0, 365)),
         output=source.read("RUNA_OUTPUT", "table", one_of(FORMATS)),

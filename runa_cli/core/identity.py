@@ -19,6 +19,7 @@ from typing import Any
 from runa_cli.core import exact_json
 
 _INVISIBLE = {"Cf", "Cc"}  # zero-width characters and controls
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _NUMBER = re.compile(r"0*([0-9]+?)(?:\.0*)?")  # as a spreadsheet takes it for one, and may write it otherwise
 
 
@@ -121,6 +122,45 @@ def products_key(products: Mapping[str, Any]) -> list[str]:
         return ["template", str(products.get("template_id"))]
     codes = products.get("values") or [products.get("value")]
     return ["products", *sorted({str(code) for code in codes})]
+
+
+@dataclass(frozen=True)
+class Payee:
+    """Who a gift is for, as digests that stay when the gift is pruned: by address and by reference.
+
+    Where there is no address, `by_email` is the reference or label instead, and where there is no reference,
+    `by_reference` is the address or label. Both are empty for a payout link that nothing tells apart from others.
+    """
+
+    by_email: str = ""
+    by_reference: str = ""
+
+
+def payee(item: Mapping[str, Any], reference: str | None, carried: Sequence[str]) -> Payee:
+    """Return who an item is for, for what counts per person: however address or reference are spelled.
+
+    A reference or carried cell of a payout link that is an address stands for that address.
+    """
+    method = item["distribution_method"]
+    named = method.get("recipient_reference") or reference or ""
+    cells = [] if named else [cell for cell in carried if normalized_text(cell)]
+    addresses = filter(_ADDRESS.fullmatch, map(normalized_text, [method.get("email_address") or "", named, *cells]))
+    address = next(map(normalized_address, addresses), "")
+    by_address = _digest(["address", address]) if address else ""
+    if named and not _ADDRESS.fullmatch(normalized_text(named)):
+        by_reference = _digest(["reference", _folded(named)])
+    elif named:
+        by_reference = _digest(["address", normalized_address(named)])
+    else:
+        label_cells = sorted(filter(None, map(_folded, cells)))
+        by_reference = by_address or (_digest(["carried", label_cells]) if label_cells else "")
+    return Payee(by_address or by_reference, by_reference)
+
+
+def products_text(products: Mapping[str, Any]) -> str:
+    """Return a choice of products as text: codes with bars between them, or `template:` and an id."""
+    kind, *codes = products_key(products)
+    return f"template:{codes[0]}" if kind == "template" else "|".join(codes)
 
 
 def normalized_address(address: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from functools import lru_cache
 
 from runa_cli.core.exact_json import Number
@@ -38,16 +38,18 @@ def has_decimals_of(amount: Decimal, currency: str) -> bool:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """Return an amount in the minor units of its currency (cents). Raises ValueError where it has more decimals."""
-    scaled = amount.scaleb(_DECIMALS.get(currency, 2))
-    if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} has more decimals than {currency} has")
-    return int(scaled)
+    """Return an amount in the minor units of its currency (cents), rounded up where it has more decimals."""
+    return int(amount.scaleb(_DECIMALS.get(currency, 2)).to_integral_value(ROUND_CEILING))
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
     """Return an amount that is in the minor units of its currency."""
     return Decimal(minor).scaleb(-_DECIMALS.get(currency, 2))
+
+
+def plain_minor(minor: int, currency: str) -> str:
+    """Return an amount in minor units as machine formats have it: plain digits with the currency's decimals."""
+    return f"{from_minor(minor, currency):f}"
 
 
 def plain_amount(text: str, currency: str) -> str | None:

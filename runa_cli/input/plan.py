@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice, zip_longest
 from math import ceil
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from runa_cli.api.canonical import Stamp, item_json, order_body, sha256_hex
 from runa_cli.api.order_models import MOST_ITEMS, MOST_TEMPLATES, Item, OrderHead
@@ -18,6 +18,7 @@ from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN
 from runa_cli.core.identity import (
     GiftIdentity,
+    Payee,
     fingerprint,
     full_label,
     identify,
@@ -25,7 +26,10 @@ from runa_cli.core.identity import (
     labels_digest,
     name_key,
     normalized_text,
+    payee,
+    products_text,
 )
+from runa_cli.core.money import to_minor
 from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.ledger.records import Gift, Placed, Recorded
 
@@ -39,6 +43,7 @@ _SCHEMA = """
         identity TEXT NOT NULL, same_gift TEXT NOT NULL, reference_key TEXT NOT NULL, alike TEXT NOT NULL,
         item TEXT NOT NULL, value TEXT NOT NULL, currency TEXT NOT NULL, templates TEXT NOT NULL, address TEXT,
         filled TEXT NOT NULL,
+        payee TEXT NOT NULL, payee_reference TEXT NOT NULL, products TEXT NOT NULL, cost INTEGER,
         cells TEXT NOT NULL DEFAULT ''
     );
     CREATE TABLE held (
@@ -52,6 +57,7 @@ _SCHEMA = """
 STDIN = "stdin"  # the name of standard input in place of a file's
 _AT_ONCE = 200  # gifts that are written together
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
+_PAYEES = {"email": "payee", "reference": "payee_reference"}
 _PRODUCTS = '"products":'  # from there on, the JSON of an item is its choice of products
 
 # Made when all gifts are there, which is faster than to keep them up to date row by row.
@@ -212,6 +218,7 @@ class Plan:
         own, text = item_json(item)
         templates = [own["distribution_method"].get("template_id"), own["products"].get("template_id")]
         identity = identify(own, currency, reference, carried)
+        recipient = payee(own, reference, carried)
         self._pending.append(
             (
                 head_id,
@@ -228,6 +235,10 @@ class Plan:
                 " ".join(filter(None, templates)),
                 item.address.casefold() if item.address else None,
                 filled,
+                recipient.by_email,
+                recipient.by_reference,
+                products_text(own["products"]),
+                to_minor(item.face_value, currency) if currency == head.payment_method.currency else None,
             ),
         )
         if len(self._pending) == _AT_ONCE:
@@ -239,7 +250,8 @@ class Plan:
         gifts, self._pending = self._pending, []
         self._database.executemany(
             "INSERT INTO gift (head_id, row, reference, carried, identity, same_gift, reference_key, alike, item,"
-            " value, currency, templates, address, filled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " value, currency, templates, address, filled, payee, payee_reference, products, cost)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             gifts,
         )
 
@@ -290,14 +302,21 @@ class Plan:
 
     def _gifts(self, head_id: int) -> Iterator[PlannedGift]:
         for values in self._connection.execute(
-            "SELECT row, reference, carried, identity, same_gift, reference_key, item, alike, value, currency,"
-            " templates FROM gift WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
+            "SELECT row, reference, carried, identity, same_gift, reference_key, item, alike, payee, payee_reference,"
+            " products, cost, value, currency, templates FROM gift"
+            " WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
-            row, reference, carried, *identified, value, currency, templates = values
+            row, reference, carried, identity, same_gift, key, item, alike, *asked, value, currency, templates = values
+            by_email, by_reference, products, cost = asked
             loaded = exact_json.loads(carried)
             cells = loaded if isinstance(loaded, list) else []
-            yield PlannedGift(Gift(row, reference, cells, *identified), Decimal(value), currency, templates)
+            recipient = Payee(by_email, by_reference)
+            gift = Gift(
+                *(row, reference, cells, identity, same_gift, key, item, alike),
+                *(recipient, products, cost),
+            )
+            yield PlannedGift(gift, Decimal(value), currency, templates)
 
     def _chunks(self, head_id: int, whole: int) -> Iterator[list[PlannedGift]]:
         most = self._most(whole)
@@ -518,10 +537,7 @@ class Plan:
 
         What is paid from a balance of another currency is not part of it.
         """
-        paying = {
-            head_id: OrderHead.model_validate(exact_json.loads(document)).payment_method.currency
-            for head_id, document in self._connection.execute("SELECT id, document FROM head ORDER BY id")
-        }
+        paying = self._paying()
         sums: dict[str, Decimal] = {}
         for head_id, currency, amount in self._amounts_left():
             if currency == paying[head_id]:
@@ -535,6 +551,63 @@ class Plan:
             " GROUP BY head_id, currency, value ORDER BY min(id)"
         ):
             yield head_id, currency, Decimal(value) * count
+
+    # --- what limits look at -------------------------------------------------------------------------------------
+
+    def costs_left(self) -> Iterator[tuple[str, str, int]]:
+        """Yield paying currency, products and cost (minor units) of what is not left out, equal products together."""
+        paying, sums = self._paying(), dict[tuple[str, str], int]()
+        for head_id, products, cost in self._connection.execute(
+            "SELECT head_id, products, sum(cost) FROM gift WHERE id NOT IN (SELECT gift_id FROM issued)"
+            " GROUP BY head_id, products ORDER BY min(id)"
+        ):
+            sums[paying[head_id], products] = sums.get((paying[head_id], products), 0) + (cost or 0)
+        yield from ((*key, cost) for key, cost in sums.items())
+
+    def payees_left(self, kind: Literal["email", "reference"]) -> Iterator[tuple[str, str, str, int]]:
+        """Yield payee, paying currency, products and cost of what is not left out, sorted by payee."""
+        paying, column = self._paying(), _PAYEES[kind]
+        for payee_key, head_id, products, cost in self._connection.execute(
+            f"SELECT {column}, head_id, products, sum(cost) FROM gift"  # noqa: S608 - own text
+            f" WHERE id NOT IN (SELECT gift_id FROM issued) GROUP BY {column}, head_id, products"
+            f" ORDER BY {column}, head_id, products"
+        ):
+            yield payee_key, paying[head_id], products, cost or 0
+
+    def gifts_for(self, kind: Literal["email", "reference"], payee_key: str, most: int = 50) -> list[PlannedRow]:
+        """Return the first gifts of one recipient that are not left out."""
+        rows = (
+            PlannedRow(
+                *(row, item, currency, reference, _texts(carried), GiftIdentity(same_gift, key)),
+                *(frozenset(), None, None, None),
+            )
+            for row, item, currency, reference, carried, same_gift, key in self._connection.execute(
+                "SELECT row, item, currency, reference, carried, same_gift, reference_key FROM gift"  # noqa: S608 - own text
+                f" WHERE {_PAYEES[kind]} = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
+                (payee_key,),
+            )
+        )
+        return [*islice(rows, most)]
+
+    @property
+    def has_unknown_costs(self) -> bool:
+        """Whether a gift that is not left out is converted, and its price is not known."""
+        return bool(
+            self._connection.execute(
+                "SELECT id FROM gift WHERE cost IS NULL AND id NOT IN (SELECT gift_id FROM issued) LIMIT 1"
+            ).fetchone()
+        )
+
+    def set_cost(self, cost: int) -> None:
+        """Set the price of the gift that is converted, of which a plan has at most one."""
+        self._connection.execute("UPDATE gift SET cost = ? WHERE cost IS NULL", (cost,))
+
+    def _paying(self) -> dict[int, str]:
+        """Return the currency of the balance that pays, by head."""
+        return {
+            head_id: OrderHead.model_validate(exact_json.loads(document)).payment_method.currency
+            for head_id, document in self._connection.execute("SELECT id, document FROM head ORDER BY id")
+        }
 
     @property
     def order_count(self) -> int:

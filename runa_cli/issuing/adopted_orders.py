@@ -1,6 +1,7 @@
 """An order that was issued from another ledger, as it is recorded here: with planned gifts, or as Runa shows it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,12 +9,14 @@ from runa_cli.api import binding, canonical, responses
 from runa_cli.api.order_models import OrderHead, PaymentMethod
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Unreachable
-from runa_cli.core.identity import identify
+from runa_cli.core.identity import identify, payee, products_text
+from runa_cli.core.money import to_minor
 from runa_cli.core.states import State
 from runa_cli.input.plan import PlannedOrder
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.batch_lookup import FoundOrder
 from runa_cli.ledger.records import AdoptedOrder, Gift
+from runa_cli.ledger.spending import price_in
 
 
 def as_planned(order: FoundOrder, planned: PlannedOrder, request: CreateRequest) -> AdoptedOrder | None:
@@ -35,7 +38,8 @@ def as_planned(order: FoundOrder, planned: PlannedOrder, request: CreateRequest)
 def as_shown(order: FoundOrder, account: str, *, own_key: bool) -> AdoptedOrder:
     """Return an order with gifts made of Runa's items, its position left open. Raises Unreachable."""
     document, items = responses.read_object(order.document), _items(order)
-    gifts = [_gift(item, row, _currency(item, document)) for row, item in enumerate(items, 1)]
+    paying = str(document.get("currency"))
+    gifts = [_gift(item, row, _currency(item, document), paying) for row, item in enumerate(items, 1)]
     metadata = document.get("metadata") or {}
     head = OrderHead.model_construct(
         payment_method=PaymentMethod.model_construct(type="ACCOUNT_BALANCE", currency=str(document.get("currency"))),
@@ -59,6 +63,8 @@ def _adopted(  # noqa: PLR0917 - each is another field
     document, items = responses.read_object(order.document), _items(order)
     values: list[Any] = [_loaded(gift.item)["face_value"] for gift in gifts]
     is_failed = order.status == "FAILED"
+    if len(gifts) == 1 and gifts[0].cost is None:  # Runa converted it
+        gifts = [replace(gifts[0], cost=price_in(order.document, str(document.get("currency"))))]
     return AdoptedOrder(
         position=0,
         generation=0,
@@ -76,6 +82,7 @@ def _adopted(  # noqa: PLR0917 - each is another field
         order_id=order.id,
         reply=order.document,
         issued=[None] * len(gifts) if is_failed else issued,
+        balance=str(document.get("currency") or ""),
         created=order.created,
         settled=order.settled,
     )
@@ -95,8 +102,11 @@ def _currency(item: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     return str(item.get("currency") or document.get("currency"))
 
 
-def _gift(item: Mapping[str, Any], row: int, currency: str) -> Gift:
-    """Return an item of Runa's as the gift that was sent. Raises Unreachable where it cannot be read."""
+def _gift(item: Mapping[str, Any], row: int, currency: str, paying: str) -> Gift:
+    """Return an item of Runa's as the gift that was sent; `paying` is the currency of the balance.
+
+    Raises Unreachable where it cannot be read.
+    """
     try:
         sent = {
             "face_value": exact_json.Number(str(item["face_value"])),
@@ -108,5 +118,15 @@ def _gift(item: Mapping[str, Any], row: int, currency: str) -> Gift:
     except (KeyError, ValueError, ArithmeticError) as error:
         raise Unreachable(f"An item of an order at Runa cannot be read ({error}). Nothing was sent.") from error
     return Gift(
-        row, None, (), canonical.sha256_hex(text.encode()), identity.gift, identity.reference, text, identity.alike
+        row,
+        None,
+        (),
+        canonical.sha256_hex(text.encode()),
+        identity.gift,
+        identity.reference,
+        text,
+        identity.alike,
+        payee=payee(sent, None, ()),
+        products=products_text(sent["products"]),
+        cost=to_minor(sent["face_value"], currency) if currency == paying else None,
     )

@@ -6,7 +6,7 @@ named one.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from runa_cli.core.money import format_gifts
@@ -18,6 +18,7 @@ from runa_cli.issuing.confirmation import ToSend, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
 from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, check_not_pruned
 from runa_cli.issuing.issuer import Issuer, Preflight, before_sending
+from runa_cli.issuing.policy_guard import PolicyGuard, Weighing
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.ledger.ledger import Ledger
 
@@ -40,22 +41,33 @@ def recorded(
         yield known
 
 
-def check(guard: Guard, plan: Plan, request: CreateRequest, known: KnownOrders) -> tuple[int, dict[str, Decimal]]:
+@dataclass(frozen=True)
+class ToBeSent:
+    """How many gifts are about to be sent, their face values by currency, and how limits stand with the new ones."""
+
+    items: int
+    sums: dict[str, Decimal]
+    weighing: Weighing
+
+
+def check(guard: Guard, policy: PolicyGuard, plan: Plan, request: CreateRequest, known: KnownOrders) -> ToBeSent:
     """Check a matched plan before anything is recorded or sent.
 
-    Returns the number of gifts that are about to be sent, and their face values by currency: the new ones, and all
-    gifts of the known orders that were not sent yet. Raises GuardRefused, and ReferencesKnown where the plan must be
-    matched again.
+    Returns what is about to be sent: the new gifts, and all gifts of the known orders that were not sent yet. Raises
+    GuardRefused, and ReferencesKnown where the plan must be matched again.
     """
     for batch_id in known.batches():
         check_not_pruned(guard.ledger.batch_by_id(batch_id))
     if plan.count_left:
         guard.check_new(plan, request)
+    weighing = policy.check_plan(plan)
+    for batch_id in known.batches(_UNSENT):
+        policy.check_unsent(guard.ledger.batch_by_id(batch_id))
     items, sums = _to_send(guard.ledger, plan, known)
     for total in (plan.sums, sums):
         check_cap(total, request.max_total)
     check_confirmed_total(plan, request, sums)
-    return items, sums
+    return ToBeSent(items, sums, weighing)
 
 
 def _record(
@@ -67,15 +79,16 @@ def _record(
         claims.close()
         known = _match_and_claim(issuer, plan, request, claims)
         try:
-            items, _ = check(guard, plan, request, known)
+            to_be_sent = check(guard, issuer.policy, plan, request, known)
             for batch_id in known.batches():
                 issuer.confirm_key(issuer.ledger.batch_by_id(batch_id), yes=request.yes)
             if plan.left_out_count:
                 issuer.say(
                     f"By reference: {format_gifts(plan.left_out_count)} known, {format_gifts(plan.count_left)} new."
                 )
-            if items and request.asks:
-                issuer.ask_before_sending(_about(issuer.ledger, plan, request, known), request.environment)
+            if to_be_sent.items and request.asks:
+                about = _about(issuer.ledger, plan, request, known, to_be_sent)
+                issuer.ask_before_sending(about, request.environment)
             if not plan.count_left:
                 return known
             confirmed = replace(request, confirm_total=None, asked=True)
@@ -98,15 +111,15 @@ def _match_and_claim(issuer: Issuer, plan: Plan, request: CreateRequest, claims:
         claimed |= wanted  # and match again, for the states may have changed until now
 
 
-def _about(ledger: Ledger, plan: Plan, request: CreateRequest, known: KnownOrders) -> ToSend:
+def _about(ledger: Ledger, plan: Plan, request: CreateRequest, known: KnownOrders, to_be_sent: ToBeSent) -> ToSend:
     """Return what the question before the sending names."""
-    items, sums = _to_send(ledger, plan, known)
     contents = contents_left(plan)
     for batch_id in known.batches(_UNSENT):
         orders = ledger.orders(ledger.batch_by_id(batch_id), only=known.rows(batch_id, _UNSENT))
         contents += contents_of(orders)
     before = f"{format_gifts(plan.left_out_count)} of the input, by reference" if plan.left_out_count else "none"
-    return ToSend(source_of(plan), request.batch, items, sums, contents, before)
+    items, sums, policy = to_be_sent.items, to_be_sent.sums, to_be_sent.weighing.fact
+    return ToSend(source_of(plan), request.batch, items, sums, contents, before, policy=policy)
 
 
 def _to_send(ledger: Ledger, plan: Plan, known: KnownOrders) -> tuple[int, dict[str, Decimal]]:

@@ -22,7 +22,7 @@ class ToSend:
     """What is about to be sent, as the question names it.
 
     `source` is the file, or where else the gifts come from; `batch` is None where there are several. `before` says what
-    was issued before, `note` what else a person should know.
+    was issued before, `policy` which limits come near, `note` what else a person should know.
     """
 
     source: str
@@ -32,6 +32,7 @@ class ToSend:
     contents: Contents
     before: str = "none"
     note: str | None = None
+    policy: str = ""
 
     @property
     def total(self) -> str:
@@ -49,6 +50,8 @@ class ToSend:
         yield f"  Issued before: {self.before}"
         yield f"  Delivery: {self.contents.delivery}"
         yield f"  Products: {self.contents.product_list}"
+        if self.policy:
+            yield f"  Policy: {self.policy}"
         if self.note:
             yield f"  {self.note}"
 

@@ -44,13 +44,15 @@ from runa_cli.issuing.new_orders import (
 )
 from runa_cli.issuing.order_flow import FlowStep, OrderFlow
 from runa_cli.issuing.outcome import BatchRun
+from runa_cli.issuing.policy import Policy
+from runa_cli.issuing.policy_guard import PolicyGuard, Weighing
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.engine import Repeatable
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch, NewOrder, Placed, Tally
+from runa_cli.ledger.records import Batch, NewOrder, Order, Placed, Tally
 from runa_cli.ledger.rows import to_list
 
 Preflight = Callable[[Plan], None]
@@ -73,6 +75,12 @@ class Issuer:
     concurrency: Concurrency = field(default_factory=lambda: Concurrency(1))
     rate_limit: RateLimit = field(default_factory=RateLimit)
     clock: Clock = REAL
+    own_policy: Policy | None = None
+    environment: str = ""
+
+    def __post_init__(self) -> None:
+        """Prepare the check against the policies in force."""
+        self.policy = PolicyGuard(self.ledger, self.environment, self.clock, self.own_policy)
 
     # --- from a plan to a recorded batch -------------------------------------------------------------------------
 
@@ -109,6 +117,7 @@ class Issuer:
                 continue  # meanwhile another process may have recorded the same
             try:
                 note = guard.check_new(plan, request)
+                weighing = self.policy.check_plan(plan)
             except GuardRefused:
                 if self._is_recorded_since(request, fingerprint, known):
                     continue
@@ -117,14 +126,15 @@ class Issuer:
                 self.say(note)
             check_confirmed_total(plan, request)
             name = request.batch or made_up_name(self.clock, self.ledger.id)
-            self._confirm_new(plan, request, name, before="none in this batch" if note else "none", note=note)
+            before = "none in this batch" if note else "none"
+            self._confirm_new(plan, request, name, weighing, before=before, note=note)
             if preflight:
                 preflight(plan)
             batch = self.ledger.record(
                 new_batch(plan, request, name),
-                Repeatable(partial(new_orders, plan, request, name)),
+                Repeatable(partial(new_orders, plan, request, name, policy=self.policy.digest)),
                 known=[other.id for other in known],
-                check=lambda: guard.check_new(plan, request),
+                check=lambda: (guard.check_new(plan, request), self.policy.check_plan(plan)),
                 now=self.clock.now(),
             )
             if batch is not None:  # else another process has recorded the same meanwhile: decide anew
@@ -170,23 +180,42 @@ class Issuer:
         check_confirmed_total(plan, request)
         content = new_batch(plan, request, batch.name)
         if as_recorded:
+            weighing = self.policy.check_unsent(batch, renewed=True)
             batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
-            self.confirm_sending(batch, UNSENT, yes=not request.asks, source=source_of(plan))
+            self.confirm_sending(batch, UNSENT, weighing, yes=not request.asks, source=source_of(plan))
             for order in self.ledger.orders(batch, [State.REJECTED]):
                 if not order.own_key:
-                    record_next_generation(self.ledger, batch, order, self.clock.now())
+                    self._renew(batch, order)
             return batch
         guard = Guard(self.ledger, self.clock)
         guard.check_edited(plan, request, batch.name, batch)
-        self._confirm_new(plan, request, batch.name, before=issued_before(self.ledger.tally(batch)))
+        weighing = self.policy.check_plan(plan, batch)
+        self._confirm_new(plan, request, batch.name, weighing, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
+
+        def check() -> None:
+            guard.check_edited(plan, request, batch.name, batch)
+            self.policy.check_plan(plan, batch)
+
+        taken = self.ledger.taken(batch, by_unsent=False)
         return self.ledger.amend(
             batch,
             content,
-            Repeatable(partial(new_orders, plan, request, batch.name, self.ledger.taken(batch, by_unsent=False))),
+            Repeatable(partial(new_orders, plan, request, batch.name, taken, policy=self.policy.digest)),
             Repeatable(plan.left_out),
-            check=lambda: guard.check_edited(plan, request, batch.name, batch),
+            check=check,
+            now=self.clock.now(),
+        )
+
+    def _renew(self, batch: Batch, order: Order) -> None:
+        """Record the next generation of an order that Runa rejected. Raises GuardRefused."""
+        record_next_generation(
+            self.ledger,
+            batch,
+            order,
+            check=lambda: self.policy.check_renewed(batch, order),
+            policy=self.policy.digest(),
             now=self.clock.now(),
         )
 
@@ -262,21 +291,22 @@ class Issuer:
         guard = Guard(self.ledger, self.clock)
         guard.check_new(plan, request)
         check_cap_beside(self.ledger.tally(batch).sums(COSTING), plan, request.max_total)
-        self._confirm_new(plan, request, batch.name, before=issued_before(self.ledger.tally(batch)))
+        weighing = self.policy.check_plan(plan, batch, adds=True)
+        self._confirm_new(plan, request, batch.name, weighing, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
         columns = columns_with(batch.columns, plan.columns)
         taken = self.ledger.taken(batch)
 
         def orders() -> Iterator[NewOrder]:
-            for order in new_orders(plan, request, batch.name, taken):
+            for order in new_orders(plan, request, batch.name, taken, policy=self.policy.digest):
                 yield carried_under(columns, plan.columns, order)
 
         return self.ledger.append(
             batch,
             columns,
             Repeatable(orders),
-            check=lambda: guard.check_new(plan, request),
+            check=lambda: (guard.check_new(plan, request), self.policy.check_plan(plan, batch, adds=True)),
             now=self.clock.now(),
         )
 
@@ -292,13 +322,21 @@ class Issuer:
     # --- confirmation --------------------------------------------------------------------------------------------
 
     def _confirm_new(
-        self, plan: Plan, request: CreateRequest, name: str, *, before: str = "none", note: str | None = None
+        self,
+        plan: Plan,
+        request: CreateRequest,
+        name: str,
+        weighing: Weighing,
+        *,
+        before: str = "none",
+        note: str | None = None,
     ) -> None:
         """Make sure that a person wants what is left of the plan to be sent. Raises GuardRefused."""
         if not request.asks or not plan.count_left:
             return
         items, sums, contents = plan.count_left, plan.sums_left, contents_left(plan)
-        self.ask_before_sending(ToSend(source_of(plan), name, items, sums, contents, before, note), request.environment)
+        to_send = ToSend(source_of(plan), name, items, sums, contents, before, note, weighing.fact)
+        self.ask_before_sending(to_send, request.environment)
 
     def check_cap(self, batch: Batch, max_total: Decimal | None) -> None:
         """Check the whole total of a batch against the cap, if any of it may still be sent. Raises GuardRefused."""
@@ -306,14 +344,23 @@ class Issuer:
         if tally.any(State.PREPARED, State.SENT):
             check_cap(tally.sums(), max_total, batch.name)
 
-    def confirm_sending(self, batch: Batch, states: Sequence[State], *, yes: bool, source: str = "the ledger") -> None:
+    def confirm_sending(
+        self,
+        batch: Batch,
+        states: Sequence[State],
+        weighing: Weighing,
+        *,
+        yes: bool,
+        source: str = "the ledger",
+    ) -> None:
         """Make sure that what an earlier run left unsent may be sent. Raises GuardRefused."""
         tally = self.ledger.tally(batch)
         items = sum(tally.items[state] for state in states)
         if items and not yes:
             contents, before = contents_of(self.ledger.orders(batch, states)), issued_before(tally)
             self.ask_before_sending(
-                ToSend(source, batch.name, items, tally.sums(states), contents, before), batch.environment
+                ToSend(source, batch.name, items, tally.sums(states), contents, before, policy=weighing.fact),
+                batch.environment,
             )
 
     def ask_before_sending(self, to_send: ToSend, environment: str) -> None:
@@ -364,6 +411,12 @@ class Issuer:
             self.concurrency.add(seconds)
             pool.widen(self.concurrency.slots)
 
+        guard = Guard(self.ledger, self.clock)
+
+        def check(order: Order) -> None:
+            guard.check_order(batch, order, again=again, by_reference=only is not None)
+            self.policy.check_first_sending(batch, order)
+
         pool = WorkerPool(self.concurrency.slots, self.say, self.clock)
         flow = OrderFlow(
             ledger=self.ledger,
@@ -375,9 +428,8 @@ class Issuer:
             say=self.say,
             rate_limit=self.rate_limit,
             stopping=pool.stopping,
-            check=partial(
-                Guard(self.ledger, self.clock).check_order, batch, again=again, by_reference=only is not None
-            ),
+            check=check,
+            policy=self.policy.digest,
             answered=answered,
             clock=self.clock,
         )

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -64,13 +64,20 @@ def new_batch(plan: Plan, request: CreateRequest, name: str) -> NewBatch:
     )
 
 
-def new_orders(plan: Plan, request: CreateRequest, batch: str, taken: Taken = NOTHING_TAKEN) -> Iterator[NewOrder]:
-    """Yield the plan's orders with their keys and final bytes.
+def new_orders(
+    plan: Plan,
+    request: CreateRequest,
+    batch: str,
+    taken: Taken = NOTHING_TAKEN,
+    *,
+    policy: Callable[[], str] = str,
+) -> Iterator[NewOrder]:
+    """Yield the plan's orders with their keys and final bytes. `policy` returns the digest of the one in force.
 
     Each gets the first free position. An order that is not recorded yet thereby keeps the key under which another
     machine, which may have recorded the same file, would send it.
     """
-    position = 0
+    position, digest = 0, policy()
     for planned in plan.orders():
         sha256 = planned.body_sha256
         position, key = _free_position(request, batch, sha256, position, taken)
@@ -87,6 +94,8 @@ def new_orders(plan: Plan, request: CreateRequest, batch: str, taken: Taken = NO
             item_count=len(planned.gifts),
             account=request.account,
             gifts=planned.gifts,
+            balance=planned.head.payment_method.currency,
+            policy=digest,
         )
 
 
@@ -135,12 +144,15 @@ def _mode(request: CreateRequest, items: int) -> str:
     return "sync" if items == 1 else "async"
 
 
-def record_next_generation(ledger: Ledger, batch: Batch, order: Order, now: datetime) -> Order:
+def record_next_generation(
+    ledger: Ledger, batch: Batch, order: Order, *, check: Callable[[], object], policy: str, now: datetime
+) -> Order:
     """Record and return the next generation of a rejected order: Runa repeats the rejection for the old key.
 
-    Raises LedgerUnusable where the order's body was changed since it was recorded.
+    `check` is called in the transaction. Raises what it raises, and LedgerUnusable where the order's body was changed
+    since it was recorded.
     """
-    return ledger.renew(order, next_generation(batch, order), now)
+    return ledger.renew(order, replace(next_generation(batch, order), policy=policy), check=check, now=now)
 
 
 def next_generation(batch: Batch, order: Order) -> NewOrder:

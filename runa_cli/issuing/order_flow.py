@@ -81,6 +81,7 @@ class OrderFlow:
     rate_limit: RateLimit
     stopping: threading.Event
     check: Callable[[Order], None]  # raises GuardRefused for an order that must not be sent for the first time
+    policy: Callable[[], str]  # returns the digest of the policies that the check is made against
     answered: Callable[[float], None]  # is told how long each answer to a `POST /order` took (seconds)
     clock: Clock = REAL
 
@@ -231,7 +232,9 @@ class OrderFlow:
             raise _Forgotten
         sending_at = self.clock.seconds()
         check = partial(self._check_first_sending, order)
-        sent = self.ledger.mark_sent(order, self.account, check=check, now=now, turn=self.rate_limit.turn)
+        sent = self.ledger.mark_sent(
+            order, self.account, check=check, now=now, turn=self.rate_limit.turn, policy=self.policy
+        )
         return sent, sending_at
 
     def _not_sent(self, order: Order, error: GuardRefused | ClaimLost | LedgerUnusable) -> RunaError:

@@ -28,12 +28,17 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
     ),
     "gift": (
         *("id", "purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key"),
-        *("alike", "item", "issued"),
+        *("alike", "item", "issued", "payee", "payee_reference", "products", "cost"),
     ),
     "purchase_search": ("purchase_id", "text", "terms"),
     "event": journal.COLUMNS,
     "closed": ("id", "environment", "since", "own_names"),  # a copy lacks the same orders
     "opened": ("id", "environment", "account"),
+    "reserved": (
+        *("id", "purchase_id", "environment", "currency", "products", "amount", "gifts", "reserved_at", "held"),
+        "policy",
+    ),
+    "policy": ("id", "text", "stored_at", "stored_by"),
 }
 _AT_A_TIME = 2000  # rows
 

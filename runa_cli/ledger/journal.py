@@ -16,6 +16,7 @@ from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.system import host_name, system_user
 from runa_cli.ledger.engine import Engine, Row, Transaction
 from runa_cli.ledger.rows import storable, to_timestamp
+from runa_cli.ledger.spending_fill import Database
 
 BEGINNING = "0" * 64  # what the first event has instead of the hash of one before it
 STARTED = "journal.started"
@@ -85,6 +86,14 @@ def start(ledger_id: str, orders: Iterable[Row]) -> Event:
         digest.update(_encode([order[column] for column in _EARLIER]).encode())
         number, items = number + 1, items + int(order["item_count"])
     return Event(STARTED, {"ledger": ledger_id, "orders": number, "items": items, "digest": digest.hexdigest()})
+
+
+def begin(database: Database) -> None:
+    """Begin the journal with the orders that are there; that of a ledger without any begins with its first batch."""
+    if list(database.execute("SELECT id FROM purchase LIMIT 1")):
+        ((ledger_id,),) = map(tuple, database.execute("SELECT id FROM ledger"))
+        orders = (dict(zip((*_EARLIER, "item_count"), row, strict=True)) for row in database.execute(EARLIER))
+        database.execute(INSERT, next(Journal().chained([start(ledger_id, orders)])))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
-from runa_cli.ledger import events, search_index
+from runa_cli.ledger import events, search_index, spending
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
@@ -40,6 +40,7 @@ from runa_cli.ledger.records import (
 )
 from runa_cli.ledger.restoration import Missing, Restoration
 from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, storable, to_list, to_timestamp
+from runa_cli.ledger.spending import SpendingQueries
 from runa_cli.ledger.spool import Answer, Spool
 from runa_cli.ledger.sqlite import SQLiteEngine
 
@@ -84,7 +85,7 @@ class TurnLater(Exception):
         self.seconds = max(0.001, seconds)
 
 
-class Ledger(Restoration):
+class Ledger(Restoration, SpendingQueries):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
 
     What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
@@ -267,7 +268,7 @@ class Ledger(Restoration):
             gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
             placed = replace(order, position=last["position"] + 1, generation=0, gifts=gifts)
             contents = Contents(self._subject(batch_id))
-            _insert_orders(transaction, batch_id, contents, [placed], now)
+            _insert_orders(transaction, batch_id, contents, [placed], now, now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
                 "UPDATE purchase SET read_back = 1 WHERE environment = ? AND idempotency_key = ?",
@@ -330,7 +331,7 @@ class Ledger(Restoration):
             check()
             batch_id, subject = _insert_batch(transaction, batch, now)
             contents = Contents(subject)
-            _insert_orders(transaction, batch_id, contents, orders, now)
+            _insert_orders(transaction, batch_id, contents, orders, now, self._engine.now(now))
             kind = events.ADOPTED if contents.adopted else events.RECORDED
             self._add(transaction, contents.event(kind, account=batch.account, source=batch.source))
         return self.batch_by_id(batch_id)
@@ -373,7 +374,7 @@ class Ledger(Restoration):
             )
             search_index.place(transaction, self._engine, batch.id, placed)
             contents = Contents(self._subject(batch.id))
-            _insert_orders(transaction, batch.id, contents, orders, now)
+            _insert_orders(transaction, batch.id, contents, orders, now, self._engine.now(now))
             self._add(transaction, contents.event(events.EDITED))
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, file = ?,"
@@ -417,7 +418,7 @@ class Ledger(Restoration):
                 )
                 transaction.execute(f"DELETE FROM purchase WHERE {gives_way}", *unsent)  # noqa: S608 - own text
                 gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
-                _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now)
+                _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now, now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
                 "UPDATE batch SET columns = ?, fingerprint = ?, shown_at = NULL WHERE id = ?",
@@ -441,7 +442,7 @@ class Ledger(Restoration):
             self._claims.check(batch.id)
             check()
             contents = Contents(self._subject(batch.id))
-            _insert_orders(transaction, batch.id, contents, orders, now)
+            _insert_orders(transaction, batch.id, contents, orders, now, self._engine.now(now))
             self._add(transaction, contents.event(events.EXTENDED))
             transaction.execute(
                 "UPDATE gift SET row = -abs(row) WHERE reference_key != ''"
@@ -527,24 +528,49 @@ class Ledger(Restoration):
             transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(shown), batch.id)
             self._add(transaction, self._subject(batch.id).about_batch(events.SHOWN))
 
+    @repeated
+    def store_policy(self, text: str | None, by: str, now: datetime) -> None:
+        """Store the text of a policy in the ledger, or with None remove it."""
+        with self._engine.transaction() as transaction:
+            transaction.execute("DELETE FROM policy WHERE id = 1")
+            if text is not None:
+                transaction.execute(
+                    "INSERT INTO policy (id, text, stored_at, stored_by) VALUES (1, ?, ?, ?)",
+                    text,
+                    to_timestamp(now),
+                    by,
+                )
+
     # --- orders --------------------------------------------------------------------------------------------------
 
     @repeated
-    def renew(self, rejected: Order, replacement: NewOrder, now: datetime) -> Order:
-        """Record the next generation of a rejected order, and move the order's gifts to it."""
+    def renew(self, rejected: Order, replacement: NewOrder, now: datetime, *, check: Check = list) -> Order:
+        """Record the next generation of a rejected order, and move the order's gifts to it.
+
+        `check` is called in the transaction; what it raises is raised, and nothing is recorded.
+        """
         with self._engine.transaction() as transaction:
             self._claims.check(rejected.batch_id)
+            check()
             batch = self.batch_by_id(rejected.batch_id)
             new_id = _insert_order(transaction, batch.id, batch.environment, replacement, now)
             transaction.execute("UPDATE gift SET purchase_id = ? WHERE purchase_id = ?", new_id, rejected.id)
             search_index.move(transaction, rejected.id, new_id)
+            spending.reserve_again(transaction, rejected.id, new_id, replacement.policy, self._engine.now(now))
             transaction.execute("UPDATE purchase SET superseded = 1 WHERE id = ?", rejected.id)
             self._add(transaction, self._subject(batch.id).about_order(events.RENEWED, replacement))
         return self.order(new_id)
 
     @repeated
     def mark_sent(
-        self, order: Order, account: str, *, check: Check, now: datetime, turn: "Turn | None" = None
+        self,
+        order: Order,
+        account: str,
+        *,
+        check: Check,
+        now: datetime,
+        turn: "Turn | None" = None,
+        policy: Callable[[], str] = str,
     ) -> Order:
         """Record that the order may reach Runa from now on, and from which account it was sent first.
 
@@ -553,13 +579,17 @@ class Ledger(Restoration):
         `check` is called in the transaction; what it raises is raised, and nothing is recorded. Raises BodyChanged
         likewise, where the body is not the one that was recorded. Where ClaimLost is raised the order may be recorded
         as sent, but must not be sent. With a `turn` it is counted, and TurnLater is raised where it must wait.
+        `policy` returns the digest of the policies that `check` checks a first sending against.
         """
         with self._engine.transaction() as transaction:
             self._claims.check(order.batch_id)
             self._check_open(order, account)
             check()
+            shared_now = self._engine.now(now)
             if turn is not None:
-                self._take_turn(transaction, order.id, turn, self._engine.now(now))
+                self._take_turn(transaction, order.id, turn, shared_now)
+            if order.first_sent_at is None:
+                spending.move_to_now(transaction, order.id, policy(), shared_now)
             transaction.execute(
                 "UPDATE purchase SET state = 'sent', account = CASE WHEN first_sent_at IS NULL THEN ? ELSE account END,"
                 " first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
@@ -775,6 +805,8 @@ class Ledger(Restoration):
                     if item is not None
                 ),
             )
+            if answer.state is State.COMPLETED:
+                spending.correct_conversion(transaction, self._engine, order, answer.reply)
             new_id = answer.order_id if answer.order_id != order.order_id else None
             unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
             search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)
@@ -850,8 +882,13 @@ def _insert_batch(transaction: Transaction, batch: NewBatch, now: datetime) -> t
     return batch_id, subject
 
 
-def _insert_orders(
-    transaction: Transaction, batch_id: int, contents: Contents, orders: Iterable[NewOrder], now: datetime
+def _insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that of all who share the ledger
+    transaction: Transaction,
+    batch_id: int,
+    contents: Contents,
+    orders: Iterable[NewOrder],
+    now: datetime,
+    reserved_at: datetime,
 ) -> None:
     """Insert orders with their gifts, and add them to what the journal will tell of the batch's contents."""
     for order in orders:
@@ -878,16 +915,18 @@ def _insert_orders(
                     *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
                     *(gift.identity, gift.same_gift, gift.reference_key, gift.alike, gift.item),
                     None if item is None else exact_json.dumps(dict(item)),
+                    *(gift.payee.by_email, gift.payee.by_reference, gift.products, gift.cost),
                 )
                 for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
             ),
         )
         search_index.add(transaction, order_id, order)
+        spending.reserve(transaction, order_id, contents.subject.environment, order, reserved_at)
 
 
 _GIFT_COLUMNS = (
     *("purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key", "alike"),
-    *("item", "issued"),
+    *("item", "issued", "payee", "payee_reference", "products", "cost"),
 )
 
 

@@ -1,13 +1,15 @@
 """Makes the tables of a ledger on a PostgreSQL server, or brings them up to date."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from runa_cli.config.ledger_address import ServerLedger
-from runa_cli.ledger import journal
 from runa_cli.ledger.engine import WRONG_FILE, unusable
-from runa_cli.ledger.postgres_schema import MIGRATIONS, STARTS_JOURNAL
+from runa_cli.ledger.postgres import translated
+from runa_cli.ledger.postgres_schema import MIGRATIONS
 from runa_cli.ledger.postgres_server import ASK_ADMINISTRATOR, CHECK_CONNECTION, Connection, connect
 
 _ONE_AT_A_TIME = 0x72756E61  # of the advisory lock that two such runs wait for; it ends with its transaction
@@ -31,10 +33,10 @@ def initialise(address: ServerLedger) -> Initialised:
             connection.execute("BEGIN")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ONE_AT_A_TIME,))
             before = _version(connection, address)
-            for number, migration in enumerate(MIGRATIONS[before:], before + 1):
-                connection.execute(migration)
-                if number == STARTS_JOURNAL:
-                    _start_journal(connection)
+            for migration in MIGRATIONS[before:]:
+                connection.execute(migration.script)
+                if migration.fill is not None:
+                    migration.fill(_Filled(connection))
             connection.execute("UPDATE ledger SET version = %s", (len(MIGRATIONS),))
             connection.execute("COMMIT")
     except psycopg.errors.InsufficientPrivilege as error:
@@ -49,12 +51,15 @@ def initialise(address: ServerLedger) -> Initialised:
     return Initialised(before, len(MIGRATIONS))
 
 
-def _start_journal(connection: Connection) -> None:
-    """Begin the journal with the orders that are there; that of a ledger without any begins with its first batch."""
-    row = connection.execute("SELECT id FROM ledger WHERE EXISTS (SELECT id FROM purchase)").fetchone()
-    if row:
-        first = journal.start(row["id"], connection.execute(journal.EARLIER))
-        connection.execute(journal.INSERT.replace("?", "%s"), next(journal.Journal().chained([first])))
+class _Filled:
+    """The open transaction, as the functions take it that fill in what is recorded."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, values: Sequence[object] = (), /) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(translated(statement), values)
+        return [tuple(row.values()) for row in cursor.fetchall()] if cursor.description else []
 
 
 def _version(connection: Connection, address: ServerLedger) -> int:

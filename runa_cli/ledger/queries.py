@@ -21,14 +21,14 @@ from runa_cli.ledger.rows import (
 # The latest generation of each order of a batch, without orders that an edit of the batch replaced.
 _LATEST = " FROM purchase WHERE batch_id = ? AND superseded = 0 ORDER BY position"
 # Values and not parameters, so that the index of unfinished orders is used.
-_UNFINISHED = "purchase.state IN ('prepared', 'sent', 'accepted')"
+UNFINISHED = "purchase.state IN ('prepared', 'sent', 'accepted')"
 _NEWEST = (1 << 63) - 1  # no id is greater
 _PAGE = 500  # batches that are in memory at a time
 # Orders of which nothing can have been made at Runa: never sent, or rejected by Runa itself.
 NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND purchase.first_sent_at IS NULL))"
 # Written so that no index is used for it: with many keys to look up, a database may otherwise begin with every order of
 # the environment.
-_IN_ENVIRONMENT = "purchase.environment || '' = ?"
+IN_ENVIRONMENT = "purchase.environment || '' = ?"
 RESULTS = (
     "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position,"
     " coalesce(purchase.first_sent_at, purchase.prepared_at) AS created_at"
@@ -101,7 +101,7 @@ class LedgerQueries:
         """Return the batches that have an unfinished order, oldest first."""
         rows = self._engine.select(
             "SELECT batch.* FROM"  # noqa: S608 - own text
-            f" (SELECT DISTINCT batch_id FROM purchase WHERE {_UNFINISHED} AND superseded = 0) AS unfinished"
+            f" (SELECT DISTINCT batch_id FROM purchase WHERE {UNFINISHED} AND superseded = 0) AS unfinished"
             # A cross join, which SQLite begins with its left side: else it begins with every batch of the environment.
             " CROSS JOIN batch WHERE batch.id = unfinished.batch_id AND batch.environment = ? ORDER BY batch.id",
             environment,
@@ -116,7 +116,7 @@ class LedgerQueries:
             " OR coalesce(batch.shown_at >= max(settled_at), FALSE) AS is_shown"
             " FROM batch JOIN purchase ON purchase.batch_id = batch.id AND superseded = 0"
             " WHERE batch.environment = ? AND batch.pruned_at IS NULL"
-            f" AND NOT EXISTS (SELECT 1 FROM purchase WHERE purchase.batch_id = batch.id AND {_UNFINISHED})"
+            f" AND NOT EXISTS (SELECT 1 FROM purchase WHERE purchase.batch_id = batch.id AND {UNFINISHED})"
             " GROUP BY batch.id HAVING max(settled_at) < ? ORDER BY batch.id DESC",
             environment,
             to_timestamp(time),
@@ -193,7 +193,7 @@ class LedgerQueries:
     def has_unfinished(self, batch: Batch) -> bool:
         """Tell whether any order ever recorded in the batch is unfinished, replaced ones too."""
         return bool(
-            self._engine.select(f"SELECT id FROM purchase WHERE batch_id = ? AND {_UNFINISHED} LIMIT 1", batch.id)  # noqa: S608 - own text
+            self._engine.select(f"SELECT id FROM purchase WHERE batch_id = ? AND {UNFINISHED} LIMIT 1", batch.id)  # noqa: S608 - own text
         )
 
     def accounts(self, batch: Batch) -> set[str]:
@@ -289,7 +289,7 @@ class LedgerQueries:
             " max(gift.id) AS newest_id, max(gift.item) AS item, max(gift.reference) AS reference,"
             " max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            f" WHERE {_IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
+            f" WHERE {IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
             f" AND gift.{column} IN ({','.join('?' * len(keys))})"
             " GROUP BY gift.same_gift, gift.reference_key, gift.alike, purchase.state, batch.id, batch.name"
             " ORDER BY batch.id",
@@ -305,7 +305,7 @@ class LedgerQueries:
             return []
         rows = self._engine.select(
             "SELECT gift.*, purchase.state, purchase.order_id, purchase.batch_id FROM gift"  # noqa: S608 - only marks
-            f" JOIN purchase ON purchase.id = gift.purchase_id WHERE {_IN_ENVIRONMENT}"
+            f" JOIN purchase ON purchase.id = gift.purchase_id WHERE {IN_ENVIRONMENT}"
             f" AND gift.reference_key IN ({','.join('?' * len(keys))}) ORDER BY gift.id",
             environment,
             *keys,

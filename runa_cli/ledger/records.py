@@ -11,10 +11,11 @@ from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN, Dialect
-from runa_cli.core.identity import GiftIdentity
+from runa_cli.core.identity import GiftIdentity, Payee, label_text
 from runa_cli.core.states import State
 
 UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
+NOBODY = Payee()
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Gift:
 
     `same_gift`, `reference_key` and `alike` are its identity (core/identity.py). `identity` is a digest of its exact
     bytes, by which older versions compared gifts.
+
+    `payee`, `products` and `cost` are what a policy counts: who it is for, the choice of products as text, and what it
+    costs in minor units of the balance that pays (the face value; None where a conversion has an unknown price).
     """
 
     row: int
@@ -33,6 +37,9 @@ class Gift:
     reference_key: str
     item: str
     alike: str = ""
+    payee: Payee = NOBODY
+    products: str = ""
+    cost: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,9 +182,15 @@ class OrderFields:
 
 @dataclass(frozen=True, kw_only=True)
 class NewOrder(OrderFields):
-    """An order to record, with its gifts."""
+    """An order to record, with its gifts.
+
+    `balance` is the currency of the balance that pays, empty for that of the face values. `policy` is the digest of the
+    policy that the order was checked against.
+    """
 
     gifts: Sequence[Gift]
+    balance: str = ""
+    policy: str = ""
 
     @cached_property
     def sent_sha256(self) -> str:
@@ -276,6 +289,12 @@ class Result:
     position: int = 0
     gift_id: int = 0
     created_at: datetime | None = None
+
+    @property
+    def recipient(self) -> str:
+        """Who the gift is for, as it is written: the address or the label; empty once it is pruned."""
+        address = (self.item.get("distribution_method") or {}).get("email_address")
+        return str(address or "") or label_text(self.reference, self.carried)
 
     @property
     def item(self) -> dict[str, Any]:

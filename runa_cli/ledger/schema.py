@@ -1,23 +1,17 @@
 """The ledger's tables, as numbered migrations. Each is committed together with its number."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
 from runa_cli.ledger import journal
 from runa_cli.ledger.records import body_digest
 from runa_cli.ledger.search_text import recorded_gift, search_text
-
-
-class Database(Protocol):
-    """What a migration works with: an open transaction."""
-
-    def execute(self, statement: str, values: Sequence[object] = (), /) -> Iterable[Any]:
-        """Run a statement and return its rows."""
+from runa_cli.ledger.spending_fill import Database, fill_spending
 
 
 @dataclass(frozen=True)
@@ -99,19 +93,23 @@ def _digest_bodies(database: Database) -> None:
 
 
 def _start_journal(database: Database) -> None:
-    """Begin the journal with the orders that are there, and let nobody change or delete an event by a slip.
-
-    The journal of a ledger without orders begins with its first batch.
-    """
-    if list(database.execute("SELECT id FROM purchase LIMIT 1")):
-        ((ledger_id,),) = database.execute("SELECT id FROM ledger")
-        first = journal.start(ledger_id, database.execute(journal.EARLIER))
-        database.execute(journal.INSERT, next(journal.Journal().chained([first])))
+    """Begin the journal with the orders that are there, and let nobody change or delete an event by a slip."""
+    journal.begin(database)
     for name, change in (("changed", "UPDATE"), ("deleted", "DELETE")):
         database.execute(
             f"CREATE TRIGGER event_is_not_{name} BEFORE {change} ON event BEGIN"
             " SELECT RAISE(ABORT, 'the journal only grows: no event is ever changed or deleted'); END"
         )
+
+
+def _reserve_recorded(database: Database) -> None:
+    fill_spending(database)
+    database.execute(
+        "CREATE TRIGGER purchase_holds AFTER UPDATE OF state ON purchase"
+        " WHEN (old.state IN ('rejected', 'failed', 'abandoned')) != (new.state IN ('rejected', 'failed', 'abandoned'))"
+        " BEGIN UPDATE reserved SET held = (new.state NOT IN ('rejected', 'failed', 'abandoned'))"
+        " WHERE purchase_id = new.id; END"
+    )
 
 
 MIGRATIONS = (
@@ -308,6 +306,39 @@ MIGRATIONS = (
         UNIQUE (environment, order_id)
     );
     """),
+    # For limits on what is spent (spending.py). `reserved_held` holds all that a sum over a window is made of. A policy
+    # that is stored in the ledger itself is in force for everybody who uses it.
+    Migration(
+        """
+    ALTER TABLE gift ADD COLUMN payee TEXT;
+    ALTER TABLE gift ADD COLUMN payee_reference TEXT;
+    ALTER TABLE gift ADD COLUMN products TEXT NOT NULL DEFAULT '';
+    ALTER TABLE gift ADD COLUMN cost INTEGER;
+    CREATE INDEX gift_by_payee ON gift (payee);
+    CREATE INDEX gift_by_payee_reference ON gift (payee_reference);
+    CREATE TABLE reserved (
+        id INTEGER PRIMARY KEY,
+        purchase_id INTEGER NOT NULL REFERENCES purchase (id) ON DELETE CASCADE,
+        environment TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        products TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        gifts INTEGER NOT NULL,
+        reserved_at TEXT NOT NULL,
+        held INTEGER NOT NULL,
+        policy TEXT NOT NULL,
+        UNIQUE (purchase_id, products)
+    );
+    CREATE INDEX reserved_held ON reserved (environment, currency, held, reserved_at, products, amount);
+    CREATE TABLE policy (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        text TEXT NOT NULL,
+        stored_at TEXT NOT NULL,
+        stored_by TEXT NOT NULL
+    );
+    """,
+        _reserve_recorded,
+    ),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -20,7 +20,10 @@ LONGEST = 60  # seconds: no shell takes longer unless it hangs
 HOSTILE = """It's "a" [list]: `id` $HOME $(id) \\ 100% *? {x} <y> & !z ~ # | ;"""
 
 COMPLETED = [
-    ("runa ", {"balance", "ping", "config", "order", "batch", "gift", "product", "ledger", "emulator", "audit"}),
+    (
+        "runa ",
+        {"balance", "ping", "config", "order", "batch", "gift", "product", "policy", "ledger", "emulator", "audit"},
+    ),
     ("runa b", {"balance", "batch"}),
     ("runa order ", {"create", "estimate", "get", "list", "example"}),
     ("runa order create --fa", {"--face-value"}),

@@ -68,7 +68,7 @@ def test_an_unlike_name_is_left_alone_in_the_environment_and_refused_in_the_file
     assert () == from_file("RUN_MODE=x\nTUNA_ENV=x\nDATABASE_URL=postgres://x").problems
 
 
-@pytest.mark.parametrize("name", ["RUNA_POLICY", "RUNA_PROFILE", "RUNA_API_KEY_COMMAND"])
+@pytest.mark.parametrize("name", ["RUNA_PROFILE", "RUNA_API_KEY_COMMAND"])
 def test_a_setting_that_this_version_does_not_have_is_refused_and_not_ignored(name: str) -> None:
     assert f"{name} (environment) is not supported by this version." == refused(from_environment(**{name: "x"}))
     assert f"{name} (.env, line 1) is not supported by this version." == refused(from_file(f"{name}=x"))

@@ -20,6 +20,7 @@ from runa_cli.ledger.ledger import Ledger, Turn
 from runa_cli.ledger.queries import LedgerQueries
 from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order, Placed
 from runa_cli.ledger.restoration import Missing, PassedOver, Restoration
+from runa_cli.ledger.spending import Left, SpendingQueries
 from tests.support.ledgers import gift, new_batch, order
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -135,6 +136,7 @@ def use_all(ledger: Ledger) -> set[str]:
     use("prune", batch, check=_allow, now=NOW)
     _use_restoration(use, replace(adopted, idempotency_key="key 10", order_id="O-10"))
     use("pause", "local", 5.0, NOW)
+    use("store_policy", "version = 1", "me", NOW)
     return called
 
 
@@ -206,10 +208,35 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("states_of", [*range(1, 400)])
     use("order_results", own)
     everything = GiftFilter(("a", "b"), "AMZ-US", frozenset({State.FAILED, State.SENT}), "ACTIVE", NOW, NOW)
+    _use_spending(use, batch, own)
     for wanted in (EVERY_GIFT, GiftFilter(words=("a",)), GiftFilter(since=NOW), everything):
         use("matching_orders", "local", wanted)
         use("matching_orders", "local", wanted, up_to=7)
         use("matching_results", batch, wanted)
+
+
+def _use_spending(use: Callable[..., Any], batch: Batch, own: Order) -> None:
+    for since in (None, NOW):
+        window = {"environment": "local", "currency": "USD", "since": since}
+        use("spent", "local", "USD", since, Left(batch.id, own.id))
+        use("spent", "local", "USD", since, by_products=False)
+        for kind in ("email", "reference"):
+            payees = [f"p7-{row}" for row in range(1, 400)]
+            use("spent_for", kind, payees, **window, left_out=Left(batch.id, own.id))
+            use("spent_for", kind, payees, **window, batch_id=batch.id, unfinished=True)
+            use("highest", kind, **window, products=["AMZ-US"], most=3)
+            use("highest", kind, **window, products=None, most=3)
+            use("payee_shares", own.id, kind)
+            use("gifts_for", own.id, kind, "p7-1")
+        use("given_up", "local", "USD", since)
+    use("spent_in_batch", batch.id)
+    use("shares", own.id)
+    use("products", own.id)
+    use("has_unknown_cost", own.id)
+    use("reservation", own)
+    use("unsettled", "local")
+    use("stored_policy")
+    use("shared_time", NOW)
 
 
 def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +253,9 @@ def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.Mo
 
 def _methods() -> set[str]:
     """Return the names of the ledger's methods that have statements."""
-    own: Iterable[str] = {*vars(Ledger), *vars(Restoration), *vars(GiftSearch), *vars(LedgerQueries)}
+    own: Iterable[str] = {
+        *vars(Ledger), *vars(Restoration), *vars(GiftSearch), *vars(LedgerQueries), *vars(SpendingQueries)
+    }  # fmt: skip
     return {name for name in own if not name.startswith("_")} - OPEN_AND_CLOSE - CHECKS
 
 
@@ -250,6 +279,17 @@ def test_a_search_for_gifts_reads_nothing_but_what_is_short(tmp_path: Path, monk
             "SEARCH purchase_search USING INTEGER PRIMARY KEY (rowid=?)",
         ],
     ] == plans
+
+
+def test_what_is_spent_comes_from_an_index_of_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements = Statements(monkeypatch)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        statements.sent.clear()
+        ledger.spent("local", "USD", NOW)
+    (sums,) = statements.sent
+    expected = "SEARCH reserved USING COVERING INDEX reserved_held"
+    first = plan(tmp_path / "ledger.db", sums)[0]
+    assert f"{expected} (environment=? AND currency=? AND held=? AND reserved_at>?)" == first
 
 
 def test_totals_of_a_batch_come_from_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

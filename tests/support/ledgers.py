@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 
+from runa_cli.core.identity import Payee
 from runa_cli.ledger import postgres_schema
 from runa_cli.ledger.records import Gift, NewBatch, NewOrder
 from runa_cli.ledger.schema import MIGRATIONS
@@ -13,7 +14,10 @@ from runa_cli.ledger.schema import MIGRATIONS
 
 def gift(row: int, batch: int) -> Gift:
     """Return the gift of a row; no other row or batch has the same one."""
-    return Gift(row, f"R{row}", [], f"i{batch}-{row}", f"s{batch}-{row}", f"r{batch}-{row}", "{}", f"a{batch}-{row}")
+    return Gift(
+        row, f"R{row}", [], f"i{batch}-{row}", f"s{batch}-{row}", f"r{batch}-{row}", "{}", f"a{batch}-{row}",
+        Payee(f"p{batch}-{row}", f"q{batch}-{row}"), "AMZ-US", 500,
+    )  # fmt: skip
 
 
 def order(batch: int, position: int = 1, generation: int = 0, gifts: int = 2) -> NewOrder:
@@ -34,6 +38,9 @@ def new_batch(number: int) -> NewBatch:
 
 
 _UNDONE = {  # what a migration made, by its number
+    14: "DROP TRIGGER purchase_holds; DROP TABLE reserved; DROP TABLE policy; DROP INDEX gift_by_payee;"
+    " DROP INDEX gift_by_payee_reference; ALTER TABLE gift DROP COLUMN payee; ALTER TABLE gift DROP COLUMN cost;"
+    " ALTER TABLE gift DROP COLUMN payee_reference; ALTER TABLE gift DROP COLUMN products;",
     13: "DROP TABLE closed; DROP TABLE opened; DROP TABLE passed_over; DROP INDEX purchase_read_back;"
     " ALTER TABLE ledger DROP COLUMN checks; ALTER TABLE purchase DROP COLUMN read_back;",
     12: "DROP TABLE event; ALTER TABLE batch DROP COLUMN salt;",
@@ -50,6 +57,8 @@ _UNDONE = {  # what a migration made, by its number
 
 
 _UNDONE_ON_A_SERVER = {
+    4: "DROP FUNCTION purchase_holds CASCADE; DROP TABLE reserved; DROP TABLE policy;"
+    " ALTER TABLE gift DROP COLUMN payee, DROP COLUMN payee_reference, DROP COLUMN products, DROP COLUMN cost;",
     3: _UNDONE[13],
     2: _UNDONE[12] + "DROP FUNCTION event_only_grows;",
 }
