@@ -806,7 +806,7 @@ class Ledger(Restoration, SpendingQueries):
                 ),
             )
             if answer.state is State.COMPLETED:
-                spending.correct_conversion(transaction, self._engine, order, answer.reply)
+                spending.correct_conversion(transaction, order, answer.reply)
             new_id = answer.order_id if answer.order_id != order.order_id else None
             unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
             search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)

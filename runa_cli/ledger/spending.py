@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.money import to_minor
@@ -93,26 +93,35 @@ def move_to_now(transaction: Transaction, order_row: int, policy: str, now: date
     )
 
 
-def correct_conversion(transaction: Transaction, engine: Engine, order: Order, reply: bytes) -> None:
-    """Count what Runa charged for a gift that another balance paid for, as soon as that is known."""
+def correct_conversion(transaction: Transaction, order: Order, reply: bytes) -> None:
+    """Count what Runa charged for a gift that it converted, as soon as that is known."""
     if order.item_count != 1:  # it converts only single items
         return
-    rows = engine.select("SELECT currency FROM reserved WHERE purchase_id = ?", order.id)
-    if not rows or rows[0]["currency"] == order.currency:
+    document = _loaded(reply)
+    items, billing = document.get("items"), document.get("currency")
+    item = items[0] if isinstance(items, list) and items else None
+    payout = item.get("currency") if isinstance(item, dict) else None
+    if not isinstance(billing, str) or payout in {None, billing}:
         return
-    amount = price_in(reply, rows[0]["currency"])
+    amount = converted_price(document, billing)
     if amount is not None:
-        transaction.execute("UPDATE reserved SET amount = ? WHERE purchase_id = ?", amount, order.id)
+        transaction.execute(
+            "UPDATE reserved SET currency = ?, amount = ? WHERE purchase_id = ?", billing, amount, order.id
+        )
         transaction.execute("UPDATE gift SET cost = ? WHERE purchase_id = ?", amount, order.id)
 
 
 def price_in(reply: bytes, currency: str) -> int | None:
     """Return what an order costs (minor units) as Runa's reply has it; None where it has nothing in that currency."""
+    return converted_price(_loaded(reply), currency)
+
+
+def _loaded(reply: bytes) -> Mapping[str, Any]:
     try:
         document = exact_json.loads(reply)
     except ValueError:
-        return None
-    return converted_price(document, currency) if isinstance(document, dict) else None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def converted_price(document: Mapping[str, object], currency: str) -> int | None:
