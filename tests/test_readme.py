@@ -8,7 +8,7 @@ import pytest
 
 from runa_cli.core import errors
 from tests import pictures
-from tests.support.documented import check_examples, examples, put_on_path, read
+from tests.support.documented import blocks, check_examples, examples, put_on_path, read
 from tests.support.program import Program
 
 README = read("README.md")
@@ -33,6 +33,14 @@ def test_the_examples_of_the_guide_print_what_it_shows(program: Program, tmp_pat
     program.env["RUNA_ENV"] = "local"
     program("ledger", "init")  # else the first example announces the new ledger
     check_examples(program, "docs/guide.md")
+
+
+def test_the_example_of_a_policy_prints_what_its_document_shows(program: Program, tmp_path: Path) -> None:
+    put_on_path(program, tmp_path)
+    program.env["RUNA_ENV"] = "local"
+    (policy,) = blocks("docs/policy.md", "toml")
+    (program.home / "policy.toml").write_text(policy)
+    check_examples(program, "docs/policy.md")
 
 
 def test_the_exit_codes_are_the_ones_the_program_has() -> None:

@@ -605,3 +605,40 @@ def test_a_store_needs_a_file_or_the_wish_to_remove(program: Program) -> None:
     assert [2, 2] == [program("policy", "store").code, program("policy", "store", str(path), "--remove").code]
     path.write_text("version = 2\n")
     assert 4 == program("policy", "store", str(path)).code
+
+
+# --- between recording and sending -----------------------------------------------------------------------------------
+
+
+@pytest.mark.file_ledger("the time of a server does not move with the test's")
+def test_an_order_that_is_sent_after_midnight_is_held_to_the_new_day(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    policy(program, MONTH.replace("month", "day"))
+    running = program.paused_at(
+        "call:Ledger.mark_sent", "order", "create", "--face-value", "60", "--product", "AMZ-US", "--json"
+    )
+    assert running.pauses()
+    program.time.sleep(24 * 60 * 60)
+    assert 0 == create(program, "60").code
+    running.go_on()
+    ran = running.end()
+    assert (6, "policy_limit", 1) == (ran.code, ran.error["code"], posts(emulator))
+    assert ["40.00"] == left(program)
+
+
+@pytest.mark.parametrize("rules", [MONTH, EACH, MONTH.replace("month", "batch"), MONTH.replace("month", "order")])
+@pytest.mark.parametrize("value", ["49.99", "50", "50.01"])
+@pytest.mark.parametrize("more", [(), ("--batch", "bonus"), ("--batch", "other"), ("--again",)])
+def test_a_dry_run_says_what_the_run_says(
+    program: Program, emulate: Emulate, rules: str, value: str, more: tuple[str, ...]
+) -> None:
+    emulate()
+    policy(program, rules)
+    path = rows(program, ("ann", "50"))
+    assert 0 == from_file(program, path, "--batch", "bonus").code
+    rows(program, ("ann", "50"), ("ANN", value), ("ben", value))
+    dry, real = (from_file(program, path, *more, *ends) for ends in (["--dry-run"], []))
+    assert (dry.code, dry.error["message"] if dry.code else "") == (
+        real.code,
+        real.error["message"] if real.code else "",
+    )
