@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -29,71 +29,15 @@ from runa_cli.issuing.adoption import GENERATIONS
 from runa_cli.issuing.answer_recorder import AnswerRecorder
 from runa_cli.issuing.batch_lookup import OLD_PAGES, READERS, found_order, is_before, read_page
 from runa_cli.issuing.failures import busy
-from runa_cli.issuing.new_orders import is_made_up, made_up_name, mark_of, name_mark
-from runa_cli.ledger.high_water import Doubt
+from runa_cli.issuing.lost_orders import FoundBatch
+from runa_cli.issuing.new_orders import is_made_up, made_up_name, mark_of
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, NewBatch, Order
-from runa_cli.ledger.restoration import ANY_ORDER, Missing, PassedOver
+from runa_cli.ledger.records import Batch, Exchange, NewBatch, Order
+from runa_cli.ledger.restoration import ADOPTED, SETTLED, Missing, PassedOver
 
 UNSTAMPED, OTHERS, NOTHING_ISSUED, UNREADABLE = "unstamped", "another ledger's", "nothing issued", "unreadable"
 IN_DOUBT = frozenset({UNSTAMPED, UNREADABLE})  # whether they were issued from this ledger cannot be told
-_LOOKED_AT = 1000  # replies that tell until when a ledger knew everything
-_CLOCKS_DIFFER = timedelta(days=1)
-_MARGIN = timedelta(days=2)  # orders that were under way at once are not created in the order of their replies
 _NOTED_AT_ONCE = 50  # orders that were passed over and are read again where a check is killed
-
-
-def lost_since(ledger: Ledger, doubt: Doubt | None, environment: str) -> Missing:
-    """Return which orders of an environment a ledger may lack that is behind its high-water mark.
-
-    They were sent after the latest order that it knows. Only orders count that were created before the mark was
-    written, by Runa's clock: later ones were issued from this copy, after the others were lost.
-    """
-    if doubt is None or doubt.written_at is None:
-        return ANY_ORDER
-    known = [
-        created
-        for reply in ledger.newest_replies(environment, _LOOKED_AT)
-        if (created := _created(reply)) and created < doubt.written_at - _CLOCKS_DIFFER
-    ]
-    return Missing(max(known) - _MARGIN if known else None, name_mark(ledger.id))
-
-
-def _created(reply: bytes) -> datetime | None:
-    try:
-        return responses.read_order(reply).created
-    except responses.Unreadable:
-        return None
-
-
-@dataclass
-class FoundBatch:
-    """What a check has found of one batch: counts and money of what was issued, and how it became known.
-
-    `adopted` orders were not known to the ledger, `settled` ones were recorded, but not what became of them.
-    """
-
-    name: str
-    named: bool
-    adopted: int = 0
-    settled: int = 0
-    failed: int = 0
-    gifts: int = 0
-    money: dict[str, Decimal] = field(default_factory=dict)
-    order_ids: list[str] = field(default_factory=list)
-
-    def count(self, order: AdoptedOrder | Order) -> None:
-        """Count an order that was recorded."""
-        self.order_ids.append(order.order_id or "")
-        if isinstance(order, AdoptedOrder):
-            self.adopted += 1
-        else:
-            self.settled += 1
-        if order.state is State.FAILED:
-            self.failed += 1
-        else:
-            self.gifts += order.item_count
-            self.money[order.currency] = self.money.get(order.currency, Decimal(0)) + Decimal(order.total)
 
 
 @dataclass
@@ -123,6 +67,8 @@ class ReadBack:
     def __post_init__(self) -> None:
         """Take up what an earlier check has read."""
         self.passed = self.ledger.passed_over(self.environment, self.account)
+        for how, order, batch in self.ledger.recorded_by_check(self.environment, self.account):
+            self._found(batch).count(order, how)
 
     @property
     def in_doubt(self) -> list[PassedOver]:
@@ -266,7 +212,8 @@ class ReadBack:
         if isinstance(recorded, Uncertain):
             self._pass_over(answer, UNREADABLE)
         else:
-            self._found(batch).count(recorded)
+            self.ledger.pass_over(self.environment, self.account, [PassedOver(answer.order.id, SETTLED)])
+            self._found(batch).count(recorded, SETTLED)
 
     def _next_generation(self, order: responses.Order) -> Order | None:
         """Record the order of a later generation than the ledger knows: Runa rejected the one that is recorded."""
@@ -323,7 +270,7 @@ class ReadBack:
             self.ledger.add_read_back(self._new_batch(name, named=named), order, self.clock.now())
             batch = self.ledger.batch(self.environment, name)
         if batch is not None:
-            self._found(batch).count(order)
+            self._found(batch).count(order, ADOPTED)
 
     def _new_batch(self, name: str, *, named: bool) -> NewBatch:
         return NewBatch(
@@ -368,17 +315,3 @@ class ReadBack:
         if self._to_note:
             self.ledger.pass_over(self.environment, self.account, self._to_note)
             self._to_note.clear()
-
-
-def accounts_of_key(client: Client, ledger: Ledger, environment: str, account: str, *, seconds: float) -> set[str]:
-    """Return the accounts in the ledger that are this key's own: an order of each can be read with it.
-
-    Keys are rotated, and the ledger knows an account by what may be shown of its key.
-    """
-    same = {account}
-    for other in ledger.accounts_used(environment) - same:
-        for order_id in ledger.newest_of_account(environment, other, 1):
-            answer = client.fetch_order(order_id, seconds=seconds)
-            if isinstance(answer, Answered) and answer.order.id == order_id:
-                same.add(other)
-    return same

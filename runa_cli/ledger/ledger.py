@@ -38,7 +38,7 @@ from runa_cli.ledger.records import (
     Order,
     Placed,
 )
-from runa_cli.ledger.restoration import Missing, Restoration
+from runa_cli.ledger.restoration import ADOPTED, Missing, PassedOver, Restoration, note
 from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, storable, to_list, to_timestamp
 from runa_cli.ledger.spending import SpendingQueries
 from runa_cli.ledger.spool import Answer, Spool
@@ -275,6 +275,7 @@ class Ledger(Restoration, SpendingQueries):
                 environment,
                 order.idempotency_key,
             )
+            note(transaction, environment, order.account, PassedOver(order.order_id, ADOPTED))
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, shown_at = NULL WHERE id = ?",
                 self._fingerprint_of(batch_id),

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.states import State
-from runa_cli.ledger.engine import Row, repeated
+from runa_cli.ledger.engine import Row, Transaction, repeated
 from runa_cli.ledger.gift_search import GiftSearch
 from runa_cli.ledger.high_water import Doubt
 from runa_cli.ledger.records import Batch, Order, body_digest
@@ -44,6 +44,19 @@ class PassedOver:
     gifts: int = 0
     currency: str = ""
     total: Decimal = Decimal(0)
+
+
+ADOPTED, SETTLED = "adopted", "settled"  # in place of a reason, for an order that a check has recorded
+_RECORDED = f"('{ADOPTED}', '{SETTLED}')"
+
+
+def note(transaction: Transaction, environment: str, account: str, order: PassedOver) -> None:
+    """Note an order that a check need not read again, or that it has recorded."""
+    transaction.execute(
+        "INSERT INTO passed_over (environment, account, order_id, reason, gifts, currency, total)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        *(environment, account, order.order_id, order.reason, order.gifts, order.currency, str(order.total)),
+    )
 
 
 class Restoration(GiftSearch):
@@ -113,18 +126,13 @@ class Restoration(GiftSearch):
         """Note orders that need not be read again by this check."""
         with self._engine.transaction() as transaction:
             for order in orders:
-                transaction.execute(
-                    "INSERT INTO passed_over (environment, account, order_id, reason, gifts, currency, total)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    *(environment, account, order.order_id, order.reason, order.gifts, order.currency),
-                    str(order.total),
-                )
+                note(transaction, environment, account, order)
 
     def passed_over(self, environment: str, account: str) -> dict[str, PassedOver]:
         """Return the orders that an unfinished check of an account has passed over, by their ids."""
         rows = self._engine.select(
-            "SELECT order_id, reason, gifts, currency, total FROM passed_over"
-            " WHERE environment = ? AND account = ? ORDER BY id",
+            "SELECT order_id, reason, gifts, currency, total FROM passed_over"  # noqa: S608 - own text
+            f" WHERE environment = ? AND account = ? AND reason NOT IN {_RECORDED} ORDER BY id",
             environment,
             account,
         )
@@ -134,6 +142,23 @@ class Restoration(GiftSearch):
             )
             for row in rows
         }
+
+    def recorded_by_check(self, environment: str, account: str) -> list[tuple[str, Order, Batch]]:
+        """Return the orders that an unfinished check of an account has recorded, with their batches.
+
+        The text is `ADOPTED` for those that the ledger did not know before, and else `SETTLED`.
+        """
+        rows = self._engine.select(
+            "SELECT passed_over.reason, purchase.id FROM passed_over"  # noqa: S608 - own text
+            " JOIN purchase ON purchase.order_id = passed_over.order_id"
+            " AND purchase.environment || '' = passed_over.environment"
+            f" WHERE passed_over.environment = ? AND passed_over.account = ? AND reason IN {_RECORDED}"
+            " ORDER BY passed_over.id",
+            environment,
+            account,
+        )
+        orders = [(row["reason"], self.order(row["id"])) for row in rows]
+        return [(reason, order, self.batch_by_id(order.batch_id)) for reason, order in orders]
 
     # --- what was read back --------------------------------------------------------------------------------------
 

@@ -211,6 +211,22 @@ def test_nothing_else_opens_the_ledger_while_a_check_is_unfinished(machine: Mach
     assert 7 == posts(machine.emulator)
 
 
+def test_a_check_that_begins_meanwhile_keeps_a_create_from_sending(machine: Machine) -> None:
+    """It was let through before, and another machine may have noticed the loss."""
+    path = machine.program.home / "gifts.csv"
+    path.write_text(STAFF)
+    create = machine.program.paused_at("call:Ledger.mark_sent", *CREATE, "--file", str(path), "--batch", "bonus")
+    assert create.pauses()
+    assert -9 == machine.program.fork("ledger", "check", "--read-back", killed_at="return:Ledger.begin_check").code
+    create.go_on()
+    ended = create.end()
+    assert (4, 1) == (ended.code, posts(machine.emulator)), ended.err
+    assert 0 == machine.check().code
+    if machine.program.database is not None:
+        machine.program.database.end_leases()
+    assert (0, 2) == (machine.issue(STAFF, "--batch", "bonus").code, posts(machine.emulator))
+
+
 def test_a_check_that_was_killed_goes_on_where_it_was(machine: Machine) -> None:
     for number in range(12):
         assert 0 == machine.issue(STAFF, "--batch", f"batch {number}").code
@@ -224,6 +240,9 @@ def test_a_check_that_was_killed_goes_on_where_it_was(machine: Machine) -> None:
     assert (0, 12 - recorded) == (checked.code, checked.json["read"])
     assert 12 - recorded == machine.fetched() - before - first
     assert 13 == len(machine.program.states())
+    assert [f"batch {number}" for number in range(12)] == sorted(
+        (batch["batch"] for batch in checked.json["batches"]), key=lambda name: int(name.removeprefix("batch "))
+    )
 
 
 def test_an_order_that_is_not_recorded_is_not_read_again_either(machine: Machine) -> None:

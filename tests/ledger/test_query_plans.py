@@ -154,6 +154,7 @@ def _use_restoration(use: Callable[..., Any], adopted: AdoptedOrder) -> None:
     use("missing", "local")
     use("pass_over", "local", "xxtests", [PassedOver("O-1", "unstamped")])
     use("passed_over", "local", "xxtests")
+    use("recorded_by_check", "local", "xxtests")
     use("opened", "local")
     use("closed_environments")
     use("open_to", "local", ["xxtests"])
