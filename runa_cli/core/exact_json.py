@@ -7,6 +7,7 @@ number. Here a number is a `Decimal` that keeps its own text.
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn, Self
 
@@ -58,6 +59,9 @@ class Number(Decimal):
         return number
 
 
+_number = lru_cache(maxsize=1024)(Number)  # a list has few amounts, and numbers do not change
+
+
 def loads(text: str | bytes) -> object:
     """Parse one JSON document. Raises ValueError for anything else, including NaN and a name repeated in an object."""
     try:
@@ -82,7 +86,7 @@ def _decoded(text: str | bytes) -> str:
 def decoder() -> json.JSONDecoder:
     """Return a decoder with the rules of `loads`, to read a document value by value."""
     return json.JSONDecoder(
-        parse_float=Number, parse_int=Number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
+        parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
     )
 
 
@@ -106,7 +110,7 @@ def _compact(value: Any) -> str:
     if kind is str:
         return _string(value)
     if kind is dict:
-        return "{" + ",".join([f"{_string(str(name))}:{_compact(item)}" for name, item in value.items()]) + "}"
+        return "{" + ",".join([f"{_name(str(name))}:{_compact(item)}" for name, item in value.items()]) + "}"
     if kind is Number:
         return str(value.text)
     if kind is list or kind is tuple:
@@ -150,6 +154,11 @@ def _string(text: str) -> str:
     except UnicodeEncodeError:  # a lone surrogate is valid JSON only as an escape
         return encode_basestring_ascii(text)
     return encode_basestring(text)
+
+
+@lru_cache(maxsize=1024)  # the members of items and replies have few names
+def _name(name: str) -> str:
+    return _string(name)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -183,7 +183,7 @@ def _ascii_domain(domain: str) -> str:
 def normalized_text(text: str) -> str:
     """Return text in composed form (NFC), without invisible characters, blanks folded and trimmed."""
     if text.isascii() and text.isprintable():
-        return " ".join(text.split())
+        return " ".join(text.split()) if " " in text else text
     visible = (char for char in unicodedata.normalize("NFC", text) if char.isspace() or not _is_invisible(char))
     return " ".join("".join(visible).split())
 

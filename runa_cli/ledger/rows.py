@@ -39,7 +39,7 @@ def to_list(texts: Sequence[str]) -> str:
 
 def from_list(text: str) -> tuple[str, ...]:
     """Read a list of texts as the ledger wrote it."""
-    values = exact_json.loads(text)
+    values = exact_json.loads(text) if text != "[]" else ()
     return tuple(str(value) for value in values) if isinstance(values, list) else ()
 
 

@@ -6,8 +6,7 @@ more than there is to find, and never less.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core.identity import search_key
 
@@ -15,8 +14,7 @@ from runa_cli.core.identity import search_key
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
 
 
-@dataclass(frozen=True)
-class SearchText:
+class SearchText(NamedTuple):
     """`text` has one line for each field by which gifts are found; `terms` the values of fields that must be equal.
 
     Both are written as `search_key` does. A term stands between two bars.
@@ -26,8 +24,7 @@ class SearchText:
     terms: str
 
 
-@dataclass(frozen=True)
-class RecordedGift:
+class RecordedGift(NamedTuple):
     """A gift as the ledger holds it; `item` and `issued` are JSON."""
 
     item: str
@@ -38,12 +35,11 @@ class RecordedGift:
 
 def search_text(gifts: Iterable[RecordedGift], order_id: str | None, unmatched_in: bytes | None = None) -> SearchText:
     """Return the search text of an order. `unmatched_in`: a reply of Runa's with items that match none of the gifts."""
-    fields: dict[str, None] = {order_id or "": None}
-    terms: dict[str, None] = {}
+    fields, terms = [order_id or ""], list[str]()
     for gift in gifts:
         item = _read(gift.item)
-        fields.update(dict.fromkeys(_item_fields(item, gift.reference, gift.carried)))
-        terms.update(dict.fromkeys(product_codes(item)))
+        fields.extend(_item_fields(item, gift.reference, gift.carried))
+        terms.extend(product_codes(item))
         if gift.issued:
             _add_issued(_read(gift.issued), fields, terms)
     _add_unmatched(unmatched_in, fields, terms)
@@ -54,8 +50,7 @@ def issued_text(
     issued: Iterable[Mapping[str, Any] | None], order_id: str | None, unmatched_in: bytes | None = None
 ) -> SearchText:
     """Return what is added to an order's search text once Runa has issued its gifts; `issued` are Runa's items."""
-    fields: dict[str, None] = {order_id or "": None}
-    terms: dict[str, None] = {}
+    fields, terms = [order_id or ""], list[str]()
     for item in filter(None, issued):
         _add_issued(item, fields, terms)
     _add_unmatched(unmatched_in, fields, terms)
@@ -89,30 +84,28 @@ def _item_fields(item: Mapping[str, Any], reference: str | None, carried: Sequen
             yield value
 
 
-def _add_issued(item: Mapping[str, Any], fields: dict[str, None], terms: dict[str, None]) -> None:
+def _add_issued(item: Mapping[str, Any], fields: list[str], terms: list[str]) -> None:
     """Add what Runa's item has beside what was sent: recipient and products are those of the gift."""
     payout = _object(item.get("payout"))
-    for value in (item.get("id"), payout.get("url")):
-        if isinstance(value, str):
-            fields[value] = None
+    fields.extend(value for value in (item.get("id"), payout.get("url")) if isinstance(value, str))
     if isinstance(status := payout.get("status"), str):
-        terms[status] = None
+        terms.append(status)
 
 
-def _add_unmatched(reply: bytes | None, fields: dict[str, None], terms: dict[str, None]) -> None:
+def _add_unmatched(reply: bytes | None, fields: list[str], terms: list[str]) -> None:
     """Add all of the items of a reply, of which at least one belongs to no gift."""
     for item in _items(reply) if reply else ():
         _add_issued(item, fields, terms)
-        fields.update(dict.fromkeys(_item_fields(item, None, ())))
-        terms.update(dict.fromkeys(product_codes(item)))
+        fields.extend(_item_fields(item, None, ()))
+        terms.extend(product_codes(item))
 
 
 def _lines(fields: Iterable[str]) -> str:
-    return "\n".join(dict.fromkeys(filter(None, map(_key, fields))))
+    return "\n".join(dict.fromkeys(filter(None, map(_key, dict.fromkeys(fields)))))
 
 
 def _terms(values: Iterable[str]) -> str:
-    return "".join(dict.fromkeys(f"|{key}|" for key in map(_key, values) if key))
+    return "".join(dict.fromkeys(f"|{key}|" for key in map(_key, dict.fromkeys(values)) if key))
 
 
 def _key(text: str) -> str:

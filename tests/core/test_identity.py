@@ -6,7 +6,9 @@ import pytest
 
 from runa_cli.core.identity import (
     GiftIdentity,
+    fingerprint,
     identify,
+    labels_digest,
     name_key,
     normalized_address,
     normalized_text,
@@ -159,3 +161,53 @@ def test_names_of_batches_differ_in_more_than_blanks_and_invisible_characters() 
     assert same_name("\u00e9t\u00e9", "e\u0301te\u0301")
     assert not same_name("bonus", "Bonus")
     assert name_key("bonus") == name_key("Bonus")
+
+
+@pytest.mark.parametrize(
+    ("gift", "expected"),
+    [
+        (
+            identity("25.00", " Ann@Example.COM ", reference="E-007", carried=("North",)),
+            (
+                "d19f6bcfba17a1a34540c59100a167a7",
+                "475828493adfecff903faacfe6ccf767",
+                "0b812606e3487c876caf356a290a764e",
+            ),
+        ),
+        (
+            identity("25", "zoë@bücher.example", ["B-US", "A-US"]),
+            ("1de8a0713412ebd3d88b9bf4295aeff3", "", ""),
+        ),
+        (
+            identity(
+                "10", "a@b.test", {"type": "TEMPLATE", "template_id": "PT-1"}, currency="EUR", reference="x",
+                type="RECIPIENT", recipient_reference="panel 7",
+            ),
+            (
+                "eebc973c0919db136297b692df5154e5",
+                "ba2df4903a2c14e86dc3bcca58911b44",
+                "15d3423886b3c3eeb4a2196010815aae",
+            ),
+        ),
+        (
+            identity("10.50", None, carried=('Zoë "Q"\x7f', "007", "")),
+            ("46ab8cbf092fa501e3762889e1fa962e", "", "2682e748416081822b3482addfd2c746"),
+        ),
+        (
+            identity("10.50", None, reference="007", carried=("a",)),
+            (
+                "277379284e29d295426fc9af6dfb3b80",
+                "82c4f652a2eaf8aaa4bcb2f37f7342e0",
+                "87a158a48364c9922f912b5520802ab1",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_digests_stay_what_ledgers_hold(gift: GiftIdentity, expected: tuple[str, str, str]) -> None:
+    """With another digest of the same gift, a ledger would not know that it was issued."""
+    assert expected == (gift.gift, gift.reference, gift.alike)
+
+
+def test_digests_of_lists_stay_what_ledgers_hold() -> None:
+    assert "4d24ea62fd2fb47a0cbbc411ead65d59f6ee39e2c2010ed1c56b5d32b43bb6b9" == fingerprint([("a", "b"), ("c", "")])
+    assert "5b8b023a8066301258d7506801c80968" == labels_digest(["x", [["team", "Zoë"]]])
