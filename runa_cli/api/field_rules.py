@@ -90,12 +90,21 @@ def _email_validator() -> ModuleType:
 
 # Local parts of plain letters, digits and marks, which have no rules beyond this one.
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_MOST_LOCAL, _MOST_ADDRESS = 64, 254  # characters
+# Domains of plain labels. Two hyphens in a row are left to the library: they may begin an encoded label.
+_PLAIN_DOMAIN = re.compile(r"(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]+")
+_NO_MAIL = frozenset({"arpa", "local", "localhost", "onion"})  # nobody has an address there, as the library knows
+_MOST_LABEL, _MOST_LOCAL, _MOST_ADDRESS = 63, 64, 254  # characters
 
 
 @lru_cache(maxsize=1024)
 def _is_domain(domain: str) -> bool:
-    """Tell whether a domain is one of an address; a list has few, so they are not looked at row by row."""
+    """Tell whether a domain is one of an address; a list has few, so they are not looked at row by row.
+
+    The library, which takes as long to load as an order to issue, is asked only about those that are not plain.
+    """
+    labels = domain.split(".")
+    if _PLAIN_DOMAIN.fullmatch(domain) and labels[-1].lower() not in _NO_MAIL:
+        return max(map(len, labels)) <= _MOST_LABEL
     rules = _email_validator()
     try:
         rules.validate_email(f"a@{domain}", check_deliverability=False)
