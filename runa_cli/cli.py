@@ -1,5 +1,6 @@
 """The program: assembles the commands, and is the one place where errors become text and exit codes."""
 
+import copy
 import errno
 import itertools
 import os
@@ -71,7 +72,7 @@ def main(clock: "Clock | None" = None) -> NoReturn:
 
 def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
     """Run one command and return its exit code, which says what became of the money."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(_with_group_of(arguments))
     try:
         _check_text(arguments)
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False, obj=clock)
@@ -92,6 +93,17 @@ def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
         return 1  # a help text that could not be written
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect is reported without a traceback
         return _report(_defect(error), arguments)
+
+
+def _with_group_of(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program with only the group whose command is run.
+
+    Each command would else wait until those of all groups are built. Help and suggestions need them all.
+    """
+    wanted = [group for group in app.registered_groups if [group.name] == [*arguments[:1]]]
+    narrowed = copy.copy(app)
+    narrowed.registered_groups = wanted or app.registered_groups
+    return narrowed
 
 
 def _check_text(arguments: Sequence[str]) -> None:
