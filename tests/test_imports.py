@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import runa_cli
+from runa_cli import cli
 from tests.support.program import KEY, Program
 
 ROOT = Path(runa_cli.__file__).parent
@@ -97,6 +98,8 @@ HEAVY = {
     "pycountry",
 }
 MODELS = "runa_cli.api.order_models"  # validates orders, as the models of replies do
+SHEETS, VALUES, ADOPTION = "runa_cli.input.sheet_rows", "runa_cli.input.json_values", "runa_cli.issuing.adoption"
+NAMED = "order create --face-value 1 --product AMZ-US -o links --batch fred"  # is looked for at Runa first
 LOADED = [
     ("--version", set()),
     ("--help", {"typer", "rich"}),
@@ -109,12 +112,22 @@ LOADED = [
     ("gift list --json", {"typer", "pydantic", "sqlite3"}),
     ("gift list --search fred", {"typer", "pydantic", "sqlite3", "rich"}),
     ("gift get E-1 --json", {"typer", "pydantic", "sqlite3"}),
-    ("order create --face-value 1 --product AMZ-US --dry-run --json", {"typer", "pydantic", "sqlite3", MODELS}),
+    (
+        "order create --face-value 1 --product AMZ-US --dry-run --json",
+        {"typer", "pydantic", "sqlite3", MODELS, ADOPTION},
+    ),
     (
         "order create --face-value 1 --product AMZ-US --email a@example.com --dry-run",
-        {"typer", "pydantic", "sqlite3", MODELS, "email_validator", "rich"},
+        {"typer", "pydantic", "sqlite3", MODELS, "rich", ADOPTION},
+    ),
+    (
+        "order create --face-value 1 --product AMZ-US --email a@bücher.example --dry-run --json",
+        {"typer", "pydantic", "sqlite3", MODELS, "email_validator", ADOPTION},
     ),
     ("order create --face-value 1 --product AMZ-US -o links", {"typer", "pydantic", "sqlite3", MODELS, "requests"}),
+    (NAMED, {"typer", "pydantic", "sqlite3", MODELS, "requests", ADOPTION}),
+    ("order create -o links --file - --format csv", {"typer", "pydantic", "sqlite3", MODELS, SHEETS}),
+    ("order create -o links --file - --format json", {"typer", "pydantic", "sqlite3", MODELS, VALUES}),
 ]
 
 
@@ -128,7 +141,23 @@ def test_a_command_loads_only_the_slow_libraries_that_it_needs(
         RUNA_ENV="playground", RUNA_API_KEY=KEY, RUNA_BASE_URL="http://127.0.0.1:9", RUNA_TIMEOUT="1",
     )  # fmt: skip
     loaded = {line.rpartition("|")[2].strip() for line in ran.err.splitlines() if line.startswith("import time:")}
-    assert needed == loaded & {*HEAVY, MODELS}
+    assert needed == loaded & {*HEAVY, MODELS, SHEETS, VALUES, ADOPTION}
+
+
+GROUPS = {str(group.name) for group in cli.app.registered_groups}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["order", "create"], {"order"}),
+        ([], GROUPS),
+        (["ordr"], GROUPS),
+    ],
+)
+def test_only_the_group_that_is_run_is_built(arguments: list[str], expected: set[str]) -> None:
+    """Help and what suggests a command for a mistyped one need all of them."""
+    assert expected == {str(group.name) for group in cli._with_group_of(arguments).registered_groups}
 
 
 def test_a_table_is_read_without_a_connection_to_anywhere() -> None:

@@ -3,9 +3,8 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -25,8 +24,7 @@ STAMP_PAIRS = 2  # the pairs of metadata that a stamp takes in any case
 KEY_NAMESPACE = uuid.UUID("6f1f4a3e-2d53-5b0c-9a52-7e0f6c9d1b77")
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What is added to an order so that it can be found at Runa. The key is not derived from it.
 
     `batch` is the name of the batch, which is also the description of an order of a `named` batch that has none.

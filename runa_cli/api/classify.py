@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.api import responses
 from runa_cli.api.retry import Outcome
@@ -84,16 +84,14 @@ class Reply:
         )
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """Runa answered with an order. The caller must check that it is the order that was sent."""
 
     order: responses.Order
     reply: Reply
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A refusal that is Runa's own.
 
     `before_order`: the request was refused before Runa looked at the order, because of its API key, version or URL.
@@ -106,8 +104,7 @@ class Refused:
     before_order: bool
 
 
-@dataclass(frozen=True)
-class Uncertain:
+class Uncertain(NamedTuple):
     """No answer, or one that proves nothing. `retry_after` is how long Runa asks to wait (seconds)."""
 
     outcome: Outcome

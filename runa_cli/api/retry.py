@@ -6,6 +6,7 @@ The rules come from developer.runa.io: best-practices/idempotency, handling-erro
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Outcome(StrEnum):
@@ -19,8 +20,7 @@ class Outcome(StrEnum):
     UNCLEAR = "unclear"  # no answer, an incomplete or unreadable one, or another order
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(NamedTuple):
     """How long to wait before retries and polls in one environment (seconds)."""
 
     first: float = 1.0  # doubles with each attempt

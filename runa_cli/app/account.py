@@ -1,7 +1,5 @@
 """`ping` and `balance`: the connection to Runa, and the money of the account."""
 
-from dataclasses import replace
-
 from runa_cli.api import responses
 from runa_cli.app.session import Session
 from runa_cli.output import formats, lists
@@ -35,6 +33,6 @@ def balance(session: Session, currency: str | None) -> None:
     seconds = session.settings.timeout.value
     if currency is not None:
         held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
-        formats.show(session.output, replace(lists.list_view(_BALANCES, [held]), documents=lambda: [held]))
+        formats.show(session.output, lists.list_view(_BALANCES, [held])._replace(documents=lambda: [held]))
         return
     lists.show_list(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))

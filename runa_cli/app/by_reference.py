@@ -1,7 +1,7 @@
 """`order create --by-reference`: issues each reference once, and shows the gifts of the input wherever they are."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from runa_cli.app import show_outcome
@@ -103,7 +103,7 @@ def _gift_writer(output: Output, ledger: Ledger, plan: Plan) -> Callable[[Order]
 
 def _as_placed(result: Result, gift: Placed) -> Result:
     """Return a recorded gift with its row, reference and carried cells in this input."""
-    return replace(result, row=gift.row, reference=gift.reference, carried=from_list(gift.carried))
+    return result._replace(row=gift.row, reference=gift.reference, carried=from_list(gift.carried))
 
 
 @dataclass(frozen=True)

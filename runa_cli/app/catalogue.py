@@ -4,10 +4,9 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.api import catalogue, countries, responses
 from runa_cli.api.canonical import sha256_hex
@@ -53,8 +52,7 @@ def known_names(session: Session) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class KnownCode:
+class KnownCode(NamedTuple):
     """What the catalogue says of a product code or plan code."""
 
     name: str

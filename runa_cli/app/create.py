@@ -18,16 +18,11 @@ from runa_cli.issuing.issuer import before_sending
 from runa_cli.issuing.preflight import Preflight
 from runa_cli.output import results_file
 
-_GARBAGE = 20_000  # objects, a few MB
-
 
 def create(session: Session, request: CreateRequest) -> None:
     """Issue what was asked for, once, and show the result. Raises the RunaError that the run ends in."""
-    # Rows and replies are freed without the garbage collector, which would look through the whole program again and
-    # again.
     _check_name(session, request)
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
+    gc.freeze()  # what is loaded by now stays: the garbage collector need not look at it (see also __main__.py)
     with before_sending():
         if request.results is not None:
             results_file.check_writable(request.results)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 
 from runa_cli.app.session import Session
@@ -224,7 +224,7 @@ class Checks:
         held = chain(
             self.session.ledger.held(batch, read_back=confirmed is None),
             confirmed.recorded() if confirmed else (),
-            (replace(gift, id=gift.id + _MORE) for gift in adoption.recorded()) if adoption else (),
+            (gift._replace(id=gift.id + _MORE) for gift in adoption.recorded()) if adoption else (),
         )
         columns = (adoption or confirmed or batch).columns
         leave_out_issued([*held], batch.name, columns, self.plan, again=self.request.reissues)

@@ -73,7 +73,7 @@ class FoundGifts:
         if not gift.row.payout_url or not self._withholds(gift.batch.id):
             return gift
         self.withheld += 1
-        return replace(gift, row=replace(gift.row, payout_url=""), line={**gift.line, "payout_url": None})
+        return replace(gift, row=gift.row._replace(payout_url=""), line={**gift.line, "payout_url": None})
 
     def of_order(self, order_row: int) -> Iterator[FoundGift]:
         """Yield all gifts of an order, and last the items of Runa's answer that match none of them."""
@@ -111,7 +111,7 @@ def recorded(gift: Result, batch: Batch) -> FoundGift:
     """Return a gift that was recorded."""
     row = results.row_from_ledger(gift)
     missing = len(batch.columns) - len(row.carried)
-    row = replace(row, row=max(0, row.row), carried=(*row.carried, *[""] * missing))
+    row = row._replace(row=max(0, row.row), carried=(*row.carried, *[""] * missing))
     line = {**gift_lines.recorded_gift(gift, batch, batch.columns), "row": row.row or None}
     return FoundGift(batch, row, line, gift.created_at.isoformat() if gift.created_at else "", sent=gift.item_json)
 

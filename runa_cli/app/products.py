@@ -69,8 +69,7 @@ def show_one(session: Session, code: str) -> None:
             )
             error.hint = "`runa product list --search WORD` finds codes."
         raise
-    view = replace(
-        lists.list_view(_VIEW, [product]),
+    view = lists.list_view(_VIEW, [product])._replace(
         documents=lambda: [product],
         table=lambda _: summary_parts(_summary(product)),
     )

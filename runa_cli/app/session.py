@@ -7,9 +7,8 @@ they load the libraries for HTTP, validation and databases, which take longer th
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 LOCAL_KEY = "xxlocal.emulator"  # the emulator asks for a key as Runa does; this one is valid nowhere else
 
 
-@dataclass(frozen=True)
-class CommonOptions:
+class CommonOptions(NamedTuple):
     """What every command takes; `clock` is None for the real one."""
 
     env: str | None = None

@@ -3,9 +3,9 @@
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runa_cli.config.api_key import ApiKey, read_api_key
@@ -43,8 +43,7 @@ from runa_cli.core.masking import mask_keys
 from runa_cli.core.money import parse_amount
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Every setting of one run. Times are in seconds, the rate limit in orders per minute, 0 for no limit.
 
     `look_back` is in days. `max_total` is in the currency of the face values. `problems` says which settings cannot be

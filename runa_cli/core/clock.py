@@ -4,8 +4,8 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 # The system may deliver a signal to any thread, but Python runs the handler in the main thread, and nothing wakes that
 # thread from a wait. Wherever the main thread waits for others, it therefore wakes up this often (seconds).
@@ -20,8 +20,7 @@ def _wait(event: threading.Event, seconds: float) -> bool:
     return event.wait(seconds)
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """Where the program gets the time from, how it waits, and the jitter of its retries.
 
     `seconds` is a monotonic clock and `now` the time of day (UTC). `sleep` waits that many seconds; `wait` waits for an

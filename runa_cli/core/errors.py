@@ -24,7 +24,7 @@ Each class has an exit code and a default `code` for programs. Each error says i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class Money(StrEnum):
@@ -36,8 +36,7 @@ class Money(StrEnum):
     PARTIAL = "partial"
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """The batch, order and request that an error is about; None where there is none."""
 
     batch: str | None = None

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runa_cli.core.amounts import looks_like_amount
 from runa_cli.input.columns import field_of, is_day_of_delivery, is_vendor_code, may_mean, plain_heading, typo_of
@@ -24,8 +24,7 @@ class Kind(Enum):
     ADDED = "added"  # by this program, to its results
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A column: its name as the sheet has it, and the field that it fills in. `said` where a person said what it is."""
 
     name: str

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.input.decoding import BYTE_ORDER_MARK, DecodedText
@@ -13,8 +13,7 @@ PEEK = 1 << 13
 MOST_CHARACTERS = 1 << 26  # a longer value is not an order: 200 items are about 50,000 characters
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One value of a file: its place, and whether it is the whole document (`alone`)."""
 
     place: Place

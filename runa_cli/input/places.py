@@ -1,9 +1,8 @@
 """Names the place of a problem in terms of what the person wrote: a flag, a row and column, a path in JSON."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runa_cli.api.order_models import Loc
 from runa_cli.input.problems import Place
@@ -61,8 +60,7 @@ def flag_place(loc: Loc, *, alone: bool = False) -> Place:  # noqa: ARG001 - a f
     return Place(flag=FLAGS.get(field_name(loc), field_name(loc)))
 
 
-@dataclass(frozen=True)
-class RowPlace:
+class RowPlace(NamedTuple):
     """Places in a row of a sheet; flags fill in the fields named in `filled`."""
 
     locate: Callable[[str], Place]  # the place of a field's cell
@@ -71,7 +69,7 @@ class RowPlace:
     @classmethod
     def at(cls, row: Place, filled: frozenset[str] = frozenset()) -> "RowPlace":
         """Return the places in a row of which only the names of its columns are known."""
-        return cls(lambda name: replace(row, column=name), filled)
+        return cls(lambda name: row._replace(column=name), filled)
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
         """Name the cell, or the flag that filled it in."""
@@ -79,8 +77,7 @@ class RowPlace:
         return flag_place(loc) if alone and name in self.filled else self.locate(name)
 
 
-@dataclass(frozen=True)
-class JsonPlace:
+class JsonPlace(NamedTuple):
     """Places in a JSON document, as paths from `base`; flags fill in the members named in `filled`."""
 
     place: Place
@@ -91,7 +88,7 @@ class JsonPlace:
         """Return the places of an item, or of an order, at a path; flags fill in what it leaves out."""
         own = document if isinstance(document, dict) else {}
         names = {*defaults, "metadata"}
-        return replace(self, base=base, filled=frozenset(name for name in names if _member(name) not in own))
+        return self._replace(base=base, filled=frozenset(name for name in names if _member(name) not in own))
 
     def __call__(self, loc: Loc, *, alone: bool = False) -> Place:
         """Name the path, or the flag that filled it in."""

@@ -5,7 +5,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice, zip_longest
@@ -32,6 +31,7 @@ from runa_cli.core.identity import (
 from runa_cli.core.money import to_minor
 from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.ledger.records import Gift, Placed, Recorded
+from runa_cli.ledger.rows import from_list, to_list
 
 _SCHEMA = """
     CREATE TABLE head (
@@ -78,8 +78,7 @@ _STAGES = (
 _GIVEN_UP = f"({', '.join(repr(str(state)) for state in sorted(GIVEN_UP))})"
 
 
-@dataclass(frozen=True)
-class ColumnUse:
+class ColumnUse(NamedTuple):
     """What a column of a sheet was taken for: a field of the gift, or without one to be carried to the results.
 
     `added`: this program wrote it to its results, and it is left out.
@@ -90,8 +89,7 @@ class ColumnUse:
     added: bool = False
 
 
-@dataclass(frozen=True)
-class PlannedRow:
+class PlannedRow(NamedTuple):
     """One gift of the plan as it stands in the input, and where it is left out, the recorded gift it stands for.
 
     `item` is JSON. `filled` are the fields that flags filled in, of those that `add` was told. `state` and `order_id`
@@ -110,8 +108,7 @@ class PlannedRow:
     order_id: str | None
 
 
-@dataclass(frozen=True)
-class PlannedOrder:
+class PlannedOrder(NamedTuple):
     """One order of the plan: everything but its idempotency key."""
 
     position: int
@@ -224,7 +221,7 @@ class Plan:
                 head_id,
                 row,
                 reference,
-                exact_json.dumps(list(carried)),
+                to_list(carried),
                 hashlib.sha256(f"{document}\n{text}".encode()).hexdigest(),
                 identity.gift,
                 identity.reference,
@@ -307,15 +304,10 @@ class Plan:
             " WHERE head_id = ? AND id NOT IN (SELECT gift_id FROM issued) ORDER BY id",
             (head_id,),
         ):
-            row, reference, carried, identity, same_gift, key, item, alike, *asked, value, currency, templates = values
-            by_email, by_reference, products, cost = asked
-            loaded = exact_json.loads(carried)
-            cells = loaded if isinstance(loaded, list) else []
+            row, reference, carried, *identified, by_email, by_reference, products, cost = values[:-3]
+            value, currency, templates = values[-3:]
             recipient = Payee(by_email, by_reference)
-            gift = Gift(
-                *(row, reference, cells, identity, same_gift, key, item, alike),
-                *(recipient, products, cost),
-            )
+            gift = Gift._make((row, reference, from_list(carried), *identified, recipient, products, cost))
             yield PlannedGift(gift, Decimal(value), currency, templates)
 
     def _chunks(self, head_id: int, whole: int) -> Iterator[list[PlannedGift]]:
@@ -469,7 +461,7 @@ class Plan:
     ) -> list[tuple[int, str, str]]:
         """Return row, item and label of the first gifts that are not left out; only those of some identities."""
         found = (
-            (row, item, label_text(reference, _texts(carried)))
+            (row, item, label_text(reference, from_list(carried)))
             for row, item, reference, carried, *identity in self._left()
             if identities is None or GiftIdentity(*identity) in identities
         )
@@ -496,7 +488,7 @@ class Plan:
         ):
             row, item, currency, reference, carried, same_gift, key, filled, recorded_id, state, order_id = values
             yield PlannedRow(
-                *(row, item, currency, reference, _texts(carried), GiftIdentity(same_gift, key)),
+                *(row, item, currency, reference, from_list(carried), GiftIdentity(same_gift, key)),
                 *(frozenset(filled.split()), recorded_id, State(state) if state else None, order_id),
             )
 
@@ -578,7 +570,7 @@ class Plan:
         """Return the first gifts of one recipient that are not left out."""
         rows = (
             PlannedRow(
-                *(row, item, currency, reference, _texts(carried), GiftIdentity(same_gift, key)),
+                *(row, item, currency, reference, from_list(carried), GiftIdentity(same_gift, key)),
                 *(frozenset(), None, None, None),
             )
             for row, item, currency, reference, carried, same_gift, key in self._connection.execute(
@@ -675,7 +667,7 @@ class Plan:
         found = self._connection.execute(
             "SELECT row, carried FROM gift WHERE 2 * length(carried) > ? ORDER BY id", (characters,)
         )
-        longer = (row for row, carried in found if any(_utf16(cell) > characters for cell in _texts(carried)))
+        longer = (row for row, carried in found if any(_utf16(cell) > characters for cell in from_list(carried)))
         return next(longer, None)
 
     def repeated_addresses(self, most: int = 5) -> tuple[list[tuple[str, list[int]]], int]:
@@ -704,11 +696,6 @@ def is_link_item(item: str) -> bool:
     return _LINK in item
 
 
-def _texts(text: str) -> list[str]:
-    loaded = exact_json.loads(text)
-    return [str(cell) for cell in loaded] if isinstance(loaded, list) else []
-
-
 def _common_headings(recorded: Sequence[str], own: Sequence[str]) -> set[str]:
     """Return the headings by which cells can be compared: those that occur once on both sides."""
     counts = [Counter(map(name_key, columns)) for columns in (recorded, own)]
@@ -717,7 +704,7 @@ def _common_headings(recorded: Sequence[str], own: Sequence[str]) -> set[str]:
 
 def _cells(columns: Sequence[str], common: Container[str], carried: str) -> str:
     """Return carried cells as text: by their headings where those are common to both sides, else in their order."""
-    cells = [normalized_text(cell) for cell in _texts(carried)]
+    cells = [normalized_text(cell) for cell in from_list(carried)]
     pairs = [*zip_longest(map(name_key, columns), cells, fillvalue="")]
     named = sorted(pair for pair in pairs if pair[0] in common and pair[1])
     others = [cell for heading, cell in pairs if heading not in common]

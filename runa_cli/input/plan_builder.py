@@ -4,8 +4,7 @@ Flags fill in what a file leaves out; where both say something, the file's row w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -26,8 +25,7 @@ from runa_cli.input.request import OrderInput
 _MOST_CACHED_HEADS = 1024
 
 
-@dataclass(frozen=True)
-class LocatedItem:
+class LocatedItem(NamedTuple):
     """An item of an order in a file: its document, its place, and the reference that is not sent."""
 
     document: object

@@ -4,8 +4,8 @@ The same problem in many rows is one. The first fifty are listed, the rest is co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from dataclasses import dataclass, field
+from typing import NamedTuple, NoReturn
 
 from runa_cli.core.errors import InputError
 
@@ -13,8 +13,7 @@ MOST_LISTED = 50
 MOST_RANGES = 8  # of lines, in a message
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where in the input: a flag or the setting in its place, or a file with its line, row and column, or its path.
 
     `line` is the row of a workbook's sheet, and `cell` the name of its cell.
@@ -55,12 +54,12 @@ class Place:
 
     def as_dict(self) -> dict[str, object]:
         """Return the parts that are known."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
     @property
     def kind(self) -> "Place":
         """The place without what differs from row to row."""
-        return replace(self, line=None, row=None, cell=None)
+        return self._replace(line=None, row=None, cell=None)
 
 
 @dataclass

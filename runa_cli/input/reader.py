@@ -1,27 +1,26 @@
-"""From flags or a file to a plan: chooses the format and lets its rows be added."""
+"""From flags or a file to a plan: chooses the format and lets its rows be added.
+
+What reads a format is imported where a file is read, for most orders have none.
+"""
 
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from runa_cli.api.order_models import MOST_ITEMS
-from runa_cli.input import fields, json_file
-from runa_cli.input.csv_file import CsvTable
-from runa_cli.input.decoding import OLD_WORKBOOK, WORKBOOK, DecodedText, peek
+from runa_cli.input import fields
 from runa_cli.input.fields import item_document
-from runa_cli.input.headings import ColumnOptions
-from runa_cli.input.json_values import add_values
 from runa_cli.input.order_rules import BY_COUNTRY, CodeLookup
 from runa_cli.input.places import flag_place
 from runa_cli.input.plan import STDIN, Plan
 from runa_cli.input.plan_builder import PlanBuilder
 from runa_cli.input.problems import Place, Problems
 from runa_cli.input.request import OrderInput
-from runa_cli.input.sheet_rows import add_rows
 
 Format = Literal["json", "jsonl", "csv", "xlsx"]
 CurrencyOf = CodeLookup
 
 FILE_FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv", "xlsx")
+_TABLES = frozenset({"csv", "xlsx"})
 _SUFFIXES: dict[str, Format] = {
     ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx",
     ".xlsm": "xlsx",
@@ -68,55 +67,68 @@ def _from_stream(
 ) -> Plan:
     file_format = order_input.file_format or _SUFFIXES.get(Path(name).suffix.lower())
     if file_format is None:
-        start, stream = peek(stream, json_file.PEEK)
-        file_format = _format_of(start)
+        file_format, stream = _format_of(stream)
     _check_options(order_input, file_format, problems)
     plan = Plan(source="file", file=name, most_items=1 if order_input.mode == "sync" else MOST_ITEMS)
     builder = PlanBuilder(order_input, problems, plan, currency_of)
-    columns = ColumnOptions.of(order_input.columns, order_input.carry)
-    encoding, header_row = order_input.encoding, order_input.header_row
-    match file_format:
-        case "csv":
-            add_rows(
-                builder,
-                CsvTable(stream, name, problems, columns, encoding=encoding, header_row=header_row),
-                columns,
-                header_row,
-            )
-        case "xlsx":
-            from runa_cli.input.xlsx_file import XlsxTable
-
-            with XlsxTable(stream, name, problems, order_input.sheet) as workbook:
-                add_rows(builder, workbook, columns, header_row)
-        case "jsonl":
-            add_values(builder, json_file.read_jsonl(DecodedText(stream, name, problems, encoding), name, problems))
-        case _:
-            add_values(builder, json_file.read_json(DecodedText(stream, name, problems, encoding), name, problems))
+    add = _add_rows if file_format in _TABLES else _add_values
+    add(builder, file_format, stream, name)
     if not plan.item_count and not problems.count:
         problems.add(Place(file=name), "holds no items")
     return builder.finish()
 
 
+def _add_rows(builder: PlanBuilder, file_format: str, stream: BinaryIO, name: str) -> None:
+    from runa_cli.input.headings import ColumnOptions
+    from runa_cli.input.sheet_rows import add_rows
+
+    given = builder.order_input
+    columns = ColumnOptions.of(given.columns, given.carry)
+    if file_format == "csv":
+        from runa_cli.input.csv_file import CsvTable
+
+        table = CsvTable(stream, name, builder.problems, columns, encoding=given.encoding, header_row=given.header_row)
+        add_rows(builder, table, columns, given.header_row)
+    else:
+        from runa_cli.input.xlsx_file import XlsxTable
+
+        with XlsxTable(stream, name, builder.problems, given.sheet) as workbook:
+            add_rows(builder, workbook, columns, given.header_row)
+
+
+def _add_values(builder: PlanBuilder, file_format: str, stream: BinaryIO, name: str) -> None:
+    from runa_cli.input import json_file
+    from runa_cli.input.decoding import DecodedText
+    from runa_cli.input.json_values import add_values
+
+    text = DecodedText(stream, name, builder.problems, builder.order_input.encoding)
+    read = json_file.read_jsonl if file_format == "jsonl" else json_file.read_json
+    add_values(builder, read(text, name, builder.problems))
+
+
 def _check_options(order_input: OrderInput, file_format: str, problems: Problems) -> None:
     """Check that the options about a file go with its format. Raises InputError."""
-    tables = {"csv", "xlsx"}
     for given, flag, formats in (
         (order_input.sheet is not None, "--sheet", {"xlsx"}),
-        (order_input.header_row is not None, "--header-row", tables),
+        (order_input.header_row is not None, "--header-row", _TABLES),
         (order_input.encoding is not None, "--encoding", {"csv", "json", "jsonl"}),
-        (bool(order_input.columns), "--column", tables),
-        (bool(order_input.carry), "--carry", tables),
+        (bool(order_input.columns), "--column", _TABLES),
+        (bool(order_input.carry), "--carry", _TABLES),
     ):
         if given and file_format not in formats:
             problems.add(Place(flag=flag), f"has no meaning for a file in the format {file_format}")
     problems.check()
 
 
-def _format_of(start: bytes) -> Format:
-    """Return the format that the first bytes of a file look like."""
+def _format_of(stream: BinaryIO) -> tuple[Format, BinaryIO]:
+    """Return the format that the first bytes of a file look like, and a stream that begins with them."""
+    from runa_cli.input import json_file
+    from runa_cli.input.decoding import OLD_WORKBOOK, WORKBOOK, peek
+
+    start, stream = peek(stream, json_file.PEEK)
     if start.startswith((WORKBOOK, OLD_WORKBOOK)):
-        return "xlsx"
+        return "xlsx", stream
     first = start.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # marks, and the halves of UTF-16
     if first[:1] not in {b"{", b"["}:
-        return "csv"
-    return "jsonl" if json_file.looks_like_lines(first) else "json"
+        return "csv", stream
+    return "jsonl" if json_file.looks_like_lines(first) else "json", stream

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from runa_cli.config.settings import Settings
 from runa_cli.config.sources import ORIGIN_DEFAULT
@@ -76,8 +76,7 @@ class OrderInput:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class CreateRequest:
+class CreateRequest(NamedTuple):
     """One `order create`: what to issue, once under which name, within which limits, and how to send and show it.
 
     `account` is the part of the API key that may be shown. `max_total` and `confirm_total` are in the currency of the

@@ -1,9 +1,8 @@
 """A sheet as rows of text cells, whichever format it comes from; and where in it the header is."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runa_cli.core.dialect import Dialect
 from runa_cli.input.headings import ColumnOptions, data_in_header
@@ -16,8 +15,7 @@ ERROR_CELLS = frozenset({
 _LOOKED_AT = 20  # rows in which the header is looked for, to say where it is
 
 
-@dataclass(slots=True)
-class Record:
+class Record(NamedTuple):
     """A row of a sheet: its number in the file, from 1, and its cells as text."""
 
     line: int

@@ -1,7 +1,6 @@
 """An order that was issued from another ledger, as it is recorded here: with planned gifts, or as Runa shows it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -64,7 +63,7 @@ def _adopted(  # noqa: PLR0917 - each is another field
     values: list[Any] = [_loaded(gift.item)["face_value"] for gift in gifts]
     is_failed = order.status == "FAILED"
     if len(gifts) == 1 and gifts[0].cost is None:  # Runa converted it
-        gifts = [replace(gifts[0], cost=price_in(order.document, str(document.get("currency"))))]
+        gifts = [gifts[0]._replace(cost=price_in(order.document, str(document.get("currency"))))]
     return AdoptedOrder(
         position=0,
         generation=0,

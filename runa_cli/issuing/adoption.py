@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import count
+from typing import NamedTuple
 
 from runa_cli.api import binding, canonical, responses
 from runa_cli.api.client import Client
@@ -81,8 +82,7 @@ def look_for_batch(
     return adoption
 
 
-@dataclass(frozen=True)
-class _Slot:
+class _Slot(NamedTuple):
     """Where an order of the plan stands while nothing is left out of it: its position, and the generation of a key."""
 
     position: int
@@ -306,6 +306,6 @@ def _with_distinct_keys(found: Sequence[FoundOrder]) -> list[FoundOrder]:
     keys: set[str | None] = set()
     distinct = []
     for order in found:
-        distinct.append(replace(order, stamp=None) if order.stamp in keys else order)
+        distinct.append(order._replace(stamp=None) if order.stamp in keys else order)
         keys.add(order.stamp)
     return distinct

@@ -5,7 +5,7 @@ match or its stamp is this order's. Anything else proves nothing, and the outcom
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from runa_cli.api import binding, responses
 from runa_cli.api.classify import Answered, Refused, Uncertain
@@ -82,7 +82,7 @@ class AnswerRecorder:
         if answer.outcome is Outcome.NOT_CONNECTED and not sent_before:
             return self.ledger.mark_unsent(order, Exchange(error_text=answer.reason))
         exchange = answer.reply.exchange if answer.reply else NOTHING
-        return self.ledger.note(order, replace(exchange, error_text=answer.reason, same_errors=same_errors))
+        return self.ledger.note(order, exchange._replace(error_text=answer.reason, same_errors=same_errors))
 
     def result(self, order: Order) -> FlowResult:
         """Return the result of an order from its recorded state."""
@@ -101,7 +101,7 @@ class AnswerRecorder:
                 f"Runa's answer has no matching item for {bound.count(None)} of its {len(bound)} row(s), and"
                 f" {len(unmatched)} item(s) that match no row"
             )
-            exchange = replace(exchange, error_type=UNMATCHED, error_text=text)
+            exchange = exchange._replace(error_type=UNMATCHED, error_text=text)
         return self.ledger.mark_completed(
             order,
             answer.order.id,

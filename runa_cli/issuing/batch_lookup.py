@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.api import pagination, responses
 from runa_cli.api.classify import Answered, Reply
@@ -29,8 +29,7 @@ MANY = 50  # orders whose reading takes so long that it is said
 READERS = 8  # orders that are fetched at a time
 
 
-@dataclass(frozen=True)
-class FoundOrder:
+class FoundOrder(NamedTuple):
     """A settled order at Runa. Its document is packed, because a batch may have hundreds of them."""
 
     id: str

@@ -6,7 +6,7 @@ named one.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from runa_cli.core.money import format_gifts
@@ -91,7 +91,7 @@ def _record(
                 issuer.ask_before_sending(about, request.environment)
             if not plan.count_left:
                 return known
-            confirmed = replace(request, confirm_total=None, asked=True)
+            confirmed = request._replace(confirm_total=None, asked=True)
             claims.enter_context(issuer.recorded(plan, confirmed, preflight))
         except ReferencesKnown:
             continue

@@ -1,8 +1,8 @@
 """The questions before money moves: what is about to be sent, and whether another key's batch may be continued."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.money import format_gifts, format_money
@@ -17,8 +17,7 @@ from runa_cli.ledger.records import Batch, Tally
 ISSUED = (State.ACCEPTED, State.COMPLETED)
 
 
-@dataclass(frozen=True)
-class ToSend:
+class ToSend(NamedTuple):
     """What is about to be sent, as the question names it.
 
     `source` is the file, or where else the gifts come from; `batch` is None where there are several. `before` says what

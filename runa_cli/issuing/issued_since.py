@@ -98,7 +98,7 @@ def not_looked_through(
     """Return the error for orders at Runa that could not be read. `without` says how the look-up is left out."""
     why = f"Batch {name} is new to this ledger" if is_new else f"Another ledger may have issued more of batch {name}"
     message = f"{why}, and the orders at Runa could not be looked through for it: {error.message} Nothing was sent."
-    context = replace(error.context, batch=name)
+    context = error.context._replace(batch=name)
     if isinstance(error, CredentialRefused):
         return replace(error, message=message, context=context)
     hint = (

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from typing import TYPE_CHECKING
 
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
@@ -17,8 +18,6 @@ from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing import confirming
-from runa_cli.issuing.adoption import look_for_batch
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
@@ -54,6 +53,9 @@ from runa_cli.ledger.engine import Repeatable
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, NewOrder, Order, Placed, Tally
 from runa_cli.ledger.rows import to_list
+
+if TYPE_CHECKING:
+    from runa_cli.issuing.adoption import Adoption
 
 Preflight = Callable[[Plan], None]
 
@@ -152,9 +154,7 @@ class Issuer:
 
         Raises GuardRefused, and the error of a request that Runa did not answer.
         """
-        adoption = look_for_batch(
-            self.client, plan, request, self.ledger, seconds=self.terms.timeout, say=self.say, clock=self.clock
-        )
+        adoption = self._look_for_batch(plan, request)
         if adoption is None:
             return False
         batch = adoption.batch()
@@ -162,6 +162,22 @@ class Issuer:
         if self.ledger.record(batch, Repeatable(adoption.orders), known=known, check=_allow, now=self.clock.now()):
             self.say(adoption.sentence)  # else another process has recorded the batch meanwhile
         return True
+
+    def _look_for_batch(self, plan: Plan, request: CreateRequest, recorded: Batch | None = None) -> "Adoption | None":
+        if request.batch is None:
+            return None
+        from runa_cli.issuing.adoption import look_for_batch  # most orders have no name, and need none of it
+
+        return look_for_batch(
+            self.client,
+            plan,
+            request,
+            self.ledger,
+            recorded=recorded,
+            seconds=self.terms.timeout,
+            say=self.say,
+            clock=self.clock,
+        )
 
     def _prepare_to_resume(
         self, batch: Batch, plan: Plan, request: CreateRequest, preflight: Preflight | None
@@ -224,6 +240,8 @@ class Issuer:
 
         Raises GuardRefused, and Unreachable where links are missing yet.
         """
+        from runa_cli.issuing import confirming  # as for adoption, a new order needs none of it
+
         adoption = confirming.leave_out_recorded(self.ledger, batch, plan, request)
         if adoption is not None:
             plan.leave_nothing_out()
@@ -233,7 +251,11 @@ class Issuer:
 
     def _confirm_unnamed(self, plan: Plan, request: CreateRequest) -> None:
         """Make a batch without a name that was read back what it was, so that it is found by its content."""
-        if request.by_reference or (batch := confirming.unnamed_batch(self.ledger, plan, request)) is None:
+        if request.by_reference or not self.ledger.has_read_back(request.environment):
+            return
+        from runa_cli.issuing import confirming
+
+        if (batch := confirming.unnamed_batch(self.ledger, plan, request)) is None:
             return
         with self.claimed(batch):
             try:
@@ -250,6 +272,8 @@ class Issuer:
         """Give references to the gifts of a plan that were read back from Runa without them."""
         if not self.ledger.has_read_back(request.environment):
             return
+        from runa_cli.issuing import confirming
+
         batch = (
             self.ledger.batch(request.environment, request.batch)
             if request.batch is not None
@@ -270,16 +294,7 @@ class Issuer:
         out of the plan. Raises GuardRefused, and the error of a request that Runa did not answer.
         """
         plan.leave_nothing_out()
-        adoption = look_for_batch(
-            self.client,
-            plan,
-            request,
-            self.ledger,
-            recorded=batch,
-            seconds=self.terms.timeout,
-            say=self.say,
-            clock=self.clock,
-        )
+        adoption = self._look_for_batch(plan, request, batch)
         if adoption is not None:
             batch = self.ledger.adopt(batch, adoption.columns, Repeatable(adoption.orders), self.clock.now())
             self.say(adoption.sentence)

@@ -104,7 +104,7 @@ def carried_under(columns: Sequence[str], own: Sequence[str], order: OrderT) -> 
     gifts = []
     for gift in order.gifts:
         cells = dict(zip(carried_headings(own), gift.carried, strict=False))
-        gifts.append(replace(gift, carried=[cells.get(heading, "") for heading in carried_headings(columns)]))
+        gifts.append(gift._replace(carried=[cells.get(heading, "") for heading in carried_headings(columns)]))
     return replace(order, gifts=gifts)
 
 

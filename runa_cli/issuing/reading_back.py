@@ -256,7 +256,7 @@ class ReadBack:
         found = found_order(answer)
         try:
             own_key = found.batch_stamp is None and found.stamp is not None
-            order = as_shown(found if stamped else replace(found, stamp=None), self.account, own_key=own_key)
+            order = as_shown(found if stamped else found._replace(stamp=None), self.account, own_key=own_key)
         except Unreachable:  # an item of it cannot be read
             self._pass_over(answer, UNREADABLE)
             return

@@ -8,7 +8,7 @@ the plan and its recorded result is shown; a known reference of another gift is 
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.identity import GiftIdentity
@@ -159,7 +159,7 @@ def _find(
 
 def _as_elsewhere(gift: Recorded) -> Referenced:
     # Its number is not the id of a row; a negative one is none of this ledger's either.
-    return Referenced(replace(gift, id=-gift.id), _ELSEWHERE, _ELSEWHERE)
+    return Referenced(gift._replace(id=-gift.id), _ELSEWHERE, _ELSEWHERE)
 
 
 def _counts(gift: Recorded, request: CreateRequest) -> bool:

@@ -1,8 +1,7 @@
 """How orders are sent, and the interfaces for progress, messages and questions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runa_cli.api.retry import REMOTE, Pace
 from runa_cli.ledger.records import Batch, Order, Tally
@@ -11,8 +10,7 @@ Say = Callable[[str], None]  # shows a sentence
 Ask = Callable[[str], bool]  # asks a yes/no question
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """How orders are sent. `timeout` is in seconds, over all attempts of one order."""
 
     timeout: float = 120.0

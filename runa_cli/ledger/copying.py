@@ -7,9 +7,8 @@ on; a backup is not.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger import journal
@@ -46,8 +45,7 @@ Finish = Callable[[Transaction, "Content"], None]  # is given the open transacti
 Report = Callable[[str, int], None]  # is told the table and how many of its rows are copied
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What a ledger holds: rows of each table, the money of its orders by currency, and a digest of everything."""
 
     rows: Mapping[str, int]

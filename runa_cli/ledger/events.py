@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from runa_cli.core.states import State
 from runa_cli.ledger.journal import Event
@@ -25,8 +26,7 @@ LINKS_READ = "links.read"  # links are about to be shown or written by a command
 BACKED_UP, COPIED = "ledger.backed_up", "ledger.copied"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """A batch, as events name it. `salt` is in hexadecimal; empty once the batch is pruned."""
 
     environment: str

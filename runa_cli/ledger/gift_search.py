@@ -5,8 +5,8 @@ The database chooses the orders by what is short to read: by state and time (`pu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from runa_cli.core.identity import search_key
 from runa_cli.core.states import State
@@ -20,8 +20,7 @@ _FIRST_WINDOW, _LARGEST_WINDOW = 2_000, 64_000  # orders that one statement look
 _PAGE = 500  # orders that are found at a time
 
 
-@dataclass(frozen=True)
-class GiftFilter:
+class GiftFilter(NamedTuple):
     """Which gifts to find; None and nothing find all.
 
     `words` are search keys: together they are part of one of the gift's texts, or each is part of one that a person

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
@@ -25,8 +25,7 @@ _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its l
 _NUMBERS = ("changes", "orders", "gifts", "checks")
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts.
 
     `checks` counts how often lost orders were read back into it (`runa ledger check`): whatever it lost then, with more
@@ -60,8 +59,7 @@ class Marks:
 NO_MARKS = Marks()
 
 
-@dataclass(frozen=True)
-class Doubt:
+class Doubt(NamedTuple):
     """Why a ledger may lack orders that were issued from it, found while it was opened to be checked.
 
     `error` is what every other command ends in. `checks` is the greatest such number of the marks. `written_at` is when

@@ -9,8 +9,7 @@ that the chain needs no lock of its own. docs/journal.md says what it proves and
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.system import host_name, system_user
@@ -29,8 +28,7 @@ INSERT = f"INSERT INTO event ({ALL[7:].partition(' FROM')[0]}) VALUES ({', '.joi
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that was done. `kind` says what, `facts` to what: text, whole numbers, and lists and objects of them.
 
     Nothing in `facts` is about a recipient, except digests that are made with the salt of the batch.
@@ -96,8 +94,7 @@ def begin(database: Database) -> None:
         database.execute(INSERT, next(Journal().chained([start(ledger_id, orders)])))
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """What was found of a journal: how many events, the hash of the last one, and the first break of the chain.
 
     `places` has, by the hashes that were looked for, the number of the event that has it.

@@ -7,10 +7,10 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from runa_cli.config.ledger_address import LedgerAddress, ServerLedger
 from runa_cli.core import exact_json
@@ -63,8 +63,7 @@ class BodyChanged(LedgerUnusable):
     default_code = "ledger_damaged"
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """How many orders may be sent within so many seconds, by all who share the ledger."""
 
     limit: int
@@ -211,7 +210,7 @@ class Ledger(Restoration, SpendingQueries):
         comparison = Comparison(self._engine)
         chain = check_chain(comparison.follow(self._engine.stream(ALL_EVENTS)), *heads)
         if not chain.events and self._has_orders():
-            chain = replace(chain, broken="The journal is empty, and the ledger is not.")
+            chain = chain._replace(broken="The journal is empty, and the ledger is not.")
         return chain, comparison.differences, comparison.count
 
     @repeated
@@ -265,7 +264,7 @@ class Ledger(Restoration, SpendingQueries):
                 " LEFT JOIN gift ON gift.purchase_id = purchase.id WHERE batch_id = ?",
                 batch_id,
             )
-            gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
+            gifts = [gift._replace(row=last["row"] + gift.row) for gift in order.gifts]
             placed = replace(order, position=last["position"] + 1, generation=0, gifts=gifts)
             contents = Contents(self._subject(batch_id))
             _insert_orders(transaction, batch_id, contents, [placed], now, now)
@@ -418,7 +417,7 @@ class Ledger(Restoration, SpendingQueries):
                     *unsent,
                 )
                 transaction.execute(f"DELETE FROM purchase WHERE {gives_way}", *unsent)  # noqa: S608 - own text
-                gifts = [replace(gift, row=last["row"] + gift.row) for gift in order.gifts]
+                gifts = [gift._replace(row=last["row"] + gift.row) for gift in order.gifts]
                 _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now, now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN, Dialect
@@ -18,8 +18,7 @@ UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose ans
 NOBODY = Payee()
 
 
-@dataclass(frozen=True)
-class Gift:
+class Gift(NamedTuple):
     """One gift to record: its row in the input, the cells carried from there, and the JSON of its item as it is sent.
 
     `same_gift`, `reference_key` and `alike` are its identity (core/identity.py). `identity` is a digest of its exact
@@ -42,8 +41,7 @@ class Gift:
     cost: int | None = None
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A recorded gift whose money has moved or may have moved, with the state of its order.
 
     `carried` is the JSON of the list of its carried cells.
@@ -60,8 +58,7 @@ class Recorded:
     order_id: str | None
 
 
-@dataclass(frozen=True)
-class Referenced:
+class Referenced(NamedTuple):
     """A recorded gift that was found by its reference, with its order and the ids of the rows of order and batch."""
 
     gift: Recorded
@@ -69,8 +66,7 @@ class Referenced:
     batch_id: int
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a recorded gift is in an input: its row, and what is carried with it from there."""
 
     id: int
@@ -82,8 +78,7 @@ class Placed:
     alike: str
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """A batch that has settled and is not pruned: the id of its row, its name and how many gifts it holds.
 
     `is_shown`: none of its links would be lost, because the result was shown since it settled, or because it has none.
@@ -95,8 +90,7 @@ class Settled:
     is_shown: bool
 
 
-@dataclass(frozen=True)
-class SameGift:
+class SameGift(NamedTuple):
     """Gifts of one batch that are the same as one that is about to be sent, all of them in one state.
 
     `newest_id` is the id of the latest recorded of them; `settled_at` is when the last of their orders settled.
@@ -258,8 +252,7 @@ class Order(OrderFields):
         return NewOrder(**content, gifts=())
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """The positions and idempotency keys of a batch's orders that stay recorded when the batch is edited."""
 
     positions: Collection[int] = ()
@@ -269,8 +262,7 @@ class Taken:
 NOTHING_TAKEN = Taken()
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """One row of the results: a gift and the order it is part of.
 
     `item_json` is the item as it was sent, `position` that of the order in its batch, `gift_id` the id of the gift's
@@ -303,8 +295,7 @@ class Result:
         return item if isinstance(item, dict) else {}
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What the ledger keeps of one answer beside its body. `same_errors` counts equal errors in a row."""
 
     http_status: int | None = None

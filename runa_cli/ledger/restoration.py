@@ -5,9 +5,9 @@ the ledger itself says so: to every machine that shares it, and in every copy of
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.states import State
@@ -21,8 +21,7 @@ _MOST_NAMED = 5  # defects of a ledger in a message
 _AT_A_TIME = 400  # orders of one statement
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """Which orders of an environment a ledger may lack: those since a time, or any (None).
 
     `own_names`: the mark that made-up names of its batches bear; None where they may bear any.
@@ -35,8 +34,7 @@ class Missing:
 ANY_ORDER = Missing()
 
 
-@dataclass(frozen=True)
-class PassedOver:
+class PassedOver(NamedTuple):
     """An order at Runa that a check has read and did not record, and why."""
 
     order_id: str

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
@@ -48,8 +47,7 @@ def _plain(heading: str) -> str:
     return heading.strip().casefold()
 
 
-@dataclass(frozen=True)
-class ResultRow:
+class ResultRow(NamedTuple):
     """One gift to show. Every value other than `row` is text, empty where there is none."""
 
     row: int

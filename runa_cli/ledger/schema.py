@@ -1,10 +1,9 @@
 """The ledger's tables, as numbered migrations. Each is committed together with its number."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
@@ -14,8 +13,7 @@ from runa_cli.ledger.search_text import recorded_gift, search_text
 from runa_cli.ledger.spending_fill import Database, fill_spending
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(NamedTuple):
     """Statements, separated by semicolons, and what fills new columns from what is recorded."""
 
     script: str

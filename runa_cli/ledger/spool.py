@@ -9,10 +9,9 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
@@ -21,8 +20,7 @@ from runa_cli.ledger.records import Exchange
 _SUFFIX = ".json"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer about one order: what `mark_accepted` and its like record. `key` is the order's idempotency key."""
 
     order_row: int
@@ -54,7 +52,7 @@ class Spool:
             "order_id": answer.order_id,
             "reply": base64.b64encode(answer.reply).decode(),
             "issued": [None if item is None else exact_json.dumps(dict(item)) for item in answer.issued],
-            "exchange": asdict(answer.exchange),
+            "exchange": answer.exchange._asdict(),
             "time": answer.time.isoformat(),
         }
         path = self._directory / f"{secrets.token_hex(8)}{_SUFFIX}"

@@ -1,7 +1,6 @@
 """The recorded result of a batch in every output format."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from runa_cli.core.states import State
@@ -107,7 +106,7 @@ def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:
     """
     for row in map(results.row_from_ledger, ledger.results(batch)):
         missing = len(batch.columns) - len(row.carried)
-        yield replace(row, carried=(*row.carried, *[""] * missing)) if missing > 0 else row
+        yield row._replace(carried=(*row.carried, *[""] * missing)) if missing > 0 else row
     yield from unmatched_rows(ledger, batch)
 
 

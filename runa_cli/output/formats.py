@@ -4,7 +4,7 @@ A new format is a function in `WRITERS` and its name in `runa_cli/config/values.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.output.csv_format import csv_lines
@@ -12,8 +12,7 @@ from runa_cli.output.stdout import Output
 from runa_cli.output.tables import Part
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """What a command shows, for every format. Only what the chosen format needs is called, once, and read as it comes.
 
     `entries` become a list in JSON and a line each in JSON lines; `documents` replace the list, each written on its

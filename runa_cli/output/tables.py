@@ -4,8 +4,7 @@ Rich, which draws them, is loaded only where a table is shown (`rich_tables.py`)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,16 +12,14 @@ if TYPE_CHECKING:
     from runa_cli.ledger.results import ResultRow
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of output. An `unwrapped` one keeps its lines whole, however narrow the terminal is."""
 
     content: "RenderableType"
     unwrapped: bool = False
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """The facts of one thing (an order, a batch, a product), in the order they are shown. Empty ones are left out."""
 
     title: str
@@ -31,8 +28,7 @@ class Summary:
     facts: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table. `min_width` is the least width to which a column that may wrap is narrowed.
 
     In a list, where the table is wider than the terminal, the cells of a column with `own_line` are shown below their

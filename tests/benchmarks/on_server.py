@@ -105,7 +105,7 @@ def _orders(rows: int) -> "Iterator[NewOrder]":
         items = [_item(number) for number in range(first, min(first + PER_ORDER, rows))]
         made = order(1, position, gifts=len(items))
         gifts = [
-            replace(gift, item=json.dumps(item), identity=_digest(number), same_gift=_digest(number)[:32])
+            gift._replace(item=json.dumps(item), identity=_digest(number), same_gift=_digest(number)[:32])
             for number, (gift, item) in enumerate(zip(made.gifts, items, strict=True), first)
         ]
         yield replace(made, body=json.dumps({"items": items}).encode(), gifts=gifts)
