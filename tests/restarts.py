@@ -26,7 +26,7 @@ from tests.support.postgres import Database, Server
 from tests.support.program import KEY, Program
 from tests.support.ran import Ran
 
-UP, DOWN = (0.2, 1.5), (0.0, 0.3)  # seconds, from and to
+UP, DOWN = (0.3, 5.0), (0.0, 0.3)  # seconds, from and to; a large batch is recorded in one transaction
 AGAIN = {
     75: {"not_issued"},
     **{code: HONEST[code] for code in (4, 7, 8, 9)},
