@@ -97,8 +97,8 @@ class Server:
         with postgres_cluster.directory(self.cluster.data.parent.parent) as directory:
             cluster = Cluster(directory / "data", free_port())
             cluster.copy_from(f"host={self.host} port={self.port} user={self.user} password={self.password}")
-            with postgres_cluster.running(cluster):
-                yield Server(self.host, cluster.port, self.user, self.password, cluster)
+            cluster.start()
+            yield Server(self.host, cluster.port, self.user, self.password, cluster)
 
     def empty(self) -> Database:
         """Return a new database without tables."""
@@ -134,5 +134,5 @@ def server(parent: Path | None = None) -> Iterator[Server]:
     with postgres_cluster.directory(parent) as directory:
         cluster, password = Cluster(directory / "data", free_port()), secrets.token_hex(16)
         cluster.make(_USER, password)
-        with postgres_cluster.running(cluster):
-            yield Server("localhost", cluster.port, _USER, password, cluster)
+        cluster.start()
+        yield Server("localhost", cluster.port, _USER, password, cluster)

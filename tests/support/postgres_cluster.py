@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ _CONNECTIONS = 60  # at a time; a killed program's stay for a moment
 _ACCESS = "".join(
     f"{who} scram-sha-256\n" for who in ("local all all", "host all all samehost", "host replication all samehost")
 )
+_REMOVE = 'cat; "$@"; rm -rf "$0"'  # what a shell does once the other end of its standard input is closed
 _SETTINGS = {
     "listen_addresses": "localhost",
     "max_connections": str(_CONNECTIONS),
@@ -100,26 +101,24 @@ class Cluster:
 
 @contextmanager
 def directory(parent: Path | None = None) -> Iterator[Path]:
-    """Make a directory for a cluster; by default in memory, where there is enough."""
+    """Make a directory for a cluster; by default in memory, where there is enough.
+
+    It is gone with this process, however that ends, and so is a server that runs in it.
+    """
     if parent is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > _ENOUGH:
         parent = MEMORY
     made = Path(tempfile.mkdtemp(prefix="runa-pg-", dir=parent))
     give(made)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-@contextmanager
-def running(cluster: Cluster) -> Iterator[Cluster]:
-    """Start a cluster, and stop it at the end unless it is stopped already."""
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        with suppress(Failed):
-            cluster.stop()
+    stop = _command("pg_ctl", "-D", made / "data", "-w", "-m", "immediate", "stop")
+    with subprocess.Popen(
+        ["sh", "-c", _REMOVE, str(made), *stop], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+    ) as remover:  # fmt: skip
+        assert remover.stdin is not None
+        try:
+            yield made
+        finally:
+            remover.stdin.close()
 
 
 def give(path: Path) -> None:
@@ -128,14 +127,18 @@ def give(path: Path) -> None:
         shutil.chown(path, "postgres")
 
 
-def _run(program: str, *arguments: str | Path) -> None:
+def _command(program: str, *arguments: str | Path) -> list[str]:
     found = programs()
     assert found, NOT_INSTALLED
     as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    return [*as_user, str(found / program), *map(str, arguments)]
+
+
+def _run(program: str, *arguments: str | Path) -> None:
     with tempfile.TemporaryFile("w+") as said:  # a pipe would stay open as long as the server
         ran = subprocess.run(
-            [*as_user, str(found / program), *map(str, arguments)], check=False, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=said, stderr=said, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            _command(program, *arguments), check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         said.seek(0)
         if ran.returncode:
