@@ -5,7 +5,7 @@
 _runa_follows() {
     case $1 in
         '')
-            words='=balance,ping,config,audit,order,batch,gift,product,policy,ledger,emulator'
+            words='=balance,ping,config,audit,order,batch,gift,product,policy,ledger,report,emulator'
             options=' --version --help ' ;;
         balance)
             words=''
@@ -112,6 +112,15 @@ _runa_follows() {
         'ledger check')
             words=''
             options=' --read-back --unstamped=adopt,leave --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        report)
+            words='=spend,recipients'
+            options=' --help ' ;;
+        'report spend')
+            words=''
+            options=' --by=month,week,day,batch,product,currency,user --since= --until= --to=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'report recipients')
+            words=''
+            options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         emulator)
             words='=serve,reset'
             options=' --help ' ;;

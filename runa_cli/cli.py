@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runa_cli import __version__
-from runa_cli.commands import account, audit, batch, emulator, gift, ledger, order, policy, product
+from runa_cli.commands import account, audit, batch, emulator, gift, ledger, order, policy, product, report
 from runa_cli.commands.options import Group
 from runa_cli.core.errors import Interrupted, Money, RunaError, UsageMistake
 
@@ -34,6 +34,7 @@ app.add_typer(gift.app, name="gift")
 app.add_typer(product.app, name="product")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(report.app, name="report")
 app.add_typer(emulator.app, name="emulator")
 app.command()(account.balance)
 app.command()(account.ping)

@@ -266,13 +266,13 @@ def _order_input(
         emails=tuple(email or ()),
         products=tuple(product or ()),
         metadata=tuple(metadata or ()),
-        columns=tuple(map(_field_and_heading, column or ())),
+        columns=tuple(map(field_and_heading, column or ())),
         carry=tuple(carry or ()),
         **values,
     )
 
 
-def _field_and_heading(text: str) -> tuple[str, str]:
+def field_and_heading(text: str) -> tuple[str, str]:
     """Return the two sides of `--column FIELD=HEADING`. Raises UsageMistake."""
     from runa_cli.input.columns import FIELDS, field_of
 

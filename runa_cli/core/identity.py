@@ -116,6 +116,12 @@ def reference_key(reference: str | None) -> str:
     return _digest(text) if text else ""
 
 
+def address_key(address: str) -> str:
+    """Return a digest of an address, which stays when the address itself is pruned; empty where there is none."""
+    text = normalized_address(address)
+    return _digest(text) if text else ""
+
+
 def products_key(products: Mapping[str, Any]) -> list[str]:
     """Return the set of products, in one order, or the product template."""
     if products.get("type") == "TEMPLATE":

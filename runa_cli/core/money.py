@@ -8,7 +8,11 @@ from functools import lru_cache
 from runa_cli.core.exact_json import Number
 from runa_cli.core.masking import shown
 
-_DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND"), 0)  # ISO 4217; two for all others
+_DECIMALS = {  # ISO 4217; two for all others
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV"), 0),
+    **dict.fromkeys(("XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
 _MOST_DIGITS = 30  # text with a larger exponent is no amount, and would be written with as many zeros
 
 
@@ -34,7 +38,7 @@ def plain_number(text: str) -> object:
 @lru_cache(maxsize=4096)  # a list has few values
 def has_decimals_of(amount: Decimal, currency: str) -> bool:
     """Tell whether an amount has no more decimals than its currency; zeros at the end do not count."""
-    return amount == amount.quantize(Decimal(1).scaleb(-_DECIMALS.get(currency, 2)))
+    return amount == amount.quantize(Decimal(1).scaleb(-decimals_of(currency)))
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
@@ -63,9 +67,20 @@ def plain_amount(text: str, currency: str) -> str | None:
         return text or None
     if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
         return text
-    decimals = _DECIMALS.get(currency, 2)
+    decimals = decimals_of(currency)
     rounded = f"{amount:.{decimals}f}"
     return rounded if Decimal(rounded) == amount else f"{amount:f}"
+
+
+def decimals_of(currency: str) -> int:
+    """Return how many decimals the amounts of a currency have."""
+    return _DECIMALS.get(currency, 2)
+
+
+def format_amount(amount: Decimal, currency: str) -> str:
+    """Return an amount for people, with the decimals of its currency, for example `7,500.00` or `5,500`."""
+    plain = plain_amount(f"{amount:f}", currency) or ""
+    return f"{Decimal(plain):,f}"
 
 
 def format_money(sums: Mapping[str, Decimal]) -> str:

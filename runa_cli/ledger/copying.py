@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         *("id", "batch_id", "environment", "position", "generation", "idempotency_key", "own_key", "body"),
         *("body_sha256", "sent_sha256", "mode", "currency", "total", "item_count", "account", "state", "prepared_at"),
         *("first_sent_at", "settled_at", "order_id", "http_status", "request_id", "error_type", "error_text"),
-        *("same_errors", "superseded", "reply", "read_back"),
+        *("same_errors", "superseded", "reply", "read_back", "sent_by"),
     ),
     "gift": (
         *("id", "purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key"),
@@ -38,6 +38,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         "policy",
     ),
     "policy": ("id", "text", "stored_at", "stored_by"),
+    "spent_term": ("id", "text"),
+    "spent": (
+        *("gift_id", "environment", "spent_at", "is_unknown", "batch_id", "is_named", "face", "charged", "sender"),
+        *("currency", "charged_in", "product", "email", "reference"),
+    ),
 }
 _AT_A_TIME = 2000  # rows
 

@@ -18,7 +18,8 @@ from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
-from runa_cli.ledger import events, search_index, spending
+from runa_cli.core.system import host_name, system_user
+from runa_cli.ledger import events, search_index, spending, spent
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
@@ -41,6 +42,7 @@ from runa_cli.ledger.records import (
 from runa_cli.ledger.restoration import ADOPTED, Missing, PassedOver, Restoration, note
 from runa_cli.ledger.rows import MARK, from_timestamp, read_mark, read_order, storable, to_list, to_timestamp
 from runa_cli.ledger.spending import SpendingQueries
+from runa_cli.ledger.spent_queries import SpentQueries
 from runa_cli.ledger.spool import Answer, Spool
 from runa_cli.ledger.sqlite import SQLiteEngine
 
@@ -84,7 +86,7 @@ class TurnLater(Exception):
         self.seconds = max(0.001, seconds)
 
 
-class Ledger(Restoration, SpendingQueries):
+class Ledger(Restoration, SpendingQueries, SpentQueries):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
 
     What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
@@ -119,6 +121,7 @@ class Ledger(Restoration, SpendingQueries):
         self._warn = warn
         self._mark_lock = threading.Lock()
         self._claims = engine.claims
+        self._user = f"{system_user()}@{host_name()}"
         (row,) = engine.select("SELECT id FROM ledger")
         self._id: str = row["id"]
         self._journal = Journal(clock)
@@ -267,7 +270,7 @@ class Ledger(Restoration, SpendingQueries):
             gifts = [gift._replace(row=last["row"] + gift.row) for gift in order.gifts]
             placed = replace(order, position=last["position"] + 1, generation=0, gifts=gifts)
             contents = Contents(self._subject(batch_id))
-            _insert_orders(transaction, batch_id, contents, [placed], now, now)
+            _insert_orders(transaction, self._engine.select, batch_id, contents, [placed], now, now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
                 "UPDATE purchase SET read_back = 1 WHERE environment = ? AND idempotency_key = ?",
@@ -331,7 +334,7 @@ class Ledger(Restoration, SpendingQueries):
             check()
             batch_id, subject = _insert_batch(transaction, batch, now)
             contents = Contents(subject)
-            _insert_orders(transaction, batch_id, contents, orders, now, self._engine.now(now))
+            _insert_orders(transaction, self._engine.select, batch_id, contents, orders, now, self._engine.now(now))
             kind = events.ADOPTED if contents.adopted else events.RECORDED
             self._add(transaction, contents.event(kind, account=batch.account, source=batch.source))
         return self.batch_by_id(batch_id)
@@ -374,7 +377,7 @@ class Ledger(Restoration, SpendingQueries):
             )
             search_index.place(transaction, self._engine, batch.id, placed)
             contents = Contents(self._subject(batch.id))
-            _insert_orders(transaction, batch.id, contents, orders, now, self._engine.now(now))
+            _insert_orders(transaction, self._engine.select, batch.id, contents, orders, now, self._engine.now(now))
             self._add(transaction, contents.event(events.EDITED))
             transaction.execute(
                 "UPDATE batch SET fingerprint = ?, columns = ?, shape = ?, delimiter = ?, bom = ?, file = ?,"
@@ -412,13 +415,16 @@ class Ledger(Restoration, SpendingQueries):
                     "batch_id = ? AND idempotency_key = ?"
                     " AND (read_back = 1 OR (state = 'prepared' AND first_sent_at IS NULL))"
                 )
+                of_purchase = f"purchase_id IN (SELECT id FROM purchase WHERE {gives_way})"  # noqa: S608 - own text
                 transaction.execute(
-                    f"DELETE FROM gift WHERE purchase_id IN (SELECT id FROM purchase WHERE {gives_way})",  # noqa: S608 - own text
+                    f"DELETE FROM spent WHERE gift_id IN (SELECT id FROM gift WHERE {of_purchase})",  # noqa: S608 - own text
                     *unsent,
                 )
+                transaction.execute(f"DELETE FROM gift WHERE {of_purchase}", *unsent)  # noqa: S608 - own text
                 transaction.execute(f"DELETE FROM purchase WHERE {gives_way}", *unsent)  # noqa: S608 - own text
                 gifts = [gift._replace(row=last["row"] + gift.row) for gift in order.gifts]
-                _insert_orders(transaction, batch.id, contents, [replace(order, gifts=gifts)], now, now)
+                placed = [replace(order, gifts=gifts)]
+                _insert_orders(transaction, self._engine.select, batch.id, contents, placed, now, now)
             self._add(transaction, contents.event(events.ADOPTED))
             transaction.execute(
                 "UPDATE batch SET columns = ?, fingerprint = ?, shown_at = NULL WHERE id = ?",
@@ -442,7 +448,7 @@ class Ledger(Restoration, SpendingQueries):
             self._claims.check(batch.id)
             check()
             contents = Contents(self._subject(batch.id))
-            _insert_orders(transaction, batch.id, contents, orders, now, self._engine.now(now))
+            _insert_orders(transaction, self._engine.select, batch.id, contents, orders, now, self._engine.now(now))
             self._add(transaction, contents.event(events.EXTENDED))
             transaction.execute(
                 "UPDATE gift SET row = -abs(row) WHERE reference_key != ''"
@@ -506,6 +512,7 @@ class Ledger(Restoration, SpendingQueries):
                 batch.id,
             )
             search_index.prune(transaction, batch.id)
+            spent.prune(transaction, batch.id)
             transaction.execute("UPDATE batch SET pruned_at = ?, salt = NULL WHERE id = ?", to_timestamp(now), batch.id)
             self._add(transaction, self._subject(batch.id).about_batch(events.PRUNED))
         self._subjects.pop(batch.id, None)
@@ -572,7 +579,7 @@ class Ledger(Restoration, SpendingQueries):
         turn: "Turn | None" = None,
         policy: Callable[[], str] = str,
     ) -> Order:
-        """Record that the order may reach Runa from now on, and from which account it was sent first.
+        """Record that the order may reach Runa from now on, and from which account and by whom it was sent first.
 
         Called before its first byte is sent; what is sent are the bytes of the order that is returned.
 
@@ -592,8 +599,10 @@ class Ledger(Restoration, SpendingQueries):
                 spending.move_to_now(transaction, order.id, policy(), shared_now)
             transaction.execute(
                 "UPDATE purchase SET state = 'sent', account = CASE WHEN first_sent_at IS NULL THEN ? ELSE account END,"
+                " sent_by = CASE WHEN first_sent_at IS NULL THEN ? ELSE sent_by END,"
                 " first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
                 account,
+                self._user,
                 to_timestamp(now),
                 order.id,
             )
@@ -762,6 +771,7 @@ class Ledger(Restoration, SpendingQueries):
             )
             if answer.order_id != order.order_id:  # it is recorded again each time that the order is polled
                 search_index.extend(transaction, order.id, answer.order_id)
+                spent.forget_unless_completed(transaction, order.id)
                 if changed:
                     self._add(transaction, self._subject(order.batch_id).answered(order, answer))
         self._advance_mark()
@@ -779,6 +789,8 @@ class Ledger(Restoration, SpendingQueries):
                 "UPDATE purchase SET state = 'abandoned', settled_at = ? WHERE id = ?",
                 ((to_timestamp(now), order.id) for order in open_orders),
             )
+            for each in open_orders:
+                spent.write_anew(transaction, self._engine.select, each.id)
             given_up = (self._subject(each.batch_id).abandoned(each) for each in open_orders)
             self._add(transaction, *given_up)
         return open_orders
@@ -810,6 +822,7 @@ class Ledger(Restoration, SpendingQueries):
             new_id = answer.order_id if answer.order_id != order.order_id else None
             unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
             search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)
+            spent.write_anew(transaction, self._engine.select, order.id)
             if changed:
                 self._add(transaction, self._subject(order.batch_id).answered(order, answer))
         self._advance_mark()
@@ -884,6 +897,7 @@ def _insert_batch(transaction: Transaction, batch: NewBatch, now: datetime) -> t
 
 def _insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that of all who share the ledger
     transaction: Transaction,
+    select: spent.Select,
     batch_id: int,
     contents: Contents,
     orders: Iterable[NewOrder],
@@ -922,6 +936,8 @@ def _insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that
         )
         search_index.add(transaction, order_id, order)
         spending.reserve(transaction, order_id, contents.subject.environment, order, reserved_at)
+        if isinstance(order, AdoptedOrder):
+            spent.write_anew(transaction, select, order_id)
 
 
 _GIFT_COLUMNS = (

@@ -1,6 +1,6 @@
 """Makes the tables of a ledger on a PostgreSQL server, or brings them up to date."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,15 +51,22 @@ def initialise(address: ServerLedger) -> Initialised:
     return Initialised(before, len(MIGRATIONS))
 
 
+class _Row(dict[str, Any]):
+    """A row that is read by the names of its columns, or as a sequence of its values, as rows of SQLite are."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
+
+
 class _Filled:
     """The open transaction, as the functions take it that fill in what is recorded."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def execute(self, statement: str, values: Sequence[object] = (), /) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str, values: Sequence[object] = (), /) -> list[_Row]:
         cursor = self._connection.execute(translated(statement), values)
-        return [tuple(row.values()) for row in cursor.fetchall()] if cursor.description else []
+        return [_Row(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 def _version(connection: Connection, address: ServerLedger) -> int:

@@ -1,13 +1,14 @@
 """The ledger's tables, as numbered migrations. Each is committed together with its number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import fingerprint, identify, name_key
-from runa_cli.ledger import journal
+from runa_cli.ledger import journal, spent
+from runa_cli.ledger.engine import Row
 from runa_cli.ledger.records import body_digest
 from runa_cli.ledger.search_text import recorded_gift, search_text
 from runa_cli.ledger.spending_fill import Database, fill_spending
@@ -108,6 +109,34 @@ def _reserve_recorded(database: Database) -> None:
         " BEGIN UPDATE reserved SET held = (new.state NOT IN ('rejected', 'failed', 'abandoned'))"
         " WHERE purchase_id = new.id; END"
     )
+
+
+class _Migrating:
+    """Lets `spent` write while a migration runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def select(self, statement: str, *values: object) -> list[Row]:
+        return [*self._database.execute(statement, values)]
+
+    def execute(self, statement: str, *values: object) -> None:
+        self._database.execute(statement, values)
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        for row in rows:
+            self._database.execute(statement, row)
+
+
+def fill_spent(database: Database) -> None:
+    """Write what the gifts of an older ledger cost, and who has sent them: whoever issued their batch."""
+    database.execute(
+        "UPDATE purchase SET sent_by = (SELECT \"system_user\" || '@' || host FROM batch"
+        " WHERE batch.id = purchase.batch_id) WHERE first_sent_at IS NOT NULL"
+        " AND batch_id IN (SELECT id FROM batch WHERE \"system_user\" != '')"
+    )
+    migrating = _Migrating(database)
+    spent.fill(migrating, migrating.select)
 
 
 MIGRATIONS = (
@@ -336,6 +365,33 @@ MIGRATIONS = (
     );
     """,
         _reserve_recorded,
+    ),
+    # For reports (spent.py): who sent an order first, as `user@host`, and what each gift cost. Amounts are integers
+    # (core/units.py), `spent_at` is in microseconds, and `sender` to `reference` are rows of `spent_term`. The rows are
+    # in the order of their times, so that those of a year are read together.
+    Migration(
+        """
+    ALTER TABLE purchase ADD COLUMN sent_by TEXT NOT NULL DEFAULT '';
+    CREATE TABLE spent_term (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+    CREATE TABLE spent (
+        gift_id INTEGER NOT NULL UNIQUE REFERENCES gift (id),
+        environment TEXT NOT NULL,
+        spent_at INTEGER NOT NULL,
+        is_unknown INTEGER NOT NULL,
+        batch_id INTEGER NOT NULL,
+        is_named INTEGER NOT NULL,
+        face INTEGER,
+        charged INTEGER,
+        sender INTEGER NOT NULL,
+        currency INTEGER NOT NULL,
+        charged_in INTEGER NOT NULL,
+        product INTEGER NOT NULL,
+        email INTEGER NOT NULL,
+        reference INTEGER NOT NULL,
+        PRIMARY KEY (environment, spent_at, gift_id)
+    ) WITHOUT ROWID;
+    """,
+        fill_spent,
     ),
 )
 

@@ -45,11 +45,12 @@ def list_view(view: ListView, entries: Iterable[Entry]) -> View:
         table=table,
         csv_header=view.csv_header,
         csv_cells=lambda: map(view.csv_cells, entries),
-        links=_no_links,
+        links=no_links,
     )
 
 
-def _no_links() -> NoReturn:
+def no_links() -> NoReturn:
+    """Refuse the format `links`. Raises UsageMistake."""
     *others, last = (name for name in FORMATS if name != "links")
     raise UsageMistake(f"Only orders, batches and gifts have links: use {', '.join(others)} or {last}.")
 

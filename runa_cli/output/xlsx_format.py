@@ -1,11 +1,13 @@
 """XLSX, row by row: every cell is text, so that no cell is run as a formula and no id or amount is changed.
 
+In a report amounts are numbers, which can be added up, unless one has more digits than a number of XLSX holds.
+
 XlsxWriter is imported by whoever calls this, before anything is sent (results_file.py).
 """
 
 import io
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -17,21 +19,35 @@ from xlsxwriter.worksheet import Worksheet
 
 from runa_cli.core.safe_text import visible
 
+_DIGITS = 15  # of a number
 _WIDEST, _NARROWEST = 40, 12  # characters that a column shows
 _WIDTHS = {"email": 32, "products": 24, "order_id": 32, "item_id": 32, "payout_url": 66, "expiry_date": 28, "error": 40}
 
 
-def write_xlsx(stream: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[str]], directory: Path) -> None:
+def write_xlsx(
+    stream: BinaryIO,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    directory: Path,
+    *,
+    sheet: str = "Results",
+    numbers: Collection[int] = (),
+) -> None:
     """Write a workbook of one sheet. The rows wait in a temporary file in the directory, not in memory.
+
+    `numbers` are the indexes of columns whose cells are numbers.
 
     Raises OSError, and ValueError for more than a sheet holds.
     """
     with tempfile.TemporaryDirectory(dir=directory, prefix=".xlsx.") as temporary:
         workbook = Workbook(stream, {"constant_memory": True, "tmpdir": temporary})
         workbook.use_zip64()
-        sheet = workbook.add_worksheet("Results")
-        with closing(sheet.row_data_fh):  # which XlsxWriter closes only if all goes well
-            _fill(sheet, header, rows, bold=workbook.add_format({"bold": True}))
+        made = workbook.add_worksheet(sheet)
+        with closing(made.row_data_fh):  # which XlsxWriter closes only if all goes well
+            styles = {
+                places: workbook.add_format({"num_format": f"0.{'0' * places}".rstrip(".")}) for places in range(5)
+            }
+            _fill(made, header, rows, bold=workbook.add_format({"bold": True}), numbers=dict.fromkeys(numbers, styles))
             try:
                 workbook.close()
             except FileCreateError as error:
@@ -56,7 +72,14 @@ def workbook_of(rows: Sequence[Sequence[str]], *, numbers: int) -> bytes:
     return stream.getvalue()
 
 
-def _fill(sheet: Worksheet, header: Sequence[str], rows: Iterable[Sequence[str]], *, bold: Format) -> None:
+def _fill(
+    sheet: Worksheet,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    bold: Format,
+    numbers: Mapping[int, Mapping[int, Format]],
+) -> None:
     sheet.freeze_panes(1, 0)
     sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})  # all cells
     for column, heading in enumerate(header):
@@ -64,7 +87,20 @@ def _fill(sheet: Worksheet, header: Sequence[str], rows: Iterable[Sequence[str]]
         _write(sheet, 0, column, heading, bold)
     for row, cells in enumerate(rows, 1):
         for column, cell in enumerate(cells):
-            _write(sheet, row, column, cell)
+            style = numbers[column].get(_decimals(cell)) if column in numbers and _is_exact(cell) else None
+            if style is None:
+                _write(sheet, row, column, cell)
+            else:
+                sheet.write_number(row, column, float(cell), style)
+
+
+def _is_exact(cell: str) -> bool:
+    """Tell whether a number of XLSX, which has 15 digits, is the same as the text."""
+    return bool(cell) and sum(map(str.isdigit, cell)) <= _DIGITS
+
+
+def _decimals(cell: str) -> int:
+    return len(cell.partition(".")[2])
 
 
 def _write(sheet: Worksheet, row: int, column: int, cell: str, style: Format | None = None) -> None:

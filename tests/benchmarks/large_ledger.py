@@ -93,6 +93,22 @@ def search_rows(like: Row, old_id: str, orders: int, address: str) -> Iterator[R
         yield {"purchase_id": 1000 + number, "text": text.replace(address, f"made-up{number}@example.com")}
 
 
+def spent_rows(orders: int) -> Iterator[Row]:
+    """Yield what is different in what each gift cost. Somebody gets five of them."""
+    for number in range(orders):
+        made = datetime.fromisoformat(moment(number // PER_BATCH, orders // PER_BATCH))
+        yield {
+            "gift_id": 1000 + number, "batch_id": 1000 + number // PER_BATCH, "face": 10_000 * (1 + number % 100),
+            "spent_at": round(made.timestamp() * 1_000_000), "email": 1000 + number % (orders // 5 + 1),
+        }  # fmt: skip
+
+
+def term_rows(orders: int) -> Iterator[Row]:
+    """Yield the digest of each person's address."""
+    for number in range(orders // 5 + 1):
+        yield {"id": 1000 + number, "text": hexadecimal(32)}
+
+
 def main(path: str, orders: int, address: str) -> None:
     """Fill the ledger, in one transaction."""
     with closing(sqlite3.connect(path, isolation_level=None)) as ledger:
@@ -104,6 +120,9 @@ def main(path: str, orders: int, address: str) -> None:
         insert(ledger, "purchase", order, order_rows(order, orders, address.encode()))
         insert(ledger, "gift", gift, gift_rows(gift, orders, address))
         insert(ledger, "purchase_search", search, search_rows(search, str(order["order_id"]), orders, address))
+        spent, term = template(ledger, "spent", "gift_id"), template(ledger, "spent_term")
+        insert(ledger, "spent_term", term, term_rows(orders))
+        insert(ledger, "spent", spent, spent_rows(orders))
         ledger.execute("COMMIT")
         ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -1,0 +1,85 @@
+"""Shows a report in any output format, or writes it to a file of its own."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from runa_cli.app.changes import show_changes
+from runa_cli.app.session import Session
+from runa_cli.core.safe_text import printable
+from runa_cli.output import formats, report_file
+from runa_cli.output.formats import View
+from runa_cli.output.lists import no_links
+from runa_cli.output.tables import Column, Part, list_parts
+
+Entry = Mapping[str, object]
+_TABLE_ROWS = 200  # of one table: a longer report is several tables, so that it is never in memory as a whole
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report: its fields, those of them that are numbers, and how its rows are shown as a table.
+
+    `ending` makes what a table ends with, once all rows were read. `empty_message` replaces a table without rows.
+    """
+
+    fields: Sequence[str]
+    numbers: frozenset[str]
+    columns: Sequence[Column]
+    cells: Callable[[Entry], Sequence[str]]
+    ending: Callable[[], Iterable[str]]
+    empty_message: str
+
+
+def show_report(session: Session, report: Report, entries: Iterable[Entry], to: Path | None) -> None:
+    """Show a report row by row as it is read, or write it to the file `to`.
+
+    Raises OutputFailed and, for a file that cannot be, UsageMistake.
+    """
+    if to is not None:
+        report_file.check(to)
+        counted = _Counted(entries)
+        report_file.write(to, report.fields, report.numbers, (_cells(report, entry) for entry in counted))
+        rows = "1 row" if counted.number == 1 else f"{counted.number:,} rows"
+        show_changes(session, {"file": str(to), "rows": counted.number}, [f"{rows}: {printable(str(to))}"])
+        return
+    view = View(
+        entries=lambda: entries,
+        table=lambda width: _table(report, iter(entries), width),
+        csv_header=report.fields,
+        csv_cells=lambda: (_cells(report, entry) for entry in entries),
+        links=no_links,
+    )
+    formats.show(session.output, view)
+
+
+class _Counted:
+    """Counts entries as they pass."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = entries
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._entries:
+            self.number += 1
+            yield entry
+
+
+def _cells(report: Report, entry: Entry) -> list[str]:
+    return ["" if entry[name] is None else str(entry[name]) for name in report.fields]
+
+
+def _table(report: Report, entries: Iterator[Entry], width: int | None) -> Iterator[Part]:
+    rows = map(report.cells, entries)
+    chunk = [*islice(rows, _TABLE_ROWS)]
+    if not chunk:
+        yield Part(report.empty_message)
+        return
+    while chunk:
+        yield from list_parts(report.columns, chunk, width)
+        chunk = [*islice(rows, _TABLE_ROWS)]
+    yield Part("")
+    for line in report.ending():
+        yield Part(printable(line), unwrapped=True)

@@ -1,0 +1,208 @@
+"""Keeps what each gift cost, and whom and what it was for, in rows that are short to read and that a prune leaves.
+
+The reports are made of these rows. A gift has one once its order is completed, or was given up after it may have
+reached Runa. Orders whose outcome may still be told have none: what they may have cost is read from themselves.
+Texts that occur many times (products, currencies, digests of addresses) are kept once, in `spent_term`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Protocol
+
+from runa_cli.core.identity import address_key, products_key, reference_key
+from runa_cli.core.states import State
+from runa_cli.core.units import shares, smallest_share, to_units
+from runa_cli.ledger.engine import Row
+
+Select = Callable[..., Sequence[Row]]
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_OF_ORDER = "gift_id IN (SELECT id FROM gift WHERE purchase_id = ?)"
+_TERM = "(SELECT id FROM spent_term WHERE text = ?)"
+_AT_A_TIME = 500  # orders
+
+
+class Writer(Protocol):
+    """What rows are written with: a transaction, or a migration."""
+
+    def execute(self, statement: str, *values: object) -> object:
+        """Run a statement that changes rows."""
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each row of parameters."""
+
+
+@dataclass(frozen=True)
+class GiftFacts:
+    """What a gift is, as its item was sent. `email` and `reference` are digests, empty where there is none."""
+
+    face: int | None  # in units (core/units.py)
+    product: str
+    email: str
+    reference: str
+
+
+def to_moment(time: datetime) -> int:
+    """Return a time as `spent_at` has it: microseconds since 1970 in UTC."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_moment(moment: int) -> datetime:
+    """Return the time of a `spent_at`."""
+    return _EPOCH + moment * _MICROSECOND
+
+
+def gift_facts(item: str, reference: str) -> GiftFacts:
+    """Return what an item says of its gift. `reference` is the digest of its row's reference."""
+    document = _read(item)
+    method = _object(document.get("distribution_method"))
+    own = reference_key(_text(method.get("recipient_reference")))
+    return GiftFacts(
+        to_units(_decimal(document.get("face_value"))),
+        _product(_object(document.get("products"))),
+        address_key(_text(method.get("email_address"))),
+        own or reference,
+    )
+
+
+def write_anew(writer: Writer, select: Select, order_row: int) -> None:
+    """Write the rows of an order as it is now; none where it is neither completed nor given up after it was sent."""
+    writer.execute(f"DELETE FROM spent WHERE {_OF_ORDER}", order_row)  # noqa: S608 - own text
+    (order,) = select(
+        "SELECT batch_id, environment, state, first_sent_at, prepared_at, currency, total, sent_by, reply"
+        " FROM purchase WHERE id = ?",
+        order_row,
+    )
+    is_unknown = order["state"] == State.ABANDONED and order["first_sent_at"] is not None
+    if order["state"] != State.COMPLETED and not is_unknown:
+        return
+    gifts = select("SELECT id, item, reference_key, issued FROM gift WHERE purchase_id = ? ORDER BY slot", order_row)
+    reply = {} if is_unknown else _read_reply(order["reply"])
+    facts = _facts(order, gifts)
+    paid_in = _text(reply.get("currency")) or order["currency"]
+    charged = _charged(reply, paid_in, order["currency"], [*map(_price, gifts)], [each.face for each in facts])
+    made = _time(reply.get("created_at")) or datetime.fromisoformat(order["first_sent_at"] or order["prepared_at"])
+    terms = {order["sent_by"], order["currency"], paid_in}
+    terms.update(*((each.product, each.email, each.reference) for each in facts))
+    writer.execute_many(
+        "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in sorted(terms)]
+    )
+    writer.execute_many(
+        "INSERT INTO spent (gift_id, environment, spent_at, is_unknown, batch_id, is_named, face, charged, sender,"  # noqa: S608 - own text
+        f" currency, charged_in, product, email, reference) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {', '.join([_TERM] * 6)})",
+        [
+            (
+                *(gift["id"], order["environment"], to_moment(made), int(is_unknown), order["batch_id"]),
+                *(int(gift["item"] != _PRUNED), each.face, cost, order["sent_by"], order["currency"], paid_in),
+                *(each.product, each.email, each.reference),
+            )
+            for gift, each, cost in zip(gifts, facts, charged, strict=True)
+        ],
+    )
+
+
+def forget_unless_completed(writer: Writer, order_row: int) -> None:
+    """Delete the rows of an order that is not given up any more, because an answer about it came after all."""
+    writer.execute(
+        f"DELETE FROM spent WHERE {_OF_ORDER}"  # noqa: S608 - own text
+        " AND NOT EXISTS (SELECT 1 FROM purchase WHERE id = ? AND state = 'completed')",
+        order_row,
+        order_row,
+    )
+
+
+def prune(writer: Writer, batch_id: int) -> None:
+    """Note that the gifts of a batch do not say any more for whom they were; all else stays."""
+    writer.execute(
+        "UPDATE spent SET is_named = 0 WHERE gift_id IN (SELECT gift.id FROM gift"
+        " JOIN purchase ON purchase.id = gift.purchase_id WHERE purchase.batch_id = ?)",
+        batch_id,
+    )
+
+
+def fill(writer: Writer, select: Select) -> None:
+    """Write the rows of a ledger of an older version. Of what was pruned, only time, batch and total are known."""
+    last = 0
+    while orders := select(
+        f"SELECT id FROM purchase WHERE id > ? AND state IN ('completed', 'abandoned') ORDER BY id LIMIT {_AT_A_TIME}",  # noqa: S608 - own text
+        last,
+    ):
+        for order in orders:
+            write_anew(writer, select, order["id"])
+        last = orders[-1]["id"]
+
+
+_PRUNED = "{}"  # the item of a gift that is pruned
+_NOTHING = GiftFacts(None, "", "", "")
+
+
+def _facts(order: Row, gifts: Sequence[Row]) -> list[GiftFacts]:
+    facts = [_NOTHING if gift["item"] == _PRUNED else gift_facts(gift["item"], gift["reference_key"]) for gift in gifts]
+    if all(each is _NOTHING for each in facts) and (total := to_units(Decimal(order["total"]))):
+        # So that the sums of an order that an older version pruned are right, if not those of its single gifts.
+        equal = shares(total, [1] * len(facts), smallest_share(order["currency"]))
+        return [GiftFacts(face, "", "", "") for face in equal]
+    return facts
+
+
+def _charged(
+    reply: Mapping[str, Any],
+    paid_in: str,
+    currency: str,
+    prices: Sequence[int | None],
+    faces: Sequence[int | None],
+) -> Sequence[int | None]:
+    """Return what each gift cost: its part of the order's price, which has all fees in it; None where nothing tells."""
+    total = to_units(_decimal(reply.get("total_price")))
+    known = [price for price in prices if price is not None and price >= 0]
+    is_each_known = len(known) == len(prices)
+    if total is None or total < 0:
+        return known if reply and is_each_known and paid_in == currency else [None] * len(prices)
+    return shares(total, known if is_each_known else [face or 0 for face in faces], smallest_share(paid_in))
+
+
+def _price(gift: Row) -> int | None:
+    return to_units(_decimal(_read(gift["issued"]).get("price"))) if gift["issued"] else None
+
+
+def _product(products: Mapping[str, Any]) -> str:
+    return "|".join(products_key(products)[1:]) if products else ""
+
+
+def _read_reply(reply: bytes | None) -> Mapping[str, Any]:
+    try:
+        return _read(reply.decode("utf-8", "replace")) if reply else {}
+    except ValueError:  # it was read when it came; what is wrong with it now must keep nothing from being recorded
+        return {}
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    return _object(_DECODER.decode(text))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _decimal(value: object) -> Decimal | None:
+    try:
+        return Decimal(value) if isinstance(value, (str, Decimal)) else None
+    except InvalidOperation:
+        return None
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(_text(value))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
