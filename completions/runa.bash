@@ -18,7 +18,7 @@ _runa_follows() {
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         audit)
             words=''
-            options=' --journal --head+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         order)
             words='=create,get,estimate,list,example'
             options=' --help ' ;;

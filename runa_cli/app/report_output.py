@@ -76,10 +76,10 @@ def _table(report: Report, entries: Iterator[Entry], width: int | None) -> Itera
     chunk = [*islice(rows, _TABLE_ROWS)]
     if not chunk:
         yield Part(report.empty_message)
-        return
     while chunk:
         yield from list_parts(report.columns, chunk, width)
         chunk = [*islice(rows, _TABLE_ROWS)]
-    yield Part("")
-    for line in report.ending():
+    for number, line in enumerate(report.ending()):
+        if not number:
+            yield Part("")
         yield Part(printable(line), unwrapped=True)

@@ -267,4 +267,5 @@ class _Totals:
             people = "1 person" if count == 1 else f"{count:,} persons"
             amount = format_amount(Decimal(units_text(units, currency)), currency)
             yield f"{people}, {amount} {currency}."
-        yield _NO_ADVICE
+        if self.units:
+            yield _NO_ADVICE

@@ -16,7 +16,7 @@ Each class has an exit code and a default `code` for programs. Each error says i
     ├── OutcomeUnknown           7   an order is unfinished or its outcome unknown; run the same command again
     ├── PartlyDone               8   some orders of a batch are issued, others are not
     ├── OutputFailed             9   issued and recorded, but the result could not be written
-    ├── DifferencesFound        10   an audit found what is not as it was recorded; it moves no money
+    ├── DifferencesFound        10   an audit found differences; it changed nothing
     ├── BatchBusy               75   another process works on the batch; this one sent nothing
     └── Interrupted            130   stopped by a person or the system; the state is saved
 """
@@ -184,7 +184,7 @@ class OutputFailed(RunaError):
 
 
 class DifferencesFound(RunaError):
-    """An audit found something that is not as it was recorded. The audit itself moves no money and changes nothing."""
+    """An audit found what is not as it was recorded, or differs from Runa's orders. It changes nothing."""
 
     exit_code = 10
     default_code = "differences"

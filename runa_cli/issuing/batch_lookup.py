@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from runa_cli.api import pagination, responses
+from runa_cli.api import responses
 from runa_cli.api.classify import Answered, Reply
 from runa_cli.api.client import Client
-from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.api.retry import poll_wait
 from runa_cli.core.clock import REAL, SIGNAL_CHECK_SECONDS, Clock
 from runa_cli.core.errors import Unreachable
 from runa_cli.core.identity import name_key
+from runa_cli.issuing.order_pages import order_pages, recent_pages
 from runa_cli.issuing.terms import Say
 
-OLD_PAGES = 2  # so many pages in a row without a recent order end the search: Runa documents no order for its list
 MOST_NAMED = 3  # orders in a message
 MANY = 50  # orders whose reading takes so long that it is said
 READERS = 8  # orders that are fetched at a time
@@ -104,28 +103,14 @@ class BatchLookup:
 
     def _recent(self) -> Iterator[dict[str, Any]]:
         """Yield the entries of the list that are not certainly too old."""
-        old = 0
-        for page, now in self._pages():
-            recent = [entry for entry in page if not is_before(entry, now - timedelta(days=self.days))]
-            yield from recent
-            old = 0 if recent else old + 1
-            if old == OLD_PAGES:
-                return
+        age = timedelta(days=self.days)
+        pages = ((page, self._time(reply) - age) for page, reply in order_pages(self.client, self._seconds_left))
+        for page in recent_pages(pages):
+            yield from page
 
-    def _pages(self) -> Iterator[tuple[list[dict[str, Any]], datetime]]:
-        """Yield the pages of the list, each with the time: the earlier of Runa's clock and this machine's."""
-        after: str | None = None
-        seen: set[str] = set()
-        while True:
-            query = {"limit": LIST_PAGE} | ({"after": after} if after else {})
-            reply = self.client.ask("/order", query, seconds=self._seconds_left())
-            members, after = read_page(reply)
-            yield members, min(self.clock.now(), reply.date or reply.received)
-            if after is None or not members:
-                return
-            if after in seen:
-                raise Unreachable("Runa's list of orders leads back to a page that was read already.", code="list_cut")
-            seen.add(after)
+    def _time(self, reply: Reply) -> datetime:
+        """Return the time: the earlier of Runa's clock and this machine's."""
+        return min(self.clock.now(), reply.date or reply.received)
 
     # --- single orders -------------------------------------------------------------------------------------------
 
@@ -190,21 +175,3 @@ def found_order(answer: Answered) -> FoundOrder:
         settled=min(order.completed or created, reply.received),  # on this machine's clock it has settled by now
         packed=zlib.compress(reply.body, 1),
     )
-
-
-def read_page(reply: Reply) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the entries of a page of the list, each with an id, and the cursor of the next one. Raises Unreachable."""
-    try:
-        page = responses.read_object(reply.body)
-        members = list(pagination.member_list(page, "items"))
-    except responses.Unreadable as error:
-        raise Unreachable(f"Runa's answer to /order is unreadable: {error}.") from error
-    if not all(isinstance(entry.get("id"), str) for entry in members):
-        raise Unreachable("Runa's list of orders has an entry without an id.")
-    return members, pagination.cursor_after(page)
-
-
-def is_before(entry: dict[str, Any], time: datetime) -> bool:
-    """Tell whether an entry of the list is certainly of an order that was created before a time."""
-    created = responses.parse_time(entry.get("created_at"))
-    return created is not None and created < time

@@ -27,10 +27,11 @@ from runa_cli.core.states import State
 from runa_cli.issuing.adopted_orders import as_shown
 from runa_cli.issuing.adoption import GENERATIONS
 from runa_cli.issuing.answer_recorder import AnswerRecorder
-from runa_cli.issuing.batch_lookup import OLD_PAGES, READERS, found_order, is_before, read_page
+from runa_cli.issuing.batch_lookup import READERS, found_order
 from runa_cli.issuing.failures import busy
 from runa_cli.issuing.lost_orders import FoundBatch
 from runa_cli.issuing.new_orders import is_made_up, made_up_name, mark_of
+from runa_cli.issuing.order_pages import OLD_PAGES, is_before, read_page
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Exchange, NewBatch, Order
 from runa_cli.ledger.restoration import ADOPTED, SETTLED, Missing, PassedOver

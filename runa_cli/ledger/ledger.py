@@ -20,6 +20,7 @@ from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
 from runa_cli.core.system import host_name, system_user
 from runa_cli.ledger import events, search_index, spending, spent
+from runa_cli.ledger.audit_queries import AuditQueries
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.copying import Content, Report, copy
 from runa_cli.ledger.driver import require_driver
@@ -86,7 +87,7 @@ class TurnLater(Exception):
         self.seconds = max(0.001, seconds)
 
 
-class Ledger(Restoration, SpendingQueries, SpentQueries):
+class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
 
     What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
