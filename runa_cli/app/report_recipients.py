@@ -210,7 +210,7 @@ def _columns(by: str, *, with_also: bool) -> tuple[Column, ...]:
         Column("Issued", number=True, no_wrap=True),
         *also,
         Column("Total", number=True, no_wrap=True),
-        Column("Outcome unknown", number=True, no_wrap=True),
+        Column("Unknown", number=True, no_wrap=True),
     )
 
 

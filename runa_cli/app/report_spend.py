@@ -140,7 +140,7 @@ def _columns(by: str) -> tuple[Column, ...]:
         Column("Gifts", number=True, no_wrap=True),
         Column("Face value", number=True, no_wrap=True),
         Column("Charged", number=True, no_wrap=True),
-        Column("Outcome unknown", number=True, no_wrap=True),
+        Column("Unknown", number=True, no_wrap=True),
     )
 
 

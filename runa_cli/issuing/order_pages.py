@@ -28,7 +28,7 @@ def order_pages(client: Client, seconds_left: Callable[[], float]) -> Iterator[t
     while True:
         query = {"limit": LIST_PAGE} | ({"after": after} if after else {})
         reply = client.ask("/order", query, seconds=seconds_left())
-        members, after = read_page(reply)
+        members, after = _read_page(reply)
         yield members, reply
         if after is None or not members:
             return
@@ -48,8 +48,7 @@ def recent_pages(pages: Iterable[tuple[list[Entry], datetime]]) -> Iterator[list
             return
 
 
-def read_page(reply: Reply) -> tuple[list[Entry], str | None]:
-    """Return the entries of a page of the list, each with an id, and the cursor of the next one. Raises Unreachable."""
+def _read_page(reply: Reply) -> tuple[list[Entry], str | None]:
     try:
         page = responses.read_object(reply.body)
         members = list(pagination.member_list(page, "items"))

@@ -14,12 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 from runa_cli.api import binding, canonical, responses
 from runa_cli.api.classify import Answered, Uncertain
 from runa_cli.api.client import Client
-from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.api.retry import poll_wait
 from runa_cli.core.clock import REAL, SIGNAL_CHECK_SECONDS, Clock
 from runa_cli.core.errors import Unreachable
@@ -31,7 +29,7 @@ from runa_cli.issuing.batch_lookup import READERS, found_order
 from runa_cli.issuing.failures import busy
 from runa_cli.issuing.lost_orders import FoundBatch
 from runa_cli.issuing.new_orders import is_made_up, made_up_name, mark_of
-from runa_cli.issuing.order_pages import OLD_PAGES, is_before, read_page
+from runa_cli.issuing.order_pages import OLD_PAGES, is_before, order_pages
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Exchange, NewBatch, Order
 from runa_cli.ledger.restoration import ADOPTED, SETTLED, Missing, PassedOver
@@ -116,7 +114,7 @@ class ReadBack:
         ids: dict[str, None] = {}
         times: list[datetime] = []
         old = 0
-        for page in self._pages():
+        for page, _ in order_pages(self.client, lambda: self.seconds):
             recent = [entry for entry in page if not (self.missing.since and is_before(entry, self.missing.since))]
             ids |= {str(entry["id"]): None for entry in recent if not self._is_known(str(entry["id"]))}
             times += [time for entry in page if (time := responses.parse_time(entry.get("created_at")))]
@@ -125,19 +123,6 @@ class ReadBack:
             if old >= OLD_PAGES and all(later >= earlier for later, earlier in pairwise(times)):
                 break
         return [*reversed(ids)]
-
-    def _pages(self) -> Iterator[list[dict[str, Any]]]:
-        after: str | None = None
-        seen: set[str] = set()
-        while True:
-            query = {"limit": LIST_PAGE} | ({"after": after} if after else {})
-            members, after = read_page(self.client.ask("/order", query, seconds=self.seconds))
-            yield members
-            if after is None or not members:
-                return
-            if after in seen:
-                raise Unreachable("Runa's list of orders leads back to a page that was read already.", code="list_cut")
-            seen.add(after)
 
     def _is_known(self, order_id: str) -> bool:
         return order_id in self._tried or order_id in self.passed or self.ledger.has_order(self.environment, order_id)

@@ -54,7 +54,8 @@ class AuditQueries(LedgerQueries):
 
     def audited_by_key(self, environment: str, key: str) -> AuditedOrder | None:
         """Return the order that is recorded under an idempotency key."""
-        return next(self._audited("purchase.idempotency_key = ?", environment, [key]), None)
+        order = self.order_by_key(environment, key)
+        return None if order is None else next(self._audited("purchase.id = ?", environment, [order.id]), None)
 
     def audited_again(self, order: AuditedOrder) -> AuditedOrder:
         """Return an order as it is recorded now."""

@@ -165,7 +165,7 @@ def test_a_ledger_on_a_server_of_the_version_before_is_brought_along(postgres: S
         old.run(
             "INSERT INTO purchase (batch_id, environment, position, generation, idempotency_key, own_key, body,"
             " body_sha256, sent_sha256, mode, currency, total, item_count, account, state, prepared_at)"
-            " VALUES (1, 'live', %s, 0, %s, 0, %s, '', '', 'sync', 'USD', '10.50', 1, 'a', %s, '2026-01-01T00:00:00+00:00')",
+            " VALUES (1, 'live', %s, 0, %s, 0, %s, '', '', 'sync', 'USD', '10.50', 1, 'a', %s, '2026-01-01T00:00Z')",
             number, str(number), b'{"payment_method":{"type":"ACCOUNT_BALANCE","currency":"USD"},"items":[]}', state,
         )  # fmt: skip
         old.run(

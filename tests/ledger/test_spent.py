@@ -13,6 +13,7 @@ import pytest
 from runa_cli.core.identity import address_key
 from runa_cli.core.units import units_text
 from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.records import Batch, Exchange, Gift, NewOrder, Order
 from runa_cli.ledger.spent_queries import KEYS, PERSONS, PersonSum, Scope, SpentSum
 from tests.ledger.test_query_plans import Statements, reads_all
@@ -242,6 +243,21 @@ def test_an_older_ledger_learns_what_its_gifts_cost(tmp_path: Path) -> None:
         assert [("", 2), (address_key("ann@example.com"), 1)] == [
             (each.key, each.gifts) for each in newer.person_sums("email", LOCAL)
         ]
+
+
+def test_an_older_ledger_on_a_server_learns_it_from_init(database: Database) -> None:
+    with Ledger(database.address) as older:
+        complete(older, sent(older, 1, [item("10", "ann@example.com")]), ["9.87"], total_price="9.87", currency="USD")
+        sender = only(older, "user").key
+    database.run("DROP TABLE spent")
+    database.run("DROP TABLE spent_term")
+    database.run("ALTER TABLE purchase DROP COLUMN sent_by")
+    database.run("UPDATE batch SET \"system_user\" = 'ann', host = 'desk'")
+    database.run("UPDATE ledger SET version = 1")
+    initialise(database.address)
+    with Ledger(database.address) as newer:
+        assert (1, "10.00", "9.87", "USD") == shown(only(newer))
+        assert ("ann@desk", True) == (only(newer, "user").key, sender != "ann@desk")
 
 
 def test_reports_read_nothing_but_the_short_rows_of_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
