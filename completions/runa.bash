@@ -75,7 +75,7 @@ _runa_follows() {
             options=' --help ' ;;
         'product list')
             words=''
-            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product get')
             words=''
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;

@@ -90,7 +90,7 @@ def read_reply(_: int, raw: bytes) -> None:
     """Read the bytes as every kind of reply there is."""
     asked: Any = exact_json.loads(ORDER)
     responses.error_body(raw)
-    for read in (responses.read_order, responses.read_objects, _read_product, _read_page):
+    for read in (responses.read_order, _read_balances, _read_product, _read_page):
         try:
             answer = read(raw)
         except responses.Unreadable:
@@ -106,6 +106,10 @@ def _read_product(raw: bytes) -> None:
     catalogue.takes_value(product, exact_json.Number("10"))
     catalogue.describe_denominations(product)
     catalogue.plan_codes(product)
+
+
+def _read_balances(raw: bytes) -> None:
+    responses.read_objects(raw, "balance")
 
 
 def _read_page(raw: bytes) -> None:

@@ -155,10 +155,13 @@ class Client:
         except responses.Unreadable as error:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 
-    def documents(self, path: str, *, seconds: float) -> list[dict[str, Any]]:
-        """Return the JSON list of objects of an answer. Raises what `ask` raises."""
+    def documents(self, path: str, sign: str, *, seconds: float) -> list[dict[str, Any]]:
+        """Return the JSON list of objects of an answer, or a single object with the member `sign` as a list.
+
+        Raises what `ask` raises.
+        """
         try:
-            return responses.read_objects(self.ask(path, seconds=seconds).body)
+            return responses.read_objects(self.ask(path, seconds=seconds).body, sign)
         except responses.Unreadable as error:
             raise Unreachable(f"Runa's answer to {path} is unreadable: {error}.") from error
 

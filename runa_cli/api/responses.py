@@ -213,9 +213,14 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def read_objects(body: bytes) -> list[dict[str, Any]]:
-    """Return the reply's JSON list of objects. Raises Unreadable."""
+def read_objects(body: bytes, sign: str) -> list[dict[str, Any]]:
+    """Return the reply's JSON list of objects. Raises Unreadable.
+
+    One object alone is a list of one, if it has the member `sign`, by which it is known to be such an object.
+    """
     value = _read_json(body)
+    if isinstance(value, dict) and sign in value:
+        return [value]
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise Unreadable("the reply is not a list of JSON objects")
     return value

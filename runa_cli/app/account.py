@@ -35,4 +35,4 @@ def balance(session: Session, currency: str | None) -> None:
         held = session.client.document("/balance", {"currency": currency.upper()}, seconds=seconds)
         formats.show(session.output, lists.list_view(_BALANCES, [held])._replace(documents=lambda: [held]))
         return
-    lists.show_list(session.output, _BALANCES, session.client.documents("/balance", seconds=seconds))
+    lists.show_list(session.output, _BALANCES, session.client.documents("/balance", "balance", seconds=seconds))

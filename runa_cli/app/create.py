@@ -16,7 +16,10 @@ from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest, OrderInput
 from runa_cli.issuing.issuer import before_sending
 from runa_cli.issuing.preflight import Preflight
+from runa_cli.issuing.reload_cards import changed_addresses
 from runa_cli.output import results_file
+
+_MOST_NAMED = 5
 
 
 def create(session: Session, request: CreateRequest) -> None:
@@ -32,6 +35,7 @@ def create(session: Session, request: CreateRequest) -> None:
         if request.results is not None:
             _check_fits(request.results, plan)
         _note_repeated_addresses(session, plan)
+        _warn_of_changed_addresses(session, plan)
         with before_sending():
             _price_conversion(session, plan)
         if request.dry_run:
@@ -109,6 +113,22 @@ def _check_one_order(request: CreateRequest, plan: Plan) -> None:
 def _check_fits(results: Path, plan: Plan) -> None:
     longer = plan.row_with_cell_over(results_file.MOST_CELL) if results_file.is_xlsx(results) else None
     results_file.check_fits(results, plan.item_count, len(plan.columns), longer)
+
+
+def _warn_of_changed_addresses(session: Session, plan: Plan) -> None:
+    """Warn of cards that Runa would refuse to load again, because their recipient has another address now."""
+    if not plan.loads_cards:
+        return
+    ledger = session.ledger if session.has_ledger else None
+    count = 0
+    for count, changed in enumerate(changed_addresses(plan, ledger, session.environment), 1):
+        if count <= _MOST_NAMED:
+            session.console.warn(
+                f"Row {changed.row}: the card of {changed.reference} was first loaded with the address {changed.first},"
+                f" and this is {changed.now}. Runa refuses to load a card again under another address."
+            )
+    if count > _MOST_NAMED:
+        session.console.warn(f"So it is in {count - _MOST_NAMED:,} more rows.")
 
 
 def _note_repeated_addresses(session: Session, plan: Plan) -> None:

@@ -1,6 +1,6 @@
 """`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +16,14 @@ from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column, Summary, summary_parts
 
+_COUNTRIES = "countries_redeemable_in"
+
 
 @dataclass(frozen=True)
 class ProductFilter:
-    """Which products to list; None matches all."""
+    """Which products to list: those of any of the countries. None, and no country, match all."""
 
-    country: str | None = None
+    countries: Sequence[str] = ()
     category: str | None = None
     currency: str | None = None
     search: str | None = None
@@ -31,7 +33,7 @@ class ProductFilter:
         """Tell whether a product matches. Every word of the search must be in its code or name, in any letter case."""
         text = f"{cell_text(product.get('code'))} {cell_text(product.get('name'))}".casefold()
         return (
-            _is_among(self.country, product.get("countries_redeemable_in"))
+            (not self.countries or any(_is_among(code, product.get(_COUNTRIES)) for code in self.countries))
             and _is_among(self.category, product.get("categories"))
             and _is_among(self.currency, [product.get("currency")])
             and (not self.orderable or product.get("is_orderable") is True)
@@ -48,9 +50,10 @@ def _is_among(wanted: str | None, values: object) -> bool:
 def show_list(session: Session, product_filter: ProductFilter, *, refresh: bool) -> None:
     """Show the products that match. `refresh` ignores the copy kept on this machine."""
     products = load_catalogue(session, refresh=refresh)
-    if product_filter.country is not None:
-        sold = {cell_text(code) for product in products for code in _codes(product.get("countries_redeemable_in"))}
-        product_filter = replace(product_filter, country=country_code(product_filter.country, sold))
+    if product_filter.countries:
+        sold = {cell_text(code) for product in products for code in _codes(product.get(_COUNTRIES))}
+        countries = [country_code(text, sold) for text in product_filter.countries]
+        product_filter = replace(product_filter, countries=countries)
     lists.show_list(session.output, _VIEW, filter(product_filter.matches, products))
 
 

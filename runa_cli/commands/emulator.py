@@ -29,9 +29,9 @@ def serve(
 
     Faults of POST /order: lost-before, lost-after, cut-length, cut-close, unreadable, 102, 102-then-200, in-progress,
     429, 429-retry-after, stored-5xx, stored-5xx-made, transient-5xx, 503-html, proxy-403, slow, dribble, foreign-order,
-    shuffled, respelled, unmatched, failed, failed-bare, failed-at-first, redirect; of GET /order/ID: get-500, get-429,
-    get-lost, get-404, get-failed; and clock+DAYS. NAME@2 is the second request, NAME@2-4 a few, NAME@* all; slow:5 and
-    dribble:0.1 set seconds.
+    shuffled, respelled, unmatched, no-funds, failed, failed-bare, failed-at-first, redirect; of GET /order/ID: get-500,
+    get-429, get-lost, get-404, get-failed; and clock+DAYS. NAME@2 is the second request, NAME@2-4 a few, NAME@* all;
+    slow:5 and dribble:0.1 set seconds.
     """
     from runa_cli.app.session import emulator_data
     from runa_cli.core.errors import ConfigurationError, UsageMistake

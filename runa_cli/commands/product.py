@@ -18,7 +18,8 @@ def list_(
     *,
     common: "CommonOptions",
     country: Annotated[
-        str | None, typer.Option("--country", metavar="US", help="Redeemable there: code or name.")
+        list[str] | None,
+        typer.Option("--country", metavar="US", help="Redeemable there: code or name; repeat for several."),
     ] = None,
     category: Annotated[str | None, typer.Option("--category", metavar="NAME", help="Of this category.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", metavar="USD", help="In this currency.")] = None,
@@ -30,7 +31,7 @@ def list_(
     from runa_cli.app import products
 
     with open_session(common) as session:
-        wanted = products.ProductFilter(country, category, currency, search, orderable)
+        wanted = products.ProductFilter(country or (), category, currency, search, orderable)
         products.show_list(session, wanted, refresh=refresh)
 
 

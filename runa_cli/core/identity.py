@@ -122,6 +122,15 @@ def address_key(address: str) -> str:
     return _digest(text) if text else ""
 
 
+def recipient_key(item: Mapping[str, Any]) -> str:
+    """Return a digest of the recipient whose card is loaded; empty for a gift that is no RECIPIENT gift.
+
+    Runa finds the card by the reference of the recipient, whatever address comes with it.
+    """
+    method = item["distribution_method"]
+    return _digest(normalized_text(method.get("recipient_reference") or "")) if method["type"] == "RECIPIENT" else ""
+
+
 def products_key(products: Mapping[str, Any]) -> list[str]:
     """Return the set of products, in one order, or the product template."""
     if products.get("type") == "TEMPLATE":

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from runa_cli.emulator import gifts, listings, orders, paging, validation
+from runa_cli.emulator import gifts, listings, money, orders, paging, validation
 from runa_cli.emulator.answers import (
     API_VERSION,
     Answer,
@@ -47,6 +47,7 @@ class Script:
     foreign: bool = False  # The answer shows another customer's order.
     makes_order: bool = True
     stores_500: bool = False  # The answer is a 500, repeated for the key.
+    funds: bool = True  # Without them, the balance counts as empty.
     answer_after: timedelta = timedelta(0)  # Until then the key counts as in progress.
 
 
@@ -55,6 +56,8 @@ AS_DOCUMENTED = Script()
 
 class Account:
     """One account. Every API key gives access to the same orders and balances.
+
+    With a playground key every payment is accepted: a balance that would run out is topped up first.
 
     `processing` is how long an asynchronous order takes. The payout links of new orders begin with `links`.
     """
@@ -157,7 +160,7 @@ class Account:
             most = 1 if sync else validation.MAX_ITEMS
             order = validation.new_order(request.body, most_items=most)
             priced = orders.price(order, may_exchange=sync and len(order.items) == 1)
-            answer = self._make(priced, request.now, sync=sync, script=script)
+            answer = self._make(priced, request, sync=sync, script=script)
         except RefusedError as refusal:
             # A refusal is stored for its key like every other answer.
             return refusal.answer
@@ -167,10 +170,9 @@ class Account:
             return answer.with_headers(X_Send_Email="true")
         return answer
 
-    def _make(self, priced: orders.Priced, now: datetime, *, sync: bool, script: Script) -> Answer:
-        balance = self._store.balance(priced.order.currency)
-        if balance < priced.total:
-            raise RefusedError(error("insufficient_funds", currency=priced.order.currency))
+    def _make(self, priced: orders.Priced, request: Request, *, sync: bool, script: Script) -> Answer:
+        now, currency = request.now, priced.order.currency
+        balance = self._covering(priced, is_limited=_is_live(request), has_funds=script.funds)
         if not script.makes_order:
             return error("internal_server_error")
         made = orders.complete(priced, now, self._processing, self._links)
@@ -178,7 +180,7 @@ class Account:
             made = orders.failed(made, bare=script.bare)
         else:
             # Not documented: a failed order costs nothing here.
-            self._store.set_balance(priced.order.currency, balance - priced.total)
+            self._store.pay(currency, priced.total, left=balance - priced.total)
         if script.shuffled:
             made = {**made, "items": made["items"][::-1]}
         if script.respelled:
@@ -194,6 +196,16 @@ class Account:
         if sync:
             return json_answer(200, shown)
         return json_answer(202, {"id": shown["id"], "status": "PROCESSING"})
+
+    def _covering(self, priced: orders.Priced, *, is_limited: bool, has_funds: bool) -> Decimal:
+        """Return the balance that the order is paid from. Raises RefusedError (400) where it is too small."""
+        currency = priced.order.currency
+        balance = self._store.balance(currency) if has_funds else Decimal(0)
+        if has_funds and not is_limited:
+            return money.topped_up(balance, priced.total, currency)
+        if balance < priced.total:
+            raise RefusedError(error("insufficient_funds", currency=currency))
+        return balance
 
     def _add(self, order: dict[str, Any], ready_at: datetime, *, listed: bool = True) -> dict[str, Any]:
         basic = {name: value for name, value in order.items() if name not in orders.DETAILS_ONLY}
@@ -257,9 +269,13 @@ def _repeat(stored: StoredAnswer, body_hash: bytes, now: datetime) -> Answer:
 
 def _estimate(request: Request) -> Answer:
     """Price an order without creating it. Playground keys do not have this endpoint: for them it is not found."""
-    if not request.header("X-Api-Key").lower().startswith("wg"):
+    if not _is_live(request):
         raise RefusedError(error("not_found"))
     return json_answer(200, estimate(validation.new_estimate(request.body)))
+
+
+def _is_live(request: Request) -> bool:
+    return request.header("X-Api-Key").lower().startswith("wg")
 
 
 def _processing(order_id: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ ORDER_FAULTS: dict[str, Behaviour] = {
     "shuffled": Behaviour(script=Script(shuffled=True)),
     "respelled": Behaviour(script=Script(respelled=True)),
     "unmatched": Behaviour(script=Script(unmatched=True)),
+    "no-funds": Behaviour(script=Script(funds=False)),
     "failed": Behaviour(script=Script(outcome="FAILED")),
     "failed-bare": Behaviour(script=Script(outcome="FAILED", bare=True)),
     "failed-at-first": Behaviour(script=Script(outcome="FAILED", late=True)),

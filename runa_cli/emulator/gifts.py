@@ -11,6 +11,7 @@ from typing import Any
 from runa_cli.emulator import catalogue, pages
 from runa_cli.emulator.answers import Answer, json_answer
 from runa_cli.emulator.pages import Gift
+from runa_cli.emulator.redemption import redemption
 from runa_cli.emulator.request import Request
 from runa_cli.emulator.store import Store, StoredGift
 
@@ -62,9 +63,9 @@ def answer(store: Store, request: Request) -> Answer | None:
     gifts = _Gifts(store, request.now)
     match request.path.split("/"):
         case "", "":
-            return _page(200, pages.index(gifts.newest()))
+            return _page(200, pages.index(gifts.newest(), store.spent()))
         case "", "gift", gift_id if request.parameter("format") == "json":
-            return _with_security_headers(json_answer(200, _redemption(gifts.gift(gift_id))))
+            return _with_security_headers(json_answer(200, redemption(gifts.gift(gift_id))))
         case "", "gift", gift_id:
             gift = gifts.gift(gift_id)
             return _page(404, pages.missing()) if gift is None else _page(200, pages.gift(gift))
@@ -84,29 +85,3 @@ def _products(selection: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     codes = [selection["value"]] if selection["type"] == "SINGLE" else selection["values"]
     known = catalogue.orderable()
     return tuple((code, known[code].name if code in known else code) for code in codes)
-
-
-def _redemption(gift: Gift | None) -> dict[str, Any]:
-    """Return the body of the redemption API's answer, whose status is always 200."""
-    if gift is None:
-        return _error("There is no gift at this link.")
-    if gift.status == pages.PROCESSING:
-        return _error("The order of this gift is still being processed.")
-    if gift.status == pages.CANCELLED:
-        return _error("The order of this gift failed, so it was cancelled.")
-    code = {
-        "type": "code",
-        "amount": gift.value,
-        "code": f"EMULATOR-{gift.gift_id[:8].upper()}",
-        "pin": None,
-        "barcode_format": None,
-        "barcode_string": None,
-        "expiry_date": "3000-01-01",  # It never expires.
-        "url": None,
-    }
-    return {"status": "SUCCESS", "e_code": code}
-
-
-def _error(sentence: str) -> dict[str, Any]:
-    # Not documented: what RE001 to RE013 mean, and the form of an error. RE999 is for any other error.
-    return {"status": "ERROR", "error_code": "RE999", "error_string": sentence}

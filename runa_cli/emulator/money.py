@@ -1,7 +1,7 @@
 """Amounts, currencies, fixed exchange rates and the fee for exchanging."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 
@@ -50,6 +50,18 @@ def cents(value: Decimal) -> Decimal:
 def amount(value: Decimal) -> str:
     """Return an amount as the API writes it: a string with two decimals."""
     return str(cents(value))
+
+
+def topped_up(balance: Decimal, needed: Decimal, currency: str) -> Decimal:
+    """Return a balance that suffices, by as many opening balances more as that takes.
+
+    The playground accepts every payment (developer.runa.io: reference/2024-02-05/playground).
+    """
+    missing = max(needed - balance, Decimal(0))
+    opening = Decimal(OPENING_BALANCES.get(currency, 0))
+    if not opening:
+        return balance + missing
+    return balance + (missing / opening).to_integral_value(ROUND_CEILING) * opening
 
 
 def exchange(value: Decimal, *, payout: str, billing: str) -> Exchange | None:

@@ -1,8 +1,9 @@
 """The HTML pages: self-contained, without scripts, every value escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from html import escape
 
 PROCESSING = "PROCESSING"
@@ -111,13 +112,15 @@ def gift(shown: Gift) -> str:
     return _page(f"{shown.value} {shown.currency}", "The gift is not real and cannot be spent.", content, _BACK)
 
 
-def index(newest: Sequence[Gift]) -> str:
-    """Return the page that explains the emulator and links to the newest gifts."""
+def index(newest: Sequence[Gift], spent: Mapping[str, Decimal]) -> str:
+    """Return the page that explains the emulator and links to the newest gifts; `spent` by currency."""
+    sums = ", ".join(f"{total:,.2f} {escape(currency)}" for currency, total in spent.items())
+    counted = f"<p>All orders so far: {sums}</p>" if sums else ""
     entries = "".join(_entry(shown) for shown in newest)
     listed = f'<ul class="gifts">{entries}</ul>' if newest else _NOTHING
     content = f"""<section class="card">
 <header class="top"><h1 class="words">The emulator of runa</h1>
-<p>A local stand-in for the Runa Payouts API. These are its newest gifts.</p></header>
+<p>A local stand-in for the Runa Payouts API. These are its newest gifts.</p>{counted}</header>
 {listed}
 </section>"""
     return _page("The newest gifts", "No gift here is real.", content, "The API is at <code>/v2</code>.")

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -19,6 +20,7 @@ from urllib.parse import unquote
 
 from runa_cli.emulator.account import Account, Script
 from runa_cli.emulator.answers import Answer, error
+from runa_cli.emulator.bodies import BodyCutError, BodyRefusedError, read_body
 from runa_cli.emulator.delivery import Message
 from runa_cli.emulator.faults import NORMAL, Behaviour, Faults
 from runa_cli.emulator.request import Request
@@ -27,7 +29,6 @@ from runa_cli.emulator.store import Store
 # An emulator embedded in a command ends with the command. Its payout links have this port, on which
 # `runa emulator serve` listens, so that they can be opened later.
 DEFAULT_PORT = 8642
-MOST_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK = 64 * 1024
 _REMEMBERED = 10_000
 _CLOSING_SECONDS = 5.0
@@ -84,6 +85,13 @@ class Emulator:
     def unhit_faults(self) -> list[str]:
         """The scripted faults that have not occurred so far."""
         return self._faults.unhit
+
+    @property
+    def spent(self) -> dict[str, Decimal]:
+        """What all orders of the account have cost, by currency. Raises RuntimeError while it is not started."""
+        if self._store is None:
+            raise RuntimeError("the emulator is not started")
+        return self._store.spent()
 
     @property
     def requests(self) -> list[tuple[str, str, str | None]]:
@@ -247,7 +255,11 @@ class _Handler(BaseHTTPRequestHandler):
         message = Message(answer, self._emulator.now(), keeps_alive, with_body=self.command != "HEAD")
         behaviour.deliver(self, message, behaviour.seconds)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_any  # noqa: N815 - names of the base class
+    def __getattr__(self, name: str) -> Any:
+        """Find the method `do_...` for whatever a request's method is called."""
+        if name.startswith("do_"):
+            return self.do_any
+        raise AttributeError(name)
 
     @property
     def _emulator(self) -> Emulator:
@@ -269,26 +281,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         """Read the complete body, so that the next request can be read. None if the request is answered already."""
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+        try:
+            return read_body(self.headers, self.rfile)
+        except BodyCutError:
             self.close_connection = True
-            self._refuse(411, "it needs a Content-Length")
-            return None
-        if int(length) > MOST_BODY_BYTES:
-            self._skip(int(length))
-            self._refuse(413, "it is too large")
-            return None
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            self.close_connection = True
-            return None
-        return body
-
-    def _skip(self, length: int) -> None:
-        while length > 0 and (chunk := self.rfile.read(min(length, _CHUNK))):
-            length -= len(chunk)
-
-    def _refuse(self, status: int, reason: str) -> None:
-        refused = error("bad_request", reason=reason)
-        answer = Answer(status, refused.body, refused.headers)
-        self.send(Message(answer, self._emulator.now(), not self.close_connection).whole())
+        except BodyRefusedError as refused:
+            self.close_connection = self.close_connection or not refused.keeps_connection
+            answered = error("bad_request", reason=refused.reason)
+            answer = Answer(refused.status, answered.body, answered.headers)
+            self.send(Message(answer, self._emulator.now(), not self.close_connection).whole())
+        return None

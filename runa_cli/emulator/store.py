@@ -169,6 +169,19 @@ class Store:
         """Replace a balance."""
         self._run("INSERT OR REPLACE INTO balances VALUES (?, ?)", currency, amount(balance))
 
+    def pay(self, currency: str, total: Decimal, *, left: Decimal) -> None:
+        """Replace a balance by what is left of it after a payment, and count the payment."""
+        self.set_balance(currency, left)
+        self._run("INSERT OR REPLACE INTO spent VALUES (?, ?)", currency, amount(self._spent_in(currency) + total))
+
+    def spent(self) -> dict[str, Decimal]:
+        """Return what all orders have cost, by currency."""
+        return {row[0]: Decimal(row[1]) for row in self._all("SELECT * FROM spent ORDER BY currency")}
+
+    def _spent_in(self, currency: str) -> Decimal:
+        row = self._one("SELECT amount FROM spent WHERE currency = ?", currency)
+        return Decimal(0) if row is None else Decimal(row[0])
+
     def _run(self, statement: str, *values: object) -> None:
         with self._lock:
             self._connection.execute(statement, values)
@@ -262,4 +275,13 @@ def _table_of_gifts(connection: sqlite3.Connection) -> None:
     )
 
 
-_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _table_of_gifts)
+def _counter_of_money(connection: sqlite3.Connection) -> None:
+    # Until now nothing was topped up, so what is missing of the opening balances has been spent.
+    connection.execute("CREATE TABLE spent (currency TEXT PRIMARY KEY, amount TEXT NOT NULL)")
+    for currency, balance in connection.execute("SELECT * FROM balances").fetchall():
+        spent = Decimal(OPENING_BALANCES.get(currency, 0)) - Decimal(balance)
+        if spent > 0:
+            connection.execute("INSERT INTO spent VALUES (?, ?)", (currency, amount(spent)))
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _table_of_gifts, _counter_of_money)

@@ -58,6 +58,7 @@ STDIN = "stdin"  # the name of standard input in place of a file's
 _AT_ONCE = 200  # gifts that are written together
 _LINK = '"type":"PAYOUT_LINK"'  # in the JSON of an item
 _PAYEES = {"email": "payee", "reference": "payee_reference"}
+_CARDS = '%"type":"RECIPIENT"%'  # a pattern for such items
 _PRODUCTS = '"products":'  # from there on, the JSON of an item is its choice of products
 
 # Made when all gifts are there, which is faster than to keep them up to date row by row.
@@ -164,6 +165,7 @@ class Plan:
         self.column_uses: tuple[ColumnUse, ...] = ()  # of a sheet
         self.most_items = most_items
         self.item_count = 0
+        self.loads_cards = False  # whether there is a RECIPIENT gift
         self._sums: dict[str, Decimal] = {}
         self._whole: tuple[int, str] | None = None  # the fingerprint of all gifts, and of how many
         # An empty name makes SQLite use a temporary file without a name, which is deleted when it is closed.
@@ -216,6 +218,7 @@ class Plan:
         templates = [own["distribution_method"].get("template_id"), own["products"].get("template_id")]
         identity = identify(own, currency, reference, carried)
         recipient = payee(own, reference, carried)
+        self.loads_cards = self.loads_cards or own["distribution_method"]["type"] == "RECIPIENT"
         self._pending.append(
             (
                 head_id,
@@ -669,6 +672,11 @@ class Plan:
         )
         longer = (row for row, carried in found if any(_utf16(cell) > characters for cell in from_list(carried)))
         return next(longer, None)
+
+    def recipients(self) -> Iterator[tuple[int, str]]:
+        """Yield row and item (JSON) of each RECIPIENT gift."""
+        if self.loads_cards:
+            yield from self._connection.execute("SELECT row, item FROM gift WHERE item LIKE ? ORDER BY id", (_CARDS,))
 
     def repeated_addresses(self, most: int = 5) -> tuple[list[tuple[str, list[int]]], int]:
         """Return the first addresses that occur more than once, each with its rows; and how many there are."""

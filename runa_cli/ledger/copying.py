@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
     ),
     "gift": (
         *("id", "purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key"),
-        *("alike", "item", "issued", "payee", "payee_reference", "products", "cost"),
+        *("alike", "item", "issued", "payee", "payee_reference", "products", "cost", "recipient_key"),
     ),
     "purchase_search": ("purchase_id", "text", "terms"),
     "event": journal.COLUMNS,

@@ -931,6 +931,7 @@ def _insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that
                     *(gift.identity, gift.same_gift, gift.reference_key, gift.alike, gift.item),
                     None if item is None else exact_json.dumps(dict(item)),
                     *(gift.payee.by_email, gift.payee.by_reference, gift.products, gift.cost),
+                    gift.recipient_key,
                 )
                 for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
             ),
@@ -943,7 +944,7 @@ def _insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that
 
 _GIFT_COLUMNS = (
     *("purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key", "alike"),
-    *("item", "issued", "payee", "payee_reference", "products", "cost"),
+    *("item", "issued", "payee", "payee_reference", "products", "cost", "recipient_key"),
 )
 
 

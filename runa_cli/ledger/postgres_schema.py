@@ -6,7 +6,7 @@ from version 16 on, so that statements have it in quotation marks.
 """
 
 from runa_cli.ledger.journal import begin as begin_journal
-from runa_cli.ledger.schema import Migration, fill_spent
+from runa_cli.ledger.schema import Migration, fill_spent, find_recipients
 from runa_cli.ledger.spending_fill import fill_spending
 
 # By table; `runa ledger init` is run by the role that owns them. docs/postgres.md has them as GRANT statements.
@@ -270,5 +270,13 @@ MIGRATIONS = (
     );
     """,
         fill_spent,
+    ),
+    # Whose card a gift loads (schema.py).
+    Migration(
+        """
+    ALTER TABLE gift ADD COLUMN recipient_key TEXT COLLATE "C" NOT NULL DEFAULT '';
+    CREATE INDEX gift_by_recipient ON gift (recipient_key) WHERE recipient_key != '';
+    """,
+        find_recipients,
     ),
 )

@@ -312,6 +312,23 @@ class LedgerQueries:
         )
         return [Referenced(read_recorded(row), row["purchase_id"], row["batch_id"]) for row in rows]
 
+    def first_items(self, environment: str, recipients: Collection[str]) -> dict[str, str]:
+        """Return the item of the first gift that was issued, or may have been, to each of these recipient keys.
+
+        What was pruned is not known any more.
+        """
+        if not recipients:
+            return {}
+        rows = self._engine.select(
+            "SELECT gift.recipient_key, gift.item FROM gift JOIN purchase ON purchase.id = gift.purchase_id"  # noqa: S608 - only marks
+            f" WHERE {IN_ENVIRONMENT} AND purchase.state NOT IN ('rejected', 'failed', 'abandoned')"
+            f" AND gift.recipient_key IN ({','.join('?' * len(recipients))}) AND gift.recipient_key != ''"
+            " AND gift.item != '{}' ORDER BY gift.id DESC",
+            environment,
+            *recipients,
+        )
+        return {row["recipient_key"]: row["item"] for row in rows}  # the first one comes last
+
     def identities(self, order: Order) -> dict[GiftIdentity, int]:
         """Return the identities of an order's gifts, each with the id of the first gift that has it."""
         rows = self._engine.select(

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN, Dialect
-from runa_cli.core.identity import GiftIdentity, Payee, label_text
+from runa_cli.core.identity import GiftIdentity, Payee, label_text, recipient_key
 from runa_cli.core.states import State
 
+_LOADS_A_CARD = '"RECIPIENT"'  # in the JSON of an item
 UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
 NOBODY = Payee()
 
@@ -39,6 +40,14 @@ class Gift(NamedTuple):
     payee: Payee = NOBODY
     products: str = ""
     cost: int | None = None
+
+    @property
+    def recipient_key(self) -> str:
+        """Whose card it loads (core/identity.py); empty for a gift that loads none."""
+        if _LOADS_A_CARD not in self.item:
+            return ""
+        item: Any = exact_json.loads(self.item)
+        return recipient_key(item)
 
 
 class Recorded(NamedTuple):

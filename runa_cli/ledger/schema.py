@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
-from runa_cli.core.identity import fingerprint, identify, name_key
+from runa_cli.core.identity import fingerprint, identify, name_key, recipient_key
 from runa_cli.ledger import journal, spent
 from runa_cli.ledger.engine import Row
 from runa_cli.ledger.records import body_digest
@@ -62,6 +62,12 @@ def _find_alike(database: Database) -> None:
         cells: Any = exact_json.loads(carried)
         identity = identify(document, currency, reference, cells)
         database.execute("UPDATE gift SET alike = ? WHERE id = ?", (identity.alike, gift_id))
+
+
+def find_recipients(database: Database) -> None:
+    for gift_id, item in list(database.execute("SELECT id, item FROM gift WHERE item LIKE '%\"RECIPIENT\"%'")):
+        document: Any = exact_json.loads(item)
+        database.execute("UPDATE gift SET recipient_key = ? WHERE id = ?", (recipient_key(document), gift_id))
 
 
 def _write_search_texts(database: Database) -> None:
@@ -392,6 +398,14 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
         fill_spent,
+    ),
+    # Whose card a gift loads, to tell whether the address that comes with it has changed since.
+    Migration(
+        """
+    ALTER TABLE gift ADD COLUMN recipient_key TEXT NOT NULL DEFAULT '';
+    CREATE INDEX gift_by_recipient ON gift (recipient_key) WHERE recipient_key != '';
+    """,
+        find_recipients,
     ),
 )
 

@@ -20,6 +20,9 @@ from tests.support.csv_files import gifts, links_by_address, rows_of, sheet
 from tests.support.program import Program, orders_at, posts, wait_for, wait_for_stopping
 from tests.support.ran import LONGEST, Ran
 
+LIVE = {"RUNA_ENV": "live", "RUNA_API_KEY": "wgtests.secret"}
+BEYOND_THE_BALANCE = [{**row, "face_value": "2000"} for row in gifts(510)]
+
 
 def issue(program: Program, path: Path, *more: str, **env: str) -> Ran:
     return program("order", "create", "--file", str(path), "--batch", "bonus", *more, **env)
@@ -248,11 +251,16 @@ def test_the_preflight_names_what_runa_would_refuse(program: Program, emulate: E
 
 def test_the_preflight_refuses_a_batch_that_the_balance_does_not_cover(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
-    rows = [{**row, "face_value": "2000"} for row in gifts(510)]
-    ran = issue(program, sheet(program.home / "gifts.csv", rows), "--json")
+    ran = issue(program, sheet(program.home / "gifts.csv", BEYOND_THE_BALANCE), "--json", "--yes", **LIVE)
     assert (6, "insufficient_funds") == (ran.code, ran.error["code"])
     assert "needs 1,020,000.00 USD, and the balance is 1,000,000.00 USD" in ran.error["message"]
     assert 0 == posts(emulator)
+
+
+def test_the_preflight_lets_any_batch_pass_where_no_balance_is_a_limit(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == issue(program, sheet(program.home / "gifts.csv", BEYOND_THE_BALANCE), "-q").code
+    assert {"USD": 1_020_000} == emulator.spent
 
 
 def test_what_the_preflight_cannot_fetch_it_says_and_goes_on(program: Program, emulate: Emulate) -> None:

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import unicodedata
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +19,7 @@ from runa_cli.ledger.ledger import Ledger
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, rows_of, sheet
 from tests.support.fork_server import Start, fork_server
-from tests.support.program import Program, links_at, orders_at, posts, wait_for, wait_for_stopping
+from tests.support.program import Program, behave, links_at, orders_at, posts, wait_for, wait_for_stopping
 from tests.support.ran import LONGEST, Ran
 
 CREATE = ("order", "create", "--file", "-", "--format", "jsonl", "--by-reference", "-o", "gifts")
@@ -458,12 +457,12 @@ def test_a_batch_of_known_gifts_that_another_process_works_on_is_busy(program: P
 
 def test_what_runa_rejected_is_issued_in_a_new_order(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
-    set_balance(emulator, 0)
+    behave(emulator, "no-funds@*")
     ran = stream(program, map(line, "ab"))
     assert (5, {"not_issued"}) == (ran.code, {gift["money"] for gift in shown(ran).values()})
     assert {"rejected"} == {gift["status"] for gift in shown(ran).values()}
     assert all(gift["error"] and gift["payout_url"] is None for gift in shown(ran).values())
-    set_balance(emulator, 1000)
+    behave(emulator)
     again = stream(program, map(line, "bac"))
     assert 0 == again.code, again.err
     assert addresses("abc") == paid(emulator)
@@ -474,9 +473,9 @@ def test_a_rejected_gift_may_be_corrected_and_may_come_without_the_others_of_its
     program: Program, emulate: Emulate
 ) -> None:
     emulator = emulate()
-    set_balance(emulator, 0)
+    behave(emulator, "no-funds@*")
     assert 5 == stream(program, map(line, "abc")).code
-    set_balance(emulator, 1000)
+    behave(emulator)
     assert 0 == stream(program, [line("a"), line("b", 20)]).code
     assert 0 == stream(program, [line("c"), line("b", 20), line("a")]).code
     assert 6 == stream(program, [line("b")]).code
@@ -485,10 +484,10 @@ def test_a_rejected_gift_may_be_corrected_and_may_come_without_the_others_of_its
 
 def test_what_runa_rejected_is_issued_after_its_batch_was_pruned(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
-    set_balance(emulator, 0)
+    behave(emulator, "no-funds@*")
     assert 5 == stream(program, map(line, "ab")).code
     assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
-    set_balance(emulator, 1000)
+    behave(emulator)
     again = stream(program, map(line, "ab"))
     assert 0 == again.code, again.err
     assert addresses("ab") == paid(emulator)
@@ -560,10 +559,10 @@ def test_what_was_rejected_in_a_named_batch_is_added_to_it_again_and_shown_once(
     program: Program, emulate: Emulate
 ) -> None:
     emulator = emulate()
-    set_balance(emulator, 10)
+    behave(emulator, "no-funds@2-3")
     command = ("--batch", "bonus", "--mode", "sync", "--concurrency", "1", "--no-preflight")
     assert 8 == stream(program, map(line, "abc"), *command).code
-    set_balance(emulator, 1000)
+    behave(emulator)
     again = stream(program, map(line, "abcd"), *command)
     assert 0 == again.code, again.err
     exported = program("batch", "export", "bonus", "-o", "gifts")
@@ -760,8 +759,3 @@ def test_items_of_a_whole_order_may_have_references_too(program: Program, emulat
     assert 0 == stream(program, [json.dumps(order)]).code
     assert {"a", "b"} == shown(stream(program, map(line, "ba"))).keys()
     assert 1 == posts(emulator)
-
-
-def set_balance(emulator: Emulator, amount: int) -> None:
-    assert emulator._store is not None
-    emulator._store.set_balance("USD", Decimal(amount))

@@ -228,8 +228,9 @@ def test_the_preflight_is_on_for_several_orders_and_refuses(program: Program, em
 
 def test_a_balance_that_does_not_suffice_is_refused(program: Program, emulate: Emulate, path: Path) -> None:
     emulate()
+    program.env |= {"RUNA_ENV": "live", "RUNA_API_KEY": "wgtests.secret"}
     rows = [{**row, "face_value": "2000"} for row in gifts(510)]
-    ran = is_the_same_refusal(program, *create(sheet(path, rows)))
+    ran = is_the_same_refusal(program, *create(sheet(path, rows)), "--yes")
     assert (6, {"refused"}) == (ran.code, {*actions(ran)})
 
 

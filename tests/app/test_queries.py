@@ -132,6 +132,12 @@ def test_products_are_filtered_by_country_category_currency_and_orderability(
     assert "BENNET-IT" in codes("--category", "supermarkets")
 
 
+def test_several_countries_are_those_of_any_of_them(program: Program, emulate: Emulate) -> None:
+    emulate()
+    listed = program("product", "list", "--country", "Japan", "--country", "HU", "--json").json
+    assert {"ALINE-HU", "ASABR-JP", "CHCRIC-JP"} == {product["code"] for product in listed}
+
+
 @pytest.mark.parametrize(
     "country", ["de", "DEU", "Germany", "germany ", "Deutschland", "ALLEMAGNE", "federal republic of germany"]
 )

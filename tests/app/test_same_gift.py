@@ -4,7 +4,6 @@ import json
 import socket
 import sqlite3
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from runa_cli.ledger.schema import MIGRATIONS
 from tests.conftest import Emulate
 from tests.support.csv_files import rows_of
 from tests.support.ledgers import make_older
-from tests.support.program import Program, links_at, orders_at, posts
+from tests.support.program import Program, behave, links_at, orders_at, posts
 from tests.support.ran import Ran
 
 FLAGS = ("order", "create", "--product", "AMZ-US")
@@ -469,10 +468,9 @@ def test_a_batch_whose_gifts_were_issued_since_is_not_resumed(
 def test_a_rejected_order_whose_gifts_were_issued_since_is_not_sent_again(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     wanted = ("--product", "AMZ-US", "--no-preflight")
-    assert emulator._store is not None
-    emulator._store.set_balance("USD", Decimal(0))
+    behave(emulator, "no-funds@*")
     assert 5 == issue(program, weeks("ann"), *wanted, "--batch", "first").code
-    emulator._store.set_balance("USD", Decimal(1000))
+    behave(emulator)
     assert 0 == issue(program, weeks("ann"), *wanted, "--batch", "second").code
     assert 6 == issue(program, weeks("ann"), *wanted, "--batch", "first").code
     assert 1 == gifts_at(emulator)
@@ -482,10 +480,9 @@ def test_a_rejected_order_does_not_stand_in_the_way_of_another_key(program: Prog
     """Runa repeats its refusal to the old key, and nothing was issued under it."""
     emulator = emulate()
     gift = (*FLAGS, "--face-value", "10", "--email", "ann@example.com")
-    assert emulator._store is not None
-    emulator._store.set_balance("USD", Decimal(0))
+    behave(emulator, "no-funds@*")
     assert 5 == program(*gift).code
-    emulator._store.set_balance("USD", Decimal(1000))
+    behave(emulator)
     assert 0 == program(*gift, "--idempotency-key", "invoice-2").code
     assert 1 == gifts_at(emulator)
 

@@ -299,3 +299,13 @@ def test_an_accepted_order_whose_links_come_late_is_polled_on_and_not_posted_aga
     ran, server = run(program, script, *TWO, "-o", "links")
     assert (0, 1, 3) == (ran.code, len(server.posted), len(polls)), ran.err
     assert 2 == len(ran.out.split())
+
+
+def test_a_single_balance_in_place_of_a_list_is_shown(program: Program) -> None:
+    ran, _ = run(program, always(as_json(200, {"balance": "12.50", "currency": "GBP"})), "balance", "--json")
+    assert (0, [{"balance": "12.50", "currency": "GBP"}]) == (ran.code, ran.json)
+
+
+def test_an_answer_that_is_no_balance_is_not_shown_as_one(program: Program) -> None:
+    ran, _ = run(program, always(as_json(200, {"message": "Welcome"})), "balance", "--json")
+    assert (7, "") == (ran.code, ran.out)

@@ -12,6 +12,7 @@ from runa_cli.emulator.request import Request
 from runa_cli.emulator.server import Emulator
 
 KEY = "XXtest.secret"
+LIVE_KEY = "wgtest.secret"
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
 
 

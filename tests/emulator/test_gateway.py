@@ -65,11 +65,12 @@ def test_errors_of_the_application_carry_version_and_request_id(caller: Caller) 
     assert traced(caller.post(order(), key="other")) == (True, True)
 
 
-def test_errors_of_the_gateway_carry_no_version(caller: Caller) -> None:
-    caller.api_key = "x"
+@pytest.mark.parametrize(("key", "errortype"), [("", "UnauthorizedException"), ("x", "AccessDeniedException")])
+def test_errors_of_the_gateway_carry_a_request_id_and_no_version(caller: Caller, key: str, errortype: str) -> None:
+    caller.api_key = key
     answer = caller.call("GET", "/ping")
     assert traced(answer) == (False, True)
-    assert answer.headers["X-Amzn-Errortype"] == "AccessDeniedException"
+    assert answer.headers["X-Amzn-Errortype"] == errortype
 
 
 def test_every_answer_has_a_request_id_of_its_own(caller: Caller) -> None:

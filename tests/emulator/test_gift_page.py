@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -239,21 +241,73 @@ def test_a_program_gets_an_obviously_fake_code(emulator: Emulator, client: Clien
     reply = opened(emulator, f"{url}?format=json")
     assert (200, "application/json", "SUCCESS") == (reply.status, reply.headers["Content-Type"], reply.json["status"])
     code = reply.json["e_code"]
-    assert ("code", "10.00", "3000-01-01") == (code["type"], code["amount"], code["expiry_date"])
+    assert ("code", "10.00", "SUCCESS", url) == (code["type"], code["amount"], code["status"], code["url"])
     assert re.fullmatch("EMULATOR-[0-9A-F]{8}", code["code"])
     assert reply.body == opened(emulator, f"{url}?format=json").body
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("failed", 0.0), ("slow:0", 3600.0)])
+def test_a_program_gets_the_order_and_every_field_of_an_error_as_null(emulator: Emulator, client: Client) -> None:
+    made = client.post(order())
+    reply = opened(emulator, f"{link(made)}?format=json").json
+    assert made.json["id"] == reply["order_id"]
+    assert [None] * 3 == [reply[name] for name in ("error_code", "error_string", "error_details")]
+    assert [None] * 2 == [reply["e_code"][name] for name in ("error_code", "error_string")]
+
+
+@pytest.mark.parametrize(
+    ("product", "value", "expected"),
+    [
+        ("BAW-GB", 5, ("code", False, None)),
+        ("FIVEG-US", 5, ("code", True, None)),
+        ("CDISC-FR", 20, ("code", False, "code-128")),
+        ("AUCHAN-FR", 10, ("code", True, "code-128")),
+        ("ABO-GB", 5, ("code", True, "QR")),
+        ("LUSH-CA", 10, ("url", False, None)),
+    ],
+)
+def test_the_sample_products_give_what_the_documentation_says(
+    emulator: Emulator, client: Client, product: str, value: int, expected: tuple[object, ...]
+) -> None:
+    currency = catalogue.products()[product].currency
+    url = link(client.post(order(item(value, product), currency=currency)))
+    code = opened(emulator, f"{url}?format=json").json["e_code"]
+    assert expected == (code["type"], code["pin"] is not None, code["barcode_format"])
+    assert (code["barcode_format"] is None) == (code["barcode_string"] is None)
+    assert (code["type"] == "url") == (code["code"] == url)
+
+
+def test_a_code_expires_as_its_product_says(emulator: Emulator, client: Client) -> None:
+    found = {}
+    for code, product in catalogue.products().items():
+        if product.currency == "USD" and product.payout_type == "gift_card":
+            url = link(client.post(order(item(25, code)), key=code))
+            months = client.call("GET", f"/product/{code}").json["gift_card"]["expiry"]["in_months"]
+            expiry = opened(emulator, f"{url}?format=json").json["e_code"]["expiry_date"]
+            found[months] = int(expiry[:4]) - datetime.now(UTC).year
+    assert {0: 3000 - datetime.now(UTC).year, 12: 1, 24: 2, 36: 3} == {
+        months: years for months, years in found.items() if months != 18
+    }
+
+
+@pytest.mark.parametrize(("fault", "seconds", "code"), [("failed", 0.0, "RE005"), ("slow:0", 3600.0, "RE999")])
 def test_a_program_gets_an_error_with_status_200_for_what_cannot_be_redeemed(
-    tmp_path: Path, fault: str, seconds: float
+    tmp_path: Path, fault: str, seconds: float, code: str
 ) -> None:
     with emulating(tmp_path, fault, processing_seconds=seconds) as (emulator, client):
         client.post(order(), mode="async")
-        for path in (listed(emulator)[0], UNKNOWN):
-            reply = opened(emulator, f"{path}?format=json")
-            assert (200, "ERROR", "RE999") == (reply.status, reply.json["status"], reply.json["error_code"])
-            assert "e_code" not in reply.json
+        reply = opened(emulator, f"{listed(emulator)[0]}?format=json")
+        assert (200, "ERROR", code) == (reply.status, reply.json["status"], reply.json["error_code"])
+        assert reply.json["order_id"] == client.orders()[0]["id"]
+        assert reply.json["error_string"]
+        assert reply.json["error_details"]
+        assert "e_code" not in reply.json
+
+
+def test_a_program_gets_re001_for_a_link_that_there_is_not(emulator: Emulator) -> None:
+    reply = opened(emulator, f"{UNKNOWN}?format=json")
+    assert (200, "ERROR", "RE001", None) == (
+        reply.status, reply.json["status"], reply.json["error_code"], reply.json["order_id"]
+    )  # fmt: skip
 
 
 def test_the_root_says_what_this_is_and_how_to_make_a_gift(emulator: Emulator) -> None:
@@ -268,6 +322,14 @@ def test_the_root_leads_to_the_newest_gifts_first(emulator: Emulator, client: Cl
     values = [re.findall(r"\d+\.00", page(emulator, path))[0] for path in listed(emulator)]
     assert gifts.NEWEST == len(values)
     assert ["99.00", *(f"{value}.00" for value in range(34, 15, -1))] == values
+
+
+def test_the_root_counts_what_all_orders_have_cost(emulator: Emulator, client: Client) -> None:
+    assert "All orders so far" not in page(emulator, "/")
+    client.post(order(item(20)))
+    client.post(order(item(100)), key="key-2")
+    assert "All orders so far: 120.00 USD" in page(emulator, "/")
+    assert {"USD": Decimal("120.00")} == emulator.spent
 
 
 def test_the_gifts_of_somebody_else_open_but_are_not_listed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from runa_cli.emulator.account import Account, Script
 from runa_cli.emulator.store import Store
-from tests.emulator.calls import Caller, encoded, item, kind, order, parsed
+from tests.emulator.calls import LIVE_KEY, Caller, encoded, item, kind, order, parsed
 
 MISTAKEN = order(item("ten"))
 
@@ -41,6 +41,7 @@ def test_a_refusal_is_repeated(caller: Caller, body: object) -> None:
 
 def test_insufficient_funds_are_repeated_after_topping_up(caller: Caller, store: Store) -> None:
     """The refusal is kept, so only a new key makes the order."""
+    caller.api_key = LIVE_KEY
     store.set_balance("USD", Decimal(0))
     caller.post(order())
     store.set_balance("USD", Decimal(100))

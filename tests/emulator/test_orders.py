@@ -10,7 +10,7 @@ import pytest
 from runa_cli.emulator import catalogue
 from runa_cli.emulator.account import Script
 from runa_cli.emulator.store import Store
-from tests.emulator.calls import Caller, item, kind, order, parsed
+from tests.emulator.calls import LIVE_KEY, Caller, item, kind, order, parsed
 
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 LINK = r"http://localhost/gift/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -126,7 +126,7 @@ def test_a_choice_of_products_is_echoed(caller: Caller) -> None:
     assert products == parsed(caller.post(order(with_products(products))))["items"][0]["products"]
 
 
-@pytest.mark.parametrize(("template", "count"), [("USD", 10), ("GBP", 8), ("EUR", 10), ("CAD", 3)])
+@pytest.mark.parametrize(("template", "count"), [("USD", 10), ("GBP", 8), ("EUR", 10), ("CAD", 4)])
 def test_a_template_is_answered_with_its_products(caller: Caller, template: str, count: int) -> None:
     by_currency = {choice[0].currency: template_id for template_id, choice in catalogue.templates().items()}
     products = {"type": "TEMPLATE", "template_id": by_currency[template]}
@@ -201,15 +201,43 @@ def test_the_balance_goes_down_by_the_total_price(caller: Caller) -> None:
 
 
 def test_an_order_beyond_the_balance_is_refused_and_costs_nothing(caller: Caller, store: Store) -> None:
+    caller.api_key = LIVE_KEY
     store.set_balance("USD", Decimal("19.99"))
     assert kind(caller.post(order(item(20)))) == (400, "insufficient_funds")
     assert caller.get("/balance?currency=USD") == {"balance": "19.99", "currency": "USD"}
 
 
 def test_a_balance_can_be_spent_to_the_last_cent(caller: Caller, store: Store) -> None:
+    caller.api_key = LIVE_KEY
     store.set_balance("USD", Decimal("20.00"))
     assert caller.post(order(item(20))).status == 200
     assert caller.get("/balance?currency=USD")["balance"] == "0.00"
+
+
+def test_the_balance_of_a_playground_key_never_runs_out(caller: Caller, store: Store) -> None:
+    """It is topped up by a whole opening balance, so that it still tells what was spent."""
+    store.set_balance("USD", Decimal("19.99"))
+    assert 200 == caller.post(order(item(20))).status
+    assert "999999.99" == caller.get("/balance?currency=USD")["balance"]
+
+
+def test_a_playground_key_pays_from_a_currency_that_was_never_held(caller: Caller) -> None:
+    assert 200 == caller.post(order(item(10), currency="INR")).status
+    assert "0.00" == caller.get("/balance?currency=INR")["balance"]
+
+
+def test_without_funds_a_playground_key_is_refused_too(caller: Caller) -> None:
+    assert (400, "insufficient_funds") == kind(caller.post(order(), script=Script(funds=False)))
+    assert "1000000.00" == caller.get("/balance?currency=USD")["balance"]
+
+
+def test_what_orders_cost_is_counted_whatever_becomes_of_the_balance(caller: Caller, store: Store) -> None:
+    caller.post(order(item(20)))
+    store.set_balance("USD", Decimal(0))
+    caller.post(order(item(12.34)), key="key-2")
+    caller.post(order(item(50), currency="GBP"), key="key-3")
+    caller.post(order(item(70)), key="key-4", script=Script(outcome="FAILED"))
+    assert {"GBP": Decimal("42.46"), "USD": Decimal("32.34")} == store.spent()
 
 
 def test_a_currency_never_held_has_a_balance_of_zero(caller: Caller) -> None:

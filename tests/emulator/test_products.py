@@ -82,6 +82,37 @@ def test_filters_can_repeat_and_combine(caller: Caller) -> None:
     ) == ["ALINE-HU"]
 
 
+def test_a_product_can_be_asked_for_by_its_code(caller: Caller) -> None:
+    assert ["AMC-US"] == codes(caller, "code=AMC-US")
+    assert ["ABO-GB", "AMC-US"] == codes(caller, "code=AMC-US&code=ABO-GB")
+    assert [] == codes(caller, "code=NOPE-US")
+    assert [] == codes(caller, "code=AMC-US&countries_redeemable_in=GB")
+
+
+def test_details_differ_from_product_to_product(caller: Caller) -> None:
+    """A client meets every value that a field can have: those that say something, and none."""
+    cards = [product["gift_card"] for product in caller.get("/product")["catalog"] if "gift_card" in product]
+    assert {True, False} == {card["balance_check_url"] is None for card in cards}
+    assert {True, False} == {card["website_url"] is None for card in cards}
+    assert {True, False} == {card["assets"]["card_image_url"] is None for card in cards}
+    assert {"all", "online", "in-store"} == {card["redeemable_at"] for card in cards}
+    assert {"undefined", "url-recommended", "url-only"} == {card["e_code_usage_type"] for card in cards}
+    assert {None, "code-128", "QR"} == {card["barcode_format"] for card in cards}
+    expected = {"from-issue-date", "from-last-use", "from-last-balance-check", "indefinite", "do-not-show"}
+    assert expected == {card["expiry"]["type"] for card in cards}
+    texts = [card["content_resources"] for card in cards]
+    assert {True, False} == {text["disclaimer_markdown_url"] is None for text in texts}
+    assert {False} == {text["description_markdown_url"] is None for text in texts}
+    assert {"en_US", "en_GB", "fr_FR", "ja_JP"} < {text["locale"] for text in texts}
+    services = [product["customer_service"] for product in caller.get("/product")["catalog"]]
+    assert {True, False} == {service["phone_number"] is None for service in services}
+    assert {True, False} == {service["website_url"] is None for service in services}
+
+
+def test_details_of_a_product_stay_the_same(caller: Caller) -> None:
+    assert caller.get("/product/AMC-US") == caller.get("/product/AMC-US")
+
+
 @pytest.mark.parametrize("query", ["is_orderable=yes", "countries_redeemable_in=Japan"])
 def test_a_filter_that_makes_no_sense_is_refused(caller: Caller, query: str) -> None:
     assert kind(caller.call("GET", f"/product?{query}")) == (400, "bad_request")

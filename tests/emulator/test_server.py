@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from runa_cli.emulator import server
+from runa_cli.emulator import bodies
 from runa_cli.emulator.server import Emulator
-from tests.emulator.calls import KEY, Client, Reply, item, order
+from tests.emulator.calls import KEY, Client, Reply, encoded, item, order
 from tests.support.system_faults import wait_until_main_thread_is_in
 
 
@@ -90,19 +90,84 @@ def test_head_has_no_body(client: Client) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_and_the_connection_kept(client: Client) -> None:
-    reply = client.call("POST", "/order", b" " * (server.MOST_BODY_BYTES + 1), X_Idempotency_Key="k")
+    reply = client.call("POST", "/order", b" " * (bodies.MOST_BODY_BYTES + 1), X_Idempotency_Key="k")
     assert (reply.status, reply.json["type"]) == (413, "bad_request")
     assert client.call("GET", "/ping").status == 200
 
 
-def test_a_body_without_a_length_is_refused(emulator: Emulator) -> None:
-    head = "POST /v2/order HTTP/1.1\r\nHost: x\r\nX-Api-Key: xxa.b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    assert raw(emulator, head.encode()).startswith(b"HTTP/1.1 411 ")
+def test_a_method_that_nobody_knows_is_answered_in_json_after_the_key_check(client: Client) -> None:
+    reply = client.call("BREW", "/order")
+    assert (404, "not_found") == (reply.status, reply.json["type"])
+    reply = client.call("BREW", "/order", X_Api_Key="")
+    assert (401, "unauthorized") == (reply.status, reply.json["type"])
+    assert client.call("GET", "/ping").status == 200
 
 
-def test_a_client_that_gives_up_in_its_body_orders_nothing(emulator: Emulator, client: Client) -> None:
+def chunked(*lines: str) -> bytes:
+    """Return a POST /order whose body is these lines."""
+    head = ("POST /v2/order HTTP/1.1", "Host: x", f"X-Api-Key: {KEY}", "X-Idempotency-Key: k", "X-Execution-Mode: sync")
+    return "\r\n".join((*head, "Transfer-Encoding: chunked", "", *lines)).encode()
+
+
+def test_a_body_in_chunks_is_read(emulator: Emulator) -> None:
+    """Chunks may have extensions, and trailers may follow; the next request begins after them."""
+    text = encoded(order(item(12))).decode()
+    chunks = (f"{7:x}", text[:7], f"{len(text) - 7:X} ;note=x", text[7:], "0", "X-Trailer: y", "", "")
+    last = f"GET /v2/ping HTTP/1.1\r\nX-Api-Key: {KEY}\r\nConnection: close\r\n\r\n"
+    answers = raw(emulator, chunked(*chunks) + last.encode())
+    assert b'"face_value":"12.00"' in answers
+    assert answers.endswith(b'{"message":"pong"}')
+
+
+def test_an_order_in_chunks_has_the_same_bytes_as_one_with_a_length(emulator: Emulator, client: Client) -> None:
+    """So the same key may be sent either way."""
+    made = client.post(order(), key="k")
+    text = encoded(order()).decode()
+    raw_answer = raw(emulator, chunked(f"{len(text):x}", text, "0", "", "").replace(b"Host: x", b"Connection: close"))
+    assert raw_answer.endswith(made.body)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (("nonsense", ""), 400),
+        (("-1", ""), 400),
+        (("5", "{}{}{}{}", "0", "", ""), 400),
+        (("f" * 5000, ""), 400),
+        (("0", *["X-Trailer: y"] * 101, "", ""), 400),
+    ],
+    ids=["no size", "a negative size", "longer than it says", "a long line", "many trailers"],
+)
+def test_chunks_that_cannot_be_read_are_refused(emulator: Emulator, lines: tuple[str, ...], status: int) -> None:
+    assert raw(emulator, chunked(*lines)).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Transfer-Encoding: gzip", 501),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
+        ("Content-Length: many", 411),
+    ],
+)
+def test_a_body_without_a_clear_end_is_refused(emulator: Emulator, header: str, status: int) -> None:
+    head = f"POST /v2/order HTTP/1.1\r\nHost: x\r\nX-Api-Key: xxa.b\r\n{header}\r\n\r\n0\r\n\r\n"
+    assert raw(emulator, head.encode()).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_chunks_that_are_too_large_together_are_refused_and_the_connection_kept(emulator: Emulator) -> None:
+    part = "x" * 1_000_000
+    chunks = [line for _ in range(9) for line in (f"{len(part):x}", part)]
+    last = f"GET /v2/ping HTTP/1.1\r\nX-Api-Key: {KEY}\r\nConnection: close\r\n\r\n"
+    answers = raw(emulator, chunked(*chunks, "0", "", "") + last.encode())
+    assert answers.startswith(b"HTTP/1.1 413 ")
+    assert answers.endswith(b'{"message":"pong"}')
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 500\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{"])
+def test_a_client_that_gives_up_in_its_body_orders_nothing(emulator: Emulator, client: Client, header: str) -> None:
     host, port = emulator.url.split("/")[2].split(":")
-    head = f"POST /v2/order HTTP/1.1\r\nX-Api-Key: {KEY}\r\nX-Idempotency-Key: k\r\nContent-Length: 500\r\n\r\n{{"
+    head = f"POST /v2/order HTTP/1.1\r\nX-Api-Key: {KEY}\r\nX-Idempotency-Key: k\r\n{header}"
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(head.encode())
         connection.shutdown(socket.SHUT_WR)

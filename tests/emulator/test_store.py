@@ -2,10 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from runa_cli.emulator import store as store_module
 from runa_cli.emulator.account import Account
 from runa_cli.emulator.store import Store, reset
 from tests.emulator.calls import Caller, order, parsed
@@ -27,6 +29,17 @@ def test_orders_keys_and_balances_survive_a_restart(tmp_path: Path) -> None:
     assert made.body == caller.post(order()).body
     assert parsed(made) == caller.get(f"/order/{parsed(made)['id']}")
     assert caller.get("/balance?currency=USD")["balance"] == "999990.00"
+    second.close()
+
+
+def test_what_an_older_program_spent_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(store_module, "_MIGRATIONS", store_module._MIGRATIONS[:2])
+        first = Store(tmp_path / "emulator.db")
+        first.set_balance("USD", Decimal("999990.00"))
+        first.close()
+    second = Store(tmp_path / "emulator.db")
+    assert {"USD": Decimal("10.00")} == second.spent()
     second.close()
 
 

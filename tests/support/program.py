@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import pytest
 
+from runa_cli.emulator.faults import Faults
 from runa_cli.emulator.server import Emulator
 from tests.support.fork_server import Running, Start, fork_server, needs_a_new_process
 from tests.support.postgres import Database
@@ -136,6 +137,11 @@ def ask(emulator: Emulator, target: str) -> Any:
     request = urllib.request.Request(emulator.url + target, headers={"X-Api-Key": KEY})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def behave(emulator: Emulator, *faults: str) -> None:
+    """Let an emulator behave like this from now on; its requests are counted from 1 again."""
+    emulator._faults = Faults(faults)
 
 
 def posts(emulator: Emulator) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,9 +84,7 @@ class Bank(EmulatorOnSharedTime):
 
     def meet(self, weather: Weather) -> None:
         """Behave like this from now on."""
-        self._faults = Faults(weather.faults)
-        assert self._store is not None
-        self._store.set_balance("USD", Decimal(1_000_000 if weather.funds else 0))
+        self._faults = Faults(weather.faults if weather.funds else ("no-funds@*",))
 
     def paid(self) -> dict[str, dict[str, Any]]:
         """Return the orders that were paid for, each by the key that it is stamped with."""
