@@ -1,7 +1,7 @@
 # Completes runa in bash without starting it; written by completions/generate.py.
 
 # Tell what follows a command. words: what is no option, as =a,b. options: NAMES for a flag, NAMES= with a value,
-# NAMES=a,b with one of these, NAMES=/ with a file; NAMES+ may be repeated.
+# NAMES=a,b with one of these, NAMES=/ with a file, NAMES=@batches with a name that runa keeps; NAMES+ may be repeated.
 _runa_follows() {
     case $1 in
         '')
@@ -24,13 +24,13 @@ _runa_follows() {
             options=' --help ' ;;
         'order create')
             words=''
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch= --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order get')
             words=''
             options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order estimate')
             words=''
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order list')
             words=''
             options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
@@ -42,34 +42,34 @@ _runa_follows() {
             options=' --help ' ;;
         'batch list')
             words=''
-            options=' --all --after= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --all --after=@batches --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch show')
-            words=''
+            words='=@batches'
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch resume')
-            words=''
+            words='=@batches'
             options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch export')
-            words=''
+            words='=@batches'
             options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch cards')
-            words=''
+            words='=@batches'
             options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch abandon')
-            words=''
+            words='=@batches'
             options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch prune')
-            words=''
+            words='=@batches'
             options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         gift)
             words='=list,get'
             options=' --help ' ;;
         'gift list')
             words=''
-            options=' --search= --batch= --product= --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'gift get')
             words=''
-            options=' --batch= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --batch=@batches --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         product)
             words='=list,get,countries,categories'
             options=' --help ' ;;
@@ -77,7 +77,7 @@ _runa_follows() {
             words=''
             options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product get')
-            words=''
+            words='=@products'
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'product countries')
             words=''
@@ -134,6 +134,56 @@ _runa_follows() {
     esac
 }
 
+# Tell in environment which one the command line is for: by a flag, the environment, ./.env, or the last one used.
+_runa_environment() { # DIRECTORY of the names that runa keeps
+    local line i
+    environment=''
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == --env ]] || continue
+        environment=${COMP_WORDS[i + 1]}
+        [[ $environment != = ]] || environment=${COMP_WORDS[i + 2]}
+    done
+    environment=${environment:-${RUNA_ENV-}}
+    case $environment${RUNA_API_KEY-} in
+        [wW][gG]*.*) environment=live ;;
+        [xX][xX]*.*) environment=playground ;;
+    esac
+    if [[ ! $environment && -f .env && -r .env ]]; then
+        while IFS= read -r line || [[ $line ]]; do
+            line=${line#export }
+            line=${line//[\"\' ]/}
+            case $line in
+                RUNA_ENV=?*) environment=${line#*=} && break ;;
+                RUNA_API_KEY=[wW][gG]*) environment=live ;;
+                RUNA_API_KEY=[xX][xX]*) environment=playground ;;
+            esac
+        done <.env
+    fi
+    case $environment in
+        live | playground | local) ;;
+        *) IFS= read -r environment <"$1/environment" ;;
+    esac
+}
+
+# Offer what a file of runa's lists, a name a line. compgen -W would run what looks like a command in a name.
+_runa_kept() { # KIND
+    local directory environment line quoted
+    directory=${XDG_CACHE_HOME:-$HOME/.cache}/runa/completion
+    [[ -r $directory/environment ]] || directory=$HOME/Library/Caches/runa/completion
+    [[ -r $directory/environment ]] || return
+    _runa_environment "$directory"
+    [[ -r $directory/$1-$environment ]] || return
+    while IFS= read -r line || [[ $line ]]; do
+        line=${line%%$'\t'*}
+        printf -v quoted %q "$line"
+        if [[ $current != [\"\']* ]]; then
+            [[ $quoted != "$current"* ]] || COMPREPLY+=("$quoted")
+        elif [[ $line == "${current:1}"* && $line != *[^[:alnum:]\ ._@+-]* ]]; then
+            COMPREPLY+=("$line") # what would mean something in quotes is not offered there
+        fi
+    done <"$directory/$1-$environment"
+}
+
 _runa() {
     local IFS=$' \n' current=${COMP_WORDS[COMP_CWORD]} command='' words options awaited='' word option names i
     _runa_follows ''
@@ -172,7 +222,9 @@ _runa() {
             names+=,${option%+}
         done
     fi
-    if [[ $names == =/ ]]; then
+    if [[ $names == =@* ]]; then
+        _runa_kept "${names#=@}"
+    elif [[ $names == =/ ]]; then
         # shellcheck disable=SC2207
         compopt -o default 2>/dev/null || IFS=$'\n' COMPREPLY=($(compgen -f -- "$current"))
     else

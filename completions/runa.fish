@@ -23,6 +23,48 @@ function __runa_new -d 'Tell whether none of these options is typed; after a =, 
     return 0
 end
 
+function __runa_environment -d 'Tell which environment is meant: by a flag, a setting, or the one used last'
+    set -l words (commandline -opc)
+    set -l environment (string match --regex --groups-only -- '^--env=(.*)' $words)[-1]
+    set -l before
+    for word in $words
+        test "$before" = --env; and set environment $word
+        set before $word
+    end
+    test -n "$environment"; or set environment $RUNA_ENV
+    test -n "$environment"; or set environment (__runa_of_key $RUNA_API_KEY)
+    if test -z "$environment"; and test -f .env; and test -r .env
+        while read -l line
+            set line (string replace --regex -- '^export ' '' $line | string replace --all --regex -- '["\' ]' '')
+            if string match --quiet --regex -- '^RUNA_ENV=(?<value>.+)' $line
+                set environment $value
+                break
+            else if string match --quiet --regex -- '^RUNA_API_KEY=(?<value>.*)' $line
+                set environment (__runa_of_key $value)
+            end
+        end <.env
+    end
+    contains -- "$environment" live playground local; or read environment <$argv[1]/environment
+    echo $environment
+end
+
+function __runa_of_key -d 'Tell the environment of a key'
+    string match --quiet --ignore-case -- 'wg*.*' $argv; and echo live
+    string match --quiet --ignore-case -- 'xx*.*' $argv; and echo playground
+end
+
+function __runa_kept -d 'Offer what a file of runa lists, a name a line, a product with its name after a tab'
+    set -l directory $HOME/.cache/runa/completion
+    test -n "$XDG_CACHE_HOME"; and set directory $XDG_CACHE_HOME/runa/completion
+    test -r $directory/environment; or set directory $HOME/Library/Caches/runa/completion
+    test -r $directory/environment; or return
+    set -l file $directory/$argv[1]-(__runa_environment $directory)
+    test -r $file; or return
+    while read -l line
+        printf '%s\n' $line
+    end <$file
+end
+
 complete -c runa -f
 complete -c runa -n '__runa_is' -a balance -d 'Show the account\'s balance in one currency, or all that hold money.'
 complete -c runa -n '__runa_is' -a ping -d 'Check that the key and the connection work.'
@@ -97,7 +139,7 @@ complete -c runa -n '__runa_is order; and __runa_new --help' -l help -d 'Show th
 complete -c runa -n '__runa_in order create; and __runa_new = --face-value' -l face-value -r -f -d 'Value of each gift, e.g. 10 or 12.50.'
 complete -c runa -n '__runa_in order create' -l email -r -f -d 'Runa mails the link there; repeat for more gifts.'
 complete -c runa -n '__runa_in order create; and __runa_new = --quantity' -l quantity -r -f -d 'Number of payout links, without --email (1).'
-complete -c runa -n '__runa_in order create' -l product -r -f -d 'What can be bought; repeat to offer a choice.'
+complete -c runa -n '__runa_in order create' -l product -r -f -a '(__runa_kept products)' -d 'What can be bought; repeat to offer a choice.'
 complete -c runa -n '__runa_in order create; and __runa_new = --product-template' -l product-template -r -f -d 'A saved selection of products.'
 complete -c runa -n '__runa_in order create; and __runa_new = --template-id' -l template-id -r -f -d 'Redemption template: how the page of the link looks.'
 complete -c runa -n '__runa_in order create; and __runa_new = --recipient' -l recipient -r -f -d 'Pay a known recipient, with one --email.'
@@ -114,7 +156,7 @@ complete -c runa -n '__runa_in order create' -l column -r -f -d 'Which column a 
 complete -c runa -n '__runa_in order create' -l carry -r -f -d 'A column that is only kept beside the results; repeat.'
 complete -c runa -n '__runa_in order create; and __runa_new --allow-links' -l allow-links -d 'Rows without an address become payout links.'
 complete -c runa -n '__runa_in order create; and __runa_new = --results' -l results -r -F -d 'Also write the results there: CSV, or XLSX by its name.'
-complete -c runa -n '__runa_in order create; and __runa_new = --batch' -l batch -r -f -d 'Issue this once: run again, it resumes or shows the result.'
+complete -c runa -n '__runa_in order create; and __runa_new = --batch' -l batch -r -f -a '(__runa_kept batches)' -d 'Issue this once: run again, it resumes or shows the result.'
 complete -c runa -n '__runa_in order create; and __runa_new --again' -l again -d 'Issue the same once more.'
 complete -c runa -n '__runa_in order create; and __runa_new --by-reference' -l by-reference -d 'Issue each reference of the file once, whatever batch it is in.'
 complete -c runa -n '__runa_in order create; and __runa_new = --idempotency-key' -l idempotency-key -r -f -d 'Your own key, for a single order.'
@@ -161,7 +203,7 @@ complete -c runa -n '__runa_in order get; and __runa_new --help' -l help -d 'Sho
 complete -c runa -n '__runa_in order estimate; and __runa_new = --face-value' -l face-value -r -f -d 'Value of each gift, e.g. 10 or 12.50.'
 complete -c runa -n '__runa_in order estimate' -l email -r -f -d 'Runa mails the link there; repeat for more gifts.'
 complete -c runa -n '__runa_in order estimate; and __runa_new = --quantity' -l quantity -r -f -d 'Number of payout links, without --email (1).'
-complete -c runa -n '__runa_in order estimate' -l product -r -f -d 'What can be bought; repeat to offer a choice.'
+complete -c runa -n '__runa_in order estimate' -l product -r -f -a '(__runa_kept products)' -d 'What can be bought; repeat to offer a choice.'
 complete -c runa -n '__runa_in order estimate; and __runa_new = --product-template' -l product-template -r -f -d 'A saved selection of products.'
 complete -c runa -n '__runa_in order estimate; and __runa_new = --template-id' -l template-id -r -f -d 'Redemption template: how the page of the link looks.'
 complete -c runa -n '__runa_in order estimate; and __runa_new = --recipient' -l recipient -r -f -d 'Pay a known recipient, with one --email.'
@@ -229,7 +271,7 @@ complete -c runa -n '__runa_is batch' -a abandon -d 'Give up the orders of unkno
 complete -c runa -n '__runa_is batch' -a prune -d 'Drop the payloads, addresses and links of old settled batches.'
 complete -c runa -n '__runa_is batch; and __runa_new --help' -l help -d 'Show this message and exit.'
 complete -c runa -n '__runa_in batch list; and __runa_new --all' -l all -d 'All there are, not only the newest 20.'
-complete -c runa -n '__runa_in batch list; and __runa_new = --after' -l after -r -f -d 'Only batches older than this one.'
+complete -c runa -n '__runa_in batch list; and __runa_new = --after' -l after -r -f -a '(__runa_kept batches)' -d 'Only batches older than this one.'
 complete -c runa -n '__runa_in batch list; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
 complete -c runa -n '__runa_in batch list; and __runa_new = --env-file' -l env-file -r -F -d 'Settings file instead of ./.env.'
 complete -c runa -n '__runa_in batch list; and __runa_new = --output -o' -l output -r -f -a 'table json jsonl gifts csv links' -d 'table, json, jsonl, gifts, csv or links.'
@@ -241,6 +283,7 @@ complete -c runa -n '__runa_in batch list; and __runa_new --verbose -v' -l verbo
 complete -c runa -n '__runa_in batch list; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch list; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch list; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch show' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch show; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
 complete -c runa -n '__runa_in batch show; and __runa_new = --env-file' -l env-file -r -F -d 'Settings file instead of ./.env.'
 complete -c runa -n '__runa_in batch show; and __runa_new = --output -o' -l output -r -f -a 'table json jsonl gifts csv links' -d 'table, json, jsonl, gifts, csv or links.'
@@ -252,6 +295,7 @@ complete -c runa -n '__runa_in batch show; and __runa_new --verbose -v' -l verbo
 complete -c runa -n '__runa_in batch show; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch show; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch show; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch resume' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch resume; and __runa_new --all' -l all -d 'Every unfinished batch.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --yes -y' -s y -d 'Do not ask.'
@@ -267,6 +311,7 @@ complete -c runa -n '__runa_in batch resume; and __runa_new --verbose -v' -l ver
 complete -c runa -n '__runa_in batch resume; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch resume; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch export' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -s y -d 'Do not ask.'
 complete -c runa -n '__runa_in batch export; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
@@ -280,6 +325,7 @@ complete -c runa -n '__runa_in batch export; and __runa_new --verbose -v' -l ver
 complete -c runa -n '__runa_in batch export; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch export; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch export; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch cards' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch cards; and __runa_new = --to' -l to -r -F -d 'The HTML page to write.'
 complete -c runa -n '__runa_in batch cards; and __runa_new = --layout' -l layout -r -f -a 'a4 letter fold' -d 'Eight cards a page, or a folded sheet each.'
 complete -c runa -n '__runa_in batch cards; and __runa_new --yes -y' -l yes -d 'Do not ask.'
@@ -295,6 +341,7 @@ complete -c runa -n '__runa_in batch cards; and __runa_new --verbose -v' -l verb
 complete -c runa -n '__runa_in batch cards; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch cards; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch cards; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch abandon' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch abandon; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in batch abandon; and __runa_new --yes -y' -s y -d 'Do not ask.'
 complete -c runa -n '__runa_in batch abandon; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
@@ -308,6 +355,7 @@ complete -c runa -n '__runa_in batch abandon; and __runa_new --verbose -v' -l ve
 complete -c runa -n '__runa_in batch abandon; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in batch abandon; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in batch abandon; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in batch prune' -f -a '(__runa_kept batches)'
 complete -c runa -n '__runa_in batch prune; and __runa_new = --older-than' -l older-than -r -f -d 'Settled before that.'
 complete -c runa -n '__runa_in batch prune; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in batch prune; and __runa_new --yes -y' -s y -d 'Do not ask.'
@@ -326,8 +374,8 @@ complete -c runa -n '__runa_is gift' -a list -d 'Show the gifts of the ledger, t
 complete -c runa -n '__runa_is gift' -a get -d 'Show one gift by its item id, its link or its reference.'
 complete -c runa -n '__runa_is gift; and __runa_new --help' -l help -d 'Show this message and exit.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --search' -l search -r -f -d 'Part of an address, reference, other column, link or id; or words in several columns.'
-complete -c runa -n '__runa_in gift list; and __runa_new = --batch' -l batch -r -f -d 'All gifts of this batch, by row.'
-complete -c runa -n '__runa_in gift list; and __runa_new = --product' -l product -r -f -d 'With this product.'
+complete -c runa -n '__runa_in gift list; and __runa_new = --batch' -l batch -r -f -a '(__runa_kept batches)' -d 'All gifts of this batch, by row.'
+complete -c runa -n '__runa_in gift list; and __runa_new = --product' -l product -r -f -a '(__runa_kept products)' -d 'With this product.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --status' -l status -r -f -a 'prepared sent accepted completed failed rejected abandoned unfinished ACTIVE CLAIMED CANCELLED EXPIRED' -d 'completed, failed, …, unfinished, or ACTIVE, EXPIRED, …'
 complete -c runa -n '__runa_in gift list; and __runa_new = --since' -l since -r -f -d 'Sent (or else recorded) on that day or later.'
 complete -c runa -n '__runa_in gift list; and __runa_new = --until' -l until -r -f -d 'Sent (or else recorded) on that day or earlier.'
@@ -347,7 +395,7 @@ complete -c runa -n '__runa_in gift list; and __runa_new --verbose -v' -l verbos
 complete -c runa -n '__runa_in gift list; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in gift list; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in gift list; and __runa_new --help' -l help -d 'Show this message and exit.'
-complete -c runa -n '__runa_in gift get; and __runa_new = --batch' -l batch -r -f -d 'Of this batch, where several have the reference.'
+complete -c runa -n '__runa_in gift get; and __runa_new = --batch' -l batch -r -f -a '(__runa_kept batches)' -d 'Of this batch, where several have the reference.'
 complete -c runa -n '__runa_in gift get; and __runa_new --yes -y' -l yes -d 'Show links that were issued under another key, too.'
 complete -c runa -n '__runa_in gift get; and __runa_new --yes -y' -s y -d 'Show links that were issued under another key, too.'
 complete -c runa -n '__runa_in gift get; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
@@ -383,6 +431,7 @@ complete -c runa -n '__runa_in product list; and __runa_new --verbose -v' -l ver
 complete -c runa -n '__runa_in product list; and __runa_new --verbose -v' -s v -d 'Log every request on standard error.'
 complete -c runa -n '__runa_in product list; and __runa_new --no-color' -l no-color -d 'No colours.'
 complete -c runa -n '__runa_in product list; and __runa_new --help' -l help -d 'Show this message and exit.'
+complete -c runa -n '__runa_in product get' -f -a '(__runa_kept products)'
 complete -c runa -n '__runa_in product get; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to.'
 complete -c runa -n '__runa_in product get; and __runa_new = --env-file' -l env-file -r -F -d 'Settings file instead of ./.env.'
 complete -c runa -n '__runa_in product get; and __runa_new = --output -o' -l output -r -f -a 'table json jsonl gifts csv links' -d 'table, json, jsonl, gifts, csv or links.'

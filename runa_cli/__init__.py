@@ -1,3 +1,3 @@
 """Send gift cards through the Runa Payouts API: never twice, never lost."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.config.settings import check_readable
@@ -150,6 +151,7 @@ def show_list(session: Session, *, limit: int | None = LISTED, after: str | None
             what = "1 more batch" if more == 1 else f"{more:,} more batches"
             session.console.next_page(shown[0].name, f"{what}: `runa batch list --all` shows all of them.")
     tell_of_other_environments(session, environments)
+    keep_batches(session)
 
 
 def _remembering(pairs: Iterable[tuple[Batch, Tally]], last: list[Batch]) -> Iterator[tuple[Batch, Tally]]:

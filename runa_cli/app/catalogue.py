@@ -12,6 +12,7 @@ from runa_cli.api import catalogue, countries, responses
 from runa_cli.api.canonical import sha256_hex
 from runa_cli.api.code_suggestions import NotInCatalogue
 from runa_cli.api.pagination import LIST_PAGE
+from runa_cli.app.completion_names import keep_products
 from runa_cli.app.session import Session
 from runa_cli.config import paths, settings
 from runa_cli.core import exact_json
@@ -35,6 +36,7 @@ def load_catalogue(session: Session, *, refresh: bool = False, quiet: bool = Fal
     products = [product for page in pages for product in page.members]
     with suppress(OSError):  # without a copy, it is fetched again next time
         _write_copy(path, products, session.clock.now())
+    keep_products(session, products)
     return products
 
 

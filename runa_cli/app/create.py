@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runa_cli.app import show_outcome
 from runa_cli.app.catalogue import CatalogueCodes
+from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.session import Session
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import ConfigurationError, UsageMistake
@@ -42,12 +43,16 @@ def create(session: Session, request: CreateRequest) -> None:
             from runa_cli.app import dry_run
 
             dry_run.show(session, plan, request, _preflight(session, request, plan))
-        elif request.by_reference:
-            from runa_cli.app import by_reference
+            return
+        try:
+            if request.by_reference:
+                from runa_cli.app import by_reference
 
-            by_reference.issue(session, plan, request, _preflight(session, request, plan))
-        else:
-            _issue(session, plan, request, _preflight(session, request, plan))
+                by_reference.issue(session, plan, request, _preflight(session, request, plan))
+            else:
+                _issue(session, plan, request, _preflight(session, request, plan))
+        finally:
+            keep_batches(session)
 
 
 def _check_name(session: Session, request: CreateRequest) -> None:

@@ -104,6 +104,11 @@ class Session:
             self._announce(self._ledger)
         return self._ledger
 
+    @property
+    def opened_ledger(self) -> "Ledger | None":
+        """The ledger where this run has opened it."""
+        return self._ledger
+
     def open_to_check(self) -> "Ledger":
         """Return the ledger, open even if it may lack orders. Raises LedgerUnusable, and ConfigurationError."""
         configuration.check_readable(self.settings)

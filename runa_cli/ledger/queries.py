@@ -87,6 +87,13 @@ class LedgerQueries:
             yield [read_batch(row) for row in rows]
             before, size = rows[-1]["id"], _PAGE
 
+    def batch_names(self, environment: str, most: int) -> list[str]:
+        """Return the names of the newest batches of an environment."""
+        rows = self._engine.select(
+            "SELECT name FROM batch WHERE environment = ? ORDER BY id DESC LIMIT ?", environment, most
+        )
+        return [row["name"] for row in rows]
+
     def count_batches(self, environment: str | None = None, *, before: int = _NEWEST) -> int:
         """Count the batches that `batches` yields."""
         condition, own = ("", ()) if environment is None else ("environment = ? AND ", (environment,))

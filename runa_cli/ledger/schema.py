@@ -65,6 +65,7 @@ def _find_alike(database: Database) -> None:
 
 
 def find_recipients(database: Database) -> None:
+    """Compute whose card each recorded gift loads."""
     for gift_id, item in list(database.execute("SELECT id, item FROM gift WHERE item LIKE '%\"RECIPIENT\"%'")):
         document: Any = exact_json.loads(item)
         database.execute("UPDATE gift SET recipient_key = ? WHERE id = ?", (recipient_key(document), gift_id))

@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 
 @contextmanager
-def private_file(path: Path) -> Iterator[BinaryIO]:
+def private_file(path: Path, *, lasting: bool = True) -> Iterator[BinaryIO]:
     """Yield a stream whose bytes become the file when the block ends. Raises OSError.
 
-    Where the block raises, an existing file stays as it was.
+    Where the block raises, an existing file stays as it was. `lasting`: it must outlast a failure of the power.
     """
     # In the same directory, so that it can replace the file in one step.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -20,7 +20,8 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "w+b") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except BaseException:
         with suppress(OSError):

@@ -94,10 +94,18 @@ class Place:
         for name in ("runa", "python", "python3", Path(shutil.which("python3") or "python3").resolve().name):
             (programs / name).write_text(f'#!/bin/sh\necho "$0" >> {shlex.quote(str(self.started))}\n')
             (programs / name).chmod(0o755)
+        self.kept = directory / ".cache/runa/completion"
         self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(directory), "ZDOTDIR": str(directory),
             "TERM": "xterm", "LC_ALL": "C.UTF-8", "FOUND": str(self.found),
         }  # fmt: skip
+
+    def keep(self, environment: str = "local", **names: list[str]) -> None:
+        """Write files of names, as the program keeps them, for the environment that was used last."""
+        self.kept.mkdir(parents=True, exist_ok=True)
+        (self.kept / "environment").write_text(f"{environment}\n")
+        for kind, lines in names.items():
+            (self.kept / f"{kind}-{environment}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def run(self, command: list[str], stdin: int | None = None, text: str | None = None, **env: str) -> str:
         """Run a shell and return its standard output."""
@@ -116,9 +124,9 @@ class Place:
         return {word.removesuffix("=") for word in shlex.split(found)[kept:]}
 
 
-def bash(place: Place, scripts: Path, line: str) -> set[str]:
-    """Let readline itself insert all completions, and write down the line."""
-    keys = f"{line}\x1b*\x0f"
+def bash(place: Place, scripts: Path, line: str, key: str = "\x1b*") -> set[str]:
+    """Let readline itself insert all completions, or what another key inserts, and write down the line."""
+    keys = f"{line}{key}\x0f"
     show = """bind -x '"\\C-o": printf %s "$READLINE_LINE" > "$FOUND"; exit'"""
     place.run(
         ["bash", "--noprofile", "--norc", "-i"],
@@ -224,6 +232,102 @@ def test_no_help_text_can_break_a_script(
     complete: Complete, line: str, offered: set[str], hostile: Path, place: Place
 ) -> None:
     assert offered == complete(place, hostile, line)
+
+
+NAMED = [
+    ("runa batch show ", {"november", "spring 2026"}),
+    ("runa batch resume n", {"november"}),
+    ("runa order create --batch n", {"november"}),
+    ("runa order create --batch=n", {"--batch=november"}),
+    ("runa gift list --batch n", {"november"}),
+    ("runa batch list --after n", {"november"}),
+    ("runa order create --product A", {"AMZ-US", "AMZ-GB"}),
+    ("runa order create --product AMZ-US --product AMZ-G", {"AMZ-GB"}),
+    ("runa product get B", {"BAW-GB"}),
+    ("runa gift get n", set()),
+]
+BATCHES, PRODUCTS = ["november", "spring 2026"], ["AMZ-US\tAmazon.com", "AMZ-GB\tAmazon UK", "BAW-GB\tBloom & Wild"]
+
+
+@pytest.mark.parametrize("complete", SHELLS)
+@pytest.mark.parametrize(("line", "offered"), NAMED, ids=[line for line, _ in NAMED])
+def test_a_shell_completes_names_that_the_program_keeps_without_starting_it(
+    complete: Complete, line: str, offered: set[str], place: Place
+) -> None:
+    place.keep(batches=BATCHES, products=PRODUCTS)
+    assert offered == complete(place, COMPLETIONS, line)
+    assert not place.started.exists()
+
+
+@pytest.mark.parametrize("complete", SHELLS)
+@pytest.mark.parametrize("line", ["runa batch show ", "runa order create --product "])
+def test_a_shell_completes_nothing_where_nothing_is_kept(complete: Complete, line: str, place: Place) -> None:
+    assert set() == complete(place, COMPLETIONS, line)
+    place.keep()
+    assert set() == complete(place, COMPLETIONS, line)
+
+
+@pytest.mark.parametrize("complete", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "settings", "offered"),
+    [
+        ("runa batch show n", {}, "nearby"),
+        ("runa batch show --env live n", {}, "november"),
+        ("runa batch show --env=live n", {"RUNA_ENV": "local"}, "november"),
+        ("runa batch show n", {"RUNA_ENV": "live", ".env": "RUNA_ENV=playground\n"}, "november"),
+        ("runa batch show n", {"RUNA_API_KEY": "wgabc.secret"}, "november"),
+        ("runa batch show n", {"RUNA_API_KEY": "XXabc.secret"}, "never"),
+        ("runa batch show n", {".env": "# mine\nexport RUNA_ENV='live'\n"}, "november"),
+        ("runa batch show n", {".env": 'RUNA_API_KEY="xxabc.secret"'}, "never"),
+        ("runa batch show n", {"RUNA_ENV": "../../x"}, "nearby"),
+    ],
+)
+def test_names_are_those_of_the_environment_that_is_meant(
+    complete: Complete, line: str, settings: dict[str, str], offered: str, place: Place
+) -> None:
+    for name, batch in (("live", "november"), ("playground", "never"), ("local", "nearby")):
+        place.keep(name, batches=[batch])
+    (place.directory / ".env").write_text(settings.get(".env", ""))
+    place.environment |= {name: value for name, value in settings.items() if name != ".env"}
+    assert {offered} == complete(place, COMPLETIONS, line)
+
+
+@pytest.mark.parametrize("complete", SHELLS)
+def test_a_name_that_looks_like_a_command_is_only_a_name(complete: Complete, place: Place) -> None:
+    """Whoever shares a ledger could choose it."""
+    started = shlex.quote(str(place.started))
+    names = [f"n$(touch {started})", f"n`touch {started}`", f"n;touch {started}", f"n'\"$(touch {started})", "n*"]
+    place.keep(batches=names)
+    assert {*names} == complete(place, COMPLETIONS, "runa batch show n")
+    assert not place.started.exists()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_in_quotes_bash_offers_what_means_nothing_there(quote: str, place: Place) -> None:
+    place.keep(batches=["spring 2026", "spring $(id)", "spring'"])
+    bash(place, COMPLETIONS, f"runa batch show {quote}spring ", "\t")
+    assert f"runa batch show {quote}spring 2026{quote}" == place.found.read_text(encoding="utf-8").rstrip()
+
+
+@pytest.mark.parametrize("complete", SHELLS)
+def test_names_are_found_where_the_caches_are(complete: Complete, place: Place, tmp_path: Path) -> None:
+    place.keep(batches=["november"])
+    place.kept.parent.parent.rename(tmp_path / "caches")
+    assert set() == complete(place, COMPLETIONS, "runa batch show n")
+    place.environment["XDG_CACHE_HOME"] = str(tmp_path / "caches")
+    assert {"november"} == complete(place, COMPLETIONS, "runa batch show n")
+    del place.environment["XDG_CACHE_HOME"]
+    (tmp_path / "Library").mkdir()
+    (tmp_path / "caches").rename(tmp_path / "Library/Caches")
+    assert {"november"} == complete(place, COMPLETIONS, "runa batch show n")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is missing")
+def test_fish_shows_the_name_of_a_product(place: Place) -> None:
+    place.keep(products=PRODUCTS)
+    asked = f"source {shlex.quote(str(COMPLETIONS / 'runa.fish'))}; complete -C 'runa product get B'"
+    assert "BAW-GB\tBloom & Wild\n" == place.run(["fish", "--no-config", "-c", asked])
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is missing")

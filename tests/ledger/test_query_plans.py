@@ -217,6 +217,7 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("held", batch)
     use("not_made", batch)
     use("same_gifts", "local", [GiftIdentity(f"s7-{row}", f"r7-{row}", f"a7-{row}") for row in range(1, 400)])
+    use("batch_names", "local", 500)
     use("first_items", "local", [f"k7-{row}" for row in range(1, 400)])
     use("referenced", "local", [f"r7-{row}" for row in range(1, 400)])
     use("identities", own)
