@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/architecture.md",
     "docs/guide.md",
     "docs/journal.md",
+    "docs/installation.md",
     "docs/performance.md",
     "docs/policy.md",
     "docs/postgres.md",
