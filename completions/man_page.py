@@ -221,7 +221,8 @@ def _escaped(text: str) -> str:
 
 def _printed(text: str) -> str:
     """Return text that roff prints as it is, with hyphens that can be copied."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    # A page is read on terminals without it too.
+    escaped = text.replace("…", "...").replace("\\", "\\e").replace("-", "\\-")
     return "".join(char if char.isascii() else f"\\[u{ord(char):04X}]" for char in escaped)
 
 

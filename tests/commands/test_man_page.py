@@ -60,6 +60,13 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert "" == mandoc("-T", "lint")
 
 
+def test_every_terminal_can_show_the_page() -> None:
+    """Older readers drop a character that the terminal has not."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.isascii()
+    assert "\\[u" not in page
+
+
 @needs_mandoc
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_a_section_with_its_options_and_arguments(name: str) -> None:
