@@ -53,6 +53,7 @@ def _keep(session: Session, kind: str, lines: Iterable[str]) -> None:
             path, data = directory / name, content.encode()
             if path.is_file() and path.read_bytes() == data:
                 continue
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for made in (directory.parent, directory):  # the mode is not that of parents
+                made.mkdir(mode=0o700, parents=True, exist_ok=True)
             with private_file(path, lasting=False) as stream:
                 stream.write(data)
