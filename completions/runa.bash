@@ -24,7 +24,7 @@ _runa_follows() {
             options=' --help ' ;;
         'order create')
             words=''
-            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'order get')
             words=''
             options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
@@ -38,7 +38,7 @@ _runa_follows() {
             words='=csv,xlsx,json'
             options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         batch)
-            words='=list,show,resume,export,cards,abandon,prune'
+            words='=list,show,resume,approve,export,cards,abandon,prune'
             options=' --help ' ;;
         'batch list')
             words=''
@@ -49,6 +49,9 @@ _runa_follows() {
         'batch resume')
             words='=@batches'
             options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+        'batch approve')
+            words='=@batches'
+            options=' --signature=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
         'batch export')
             words='=@batches'
             options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;

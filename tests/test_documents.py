@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/approval.md",
     "docs/architecture.md",
     "docs/guide.md",
     "docs/journal.md",

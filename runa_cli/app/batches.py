@@ -178,7 +178,9 @@ def show_batch(session: Session, name: str) -> None:
 
     view = View(
         entries=orders,
-        documents=lambda: [{**_batch_object(batch, tally), "orders": list(orders())}],
+        documents=lambda: [
+            {**_batch_object(batch, tally), "approval": _approval_object(ledger, batch), "orders": list(orders())}
+        ],
         table=lambda width: _batch_parts(ledger, batch, tally, width),
         csv_header=_ORDER_FIELDS,
         csv_cells=lambda: map(_order_cells, ledger.orders(batch)),
@@ -196,12 +198,25 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
         ("Total", format_money(tally.sums())),
         ("Issued", format_money(tally.sums([State.COMPLETED]))),
     ]
+    if (approval := _approval_object(ledger, batch)) is not None:
+        by = ", ".join(approval["approvals"]) or "nobody yet"
+        facts.append(("Approval", f"proposed by {approval['proposed_by']}, approved by {by}"))
     if batch.pruned_at is not None:
         facts.append(("Pruned", f"{batch.pruned_at:%Y-%m-%d %H:%M:%S} UTC: its links are no longer recorded"))
     yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
     yield Part("")
     rows = [_order_row(order) for order in ledger.orders(batch)]
     yield from list_parts(_ORDER_COLUMNS, rows, width)
+
+
+def _approval_object(ledger: Ledger, batch: Batch) -> dict[str, Any] | None:
+    """Return who proposed a batch and who signed that; None where nobody proposed it."""
+    proposal = ledger.proposal(batch.id)
+    if proposal is None:
+        return None
+    signed = [approval.principal for approval in ledger.approvals(proposal)]
+    by = f"{proposal.user} on {proposal.host}"
+    return {"proposed_by": by, "proposed_at": proposal.at.isoformat(), "approvals": signed}
 
 
 def state_of(tally: Tally) -> str:

@@ -92,6 +92,11 @@ def _issue(session: Session, plan: Plan, request: CreateRequest, preflight: Call
     lines = show_outcome.lines_as_settled(session)
     issuer = session.issuer(wait=request.wait, progress=lines)
     with issuer.recorded(plan, request, preflight) as batch:
+        if request.propose:
+            from runa_cli.app.propose import propose
+
+            propose(session, issuer.approval, batch)
+            return
         run = issuer.send(batch, again=request.again)
         show_outcome.show(session, run, results=request.results, lines=lines)
 

@@ -108,6 +108,7 @@ class Checks:
         plan, request, ledger = self.plan, self.request, self._ledger
         check_cap(plan.sums, request.max_total)
         known, name, taken = self._match(), self._name, NOTHING_TAKEN
+        target: Batch | None = None
         for batch_id in known.batches():
             self._check_key(self.session.ledger.batch_by_id(batch_id))
         if plan.count_left and request.batch is not None:
@@ -123,10 +124,13 @@ class Checks:
                 known = self._match(adoption)
                 check_cap_beside(sums, plan, request.max_total)
                 self.weighing = self._policy.check_plan(plan, adopted=self._adopted)
+        approval = self.session.approval_guard()
+        approval.check_plan(plan, request.batch, target, adds=True)
         if self.preflight and plan.count_left:
             self.preflight(plan)
         for batch_id in known.batches(_NOT_SENT_YET):
             batch = self.session.ledger.batch_by_id(batch_id)
+            approval.check(batch)
             rows = known.rows(batch_id, _NOT_SENT_YET)
             self._check_unsent(batch, self.session.ledger.orders(batch, only=rows))
         self.requests = self._requests_by_reference(known, new_orders(plan, request, name, taken))
@@ -204,6 +208,10 @@ class Checks:
             adoption = self._adopt_since(batch, confirmed)
             as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)
+        if as_recorded and not request.propose:
+            self.session.approval_guard().check(batch)
+        else:
+            self.session.approval_guard().check_plan(plan, batch.name, batch, proposes=request.propose)
         if as_recorded:
             self.weighing = self._policy.check_unsent(batch, renewed=True)
             self._check_unsent(batch, ledger.orders(batch, [State.PREPARED]))
@@ -235,6 +243,8 @@ class Checks:
         adoption = self._check_against_ledger()
         self.weighing = self._policy.check_plan(self.plan, adopted=self._adopted)
         check_confirmed_total(self.plan, self.request)
+        approval, propose = self.session.approval_guard(), self.request.propose
+        approval.check_plan(self.plan, self.request.batch, proposes=propose)
         if self.preflight and self.plan.count_left:
             self.preflight(self.plan)
         taken = adoption.taken if adoption else NOTHING_TAKEN

@@ -42,6 +42,7 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
     with issuer.claimed(batch):
         check_not_pruned(session.ledger.batch_by_id(batch.id))
         issuer.check_cap(batch, session.settings.max_total.value)
+        issuer.check_approved(batch)
         weighing = issuer.policy.check_unsent(batch)
         issuer.confirm_key(batch, yes=yes)
         check_to_resume(

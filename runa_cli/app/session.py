@@ -22,6 +22,7 @@ from runa_cli.output.stdout import Output
 
 if TYPE_CHECKING:
     from runa_cli.api.client import Client, Endpoint
+    from runa_cli.issuing.approval import ApprovalGuard
     from runa_cli.issuing.concurrency import Concurrency
     from runa_cli.issuing.issuer import Issuer
     from runa_cli.issuing.policy import Policy
@@ -253,6 +254,15 @@ class Session:
         except ConfigurationError as error:
             error.hint = f"RUNA_POLICY ({self.settings.policy.origin}) names it. {error.hint}"
             raise
+
+    def approval_guard(self) -> "ApprovalGuard":
+        """Return what refuses batches that are not approved, as the issuer of this session has it."""
+        from runa_cli.issuing.approval import ApprovalGuard
+        from runa_cli.issuing.policy_guard import PolicyGuard
+
+        ledger = self.ledger if self.has_ledger else None
+        policy = PolicyGuard(ledger, self.environment, self.clock, self.own_policy)
+        return ApprovalGuard(ledger, self.settings.account, self.clock, policy.policies)
 
     def _concurrency(self) -> "Concurrency":
         """Return how many orders are sent at a time. The emulator runs on this machine and gains nothing from many."""

@@ -62,6 +62,30 @@ def resume(
 
 @app.command()
 @with_common
+def approve(
+    *,
+    common: "CommonOptions",
+    name: Name,
+    signature: Annotated[
+        Path | None,
+        typer.Option(
+            "--signature", metavar="FILE", help="What `ssh-keygen -Y sign -n runa` wrote.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Approve a proposed batch: print the statement to sign, or record somebody's signature of it.
+
+    `runa batch approve bonus > bonus.txt`, then `ssh-keygen -Y sign -n runa -f ~/.ssh/id_ed25519 bonus.txt`, then
+    `runa batch approve bonus --signature bonus.txt.sig`.
+    """
+    from runa_cli.app import approve
+
+    with open_session(common) as session:
+        approve.approve(session, name, signature)
+
+
+@app.command()
+@with_common
 def export(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
     """Write a batch's results again, in any output format."""
     from runa_cli.app import export

@@ -22,6 +22,7 @@ from runa_cli.commands.order_options import (
     NoLookup,
     NoStamp,
     Preflight,
+    Propose,
     RateLimit,
     Results,
     WaitOption,
@@ -65,6 +66,7 @@ def create(
     yes: Yes = False,
     confirm_total: ConfirmTotal = None,
     preflight: Preflight = None,
+    propose: Propose = False,
 ) -> None:
     """Issue gifts: from flags, or from a file.
 
@@ -87,6 +89,11 @@ def create(
         settings = session.checked()
         _check_create(order_input, results, batch, idempotency_key)
         _check_by_reference(order_input, idempotency_key, by_reference=by_reference)
+        if propose and (by_reference or results is not None):
+            raise UsageMistake(
+                "--propose sends nothing, so that it goes with neither --results nor --by-reference.",
+                "`runa batch resume NAME` and `runa batch export NAME` show the results once it is sent.",
+            )
         request = CreateRequest(
             order_input=replace(order_input.with_settings(settings), stamp=not no_stamp, by_reference=by_reference),
             environment=session.environment,
@@ -103,6 +110,7 @@ def create(
             dry_run=dry_run,
             wait=wait,
             results=results,
+            propose=propose,
         )
         run(session, request)
 

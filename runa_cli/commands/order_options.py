@@ -184,6 +184,12 @@ NoStamp = Annotated[
     bool,
     typer.Option("--no-stamp", metavar="", help="Leave key and batch name out of the order.", rich_help_panel=SENDING),
 ]
+Propose = Annotated[
+    bool,
+    typer.Option(
+        "--propose", metavar="", help="Record it unsent, for somebody else to approve.", rich_help_panel=SAFETY
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

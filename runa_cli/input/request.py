@@ -99,6 +99,7 @@ class CreateRequest(NamedTuple):
     confirm: bool = False  # ask before sending, as in live
     wait: bool = True
     results: Path | None = None
+    propose: bool = False  # record it unsent, for somebody else to approve
     asked: bool = False  # whether a person has confirmed already what this run is about to send
 
     @property
@@ -114,7 +115,8 @@ class CreateRequest(NamedTuple):
     @property
     def asks(self) -> bool:
         """Whether nothing is sent before a person has said yes: in live or with --confirm, unless it is confirmed."""
-        return (self.live or self.confirm) and not (self.asked or self.yes or self.confirm_total is not None)
+        answered = self.asked or self.yes or self.propose or self.confirm_total is not None
+        return (self.live or self.confirm) and not answered
 
     @property
     def reissues(self) -> bool:

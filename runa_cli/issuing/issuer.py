@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING
 
 from runa_cli.api.client import Client
 from runa_cli.core.clock import REAL, Clock
-from runa_cli.core.errors import CredentialRefused, GuardRefused, Interrupted, LedgerUnusable
+from runa_cli.core.errors import (
+    ConfigurationError,
+    CredentialRefused,
+    GuardRefused,
+    Interrupted,
+    LedgerUnusable,
+    RunaError,
+)
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
+from runa_cli.issuing.approval import ApprovalGuard, Granted
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
@@ -81,8 +89,9 @@ class Issuer:
     environment: str = ""
 
     def __post_init__(self) -> None:
-        """Prepare the check against the policies in force."""
+        """Prepare the checks against the policies in force."""
         self.policy = PolicyGuard(self.ledger, self.environment, self.clock, self.own_policy)
+        self.approval = ApprovalGuard(self.ledger, self.account, self.clock, self.policy.policies)
 
     # --- from a plan to a recorded batch -------------------------------------------------------------------------
 
@@ -93,6 +102,8 @@ class Issuer:
         Raises GuardRefused, BatchBusy, LedgerUnusable or an error of the preflight, always before anything is sent.
         """
         check_cap(plan.sums, request.max_total)
+        if request.propose:
+            self.approval.lifetime()  # raises where nobody could approve it
         with before_sending():
             batch, is_new = self._find_or_record(plan, request, preflight)
         with self.claimed(batch):
@@ -128,6 +139,7 @@ class Issuer:
                 self.say(note)
             check_confirmed_total(plan, request)
             name = request.batch or made_up_name(self.clock, self.ledger.id)
+            self.approval.check_plan(plan, request.batch, proposes=request.propose)
             before = "none in this batch" if note else "none"
             self._confirm_new(plan, request, name, weighing, before=before, note=note)
             if preflight:
@@ -197,6 +209,8 @@ class Issuer:
         content = new_batch(plan, request, batch.name)
         if as_recorded:
             weighing = self.policy.check_unsent(batch, renewed=True)
+            if not request.propose:
+                self.approval.check(batch)
             batch = self.ledger.relabel(batch, content, (*plan.moved(), *self._relabelled(batch, plan)))
             self.confirm_sending(batch, UNSENT, weighing, yes=not request.asks, source=source_of(plan))
             for order in self.ledger.orders(batch, [State.REJECTED]):
@@ -206,6 +220,7 @@ class Issuer:
         guard = Guard(self.ledger, self.clock)
         guard.check_edited(plan, request, batch.name, batch)
         weighing = self.policy.check_plan(plan, batch)
+        self.approval.check_plan(plan, batch.name, batch, proposes=request.propose)
         self._confirm_new(plan, request, batch.name, weighing, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
@@ -307,6 +322,7 @@ class Issuer:
         guard.check_new(plan, request)
         check_cap_beside(self.ledger.tally(batch).sums(COSTING), plan, request.max_total)
         weighing = self.policy.check_plan(plan, batch, adds=True)
+        self.approval.check_plan(plan, batch.name, batch, adds=True)
         self._confirm_new(plan, request, batch.name, weighing, before=issued_before(self.ledger.tally(batch)))
         if preflight:
             preflight(plan)
@@ -358,6 +374,10 @@ class Issuer:
         tally = self.ledger.tally(batch)
         if tally.any(State.PREPARED, State.SENT):
             check_cap(tally.sums(), max_total, batch.name)
+
+    def check_approved(self, batch: Batch) -> None:
+        """Check that what was never sent of a batch may be sent, before any question. Raises GuardRefused."""
+        self._granted(batch, self.ledger.tally(batch))
 
     def confirm_sending(
         self,
@@ -413,6 +433,7 @@ class Issuer:
         OutcomeUnknown where the ledger fails after that.
         """
         tally = self.ledger.tally(batch, only)
+        granted = self._granted(batch, tally)
         run = BatchRun(batch, before=tally)
         if only is None:
             self._say_what_is_done(batch, tally)
@@ -426,12 +447,7 @@ class Issuer:
             self.concurrency.add(seconds)
             pool.widen(self.concurrency.slots)
 
-        guard = Guard(self.ledger, self.clock)
-
-        def check(order: Order) -> None:
-            guard.check_order(batch, order, again=again, by_reference=only is not None)
-            self.policy.check_first_sending(batch, order)
-
+        check_gifts = partial(Guard(self.ledger, self.clock).check_order, again=again, by_reference=only is not None)
         pool = WorkerPool(self.concurrency.slots, self.say, self.clock)
         flow = OrderFlow(
             ledger=self.ledger,
@@ -443,7 +459,7 @@ class Issuer:
             say=self.say,
             rate_limit=self.rate_limit,
             stopping=pool.stopping,
-            check=check,
+            check=partial(self._check_first_sending, batch, granted, check_gifts),
             policy=self.policy.digest,
             answered=answered,
             clock=self.clock,
@@ -473,6 +489,31 @@ class Issuer:
                 run.tally = self.ledger.tally(batch, only)
                 self.progress.end(run.tally)
         return run
+
+    def _check_first_sending(
+        self, batch: Batch, granted: Granted | RunaError, check_gifts: Callable[[Batch, Order], None], order: Order
+    ) -> None:
+        """Check an order in the transaction that marks it as sent. Raises GuardRefused and ConfigurationError."""
+        check_gifts(batch, order)
+        self.policy.check_first_sending(batch, order)
+        if isinstance(granted, RunaError):
+            raise granted
+        self.approval.check_again(batch, granted)
+
+    def _granted(self, batch: Batch, tally: Tally) -> Granted | RunaError:
+        """Return whether what was never sent of a batch may be sent, and until when.
+
+        Where nothing else is left to do, what refuses it is raised. Else it is returned: the outcome of what was sent
+        before is still found out. Raises GuardRefused and ConfigurationError.
+        """
+        if not tally.any(State.PREPARED):
+            return Granted(None, ())
+        try:
+            return self.approval.check(batch)
+        except (GuardRefused, ConfigurationError) as refused:
+            if not tally.any(State.SENT, State.ACCEPTED, State.FAILED):
+                raise
+            return refused
 
     def _say_what_is_done(self, batch: Batch, tally: Tally) -> None:
         """Tell what an earlier run has issued from what this one is about to send."""

@@ -16,7 +16,7 @@ from runa_cli.api.classify import Answered, Refused, Uncertain, describe_error
 from runa_cli.api.client import Client
 from runa_cli.api.retry import REPEATING, SAME_SERVER_ERRORS, Decision, GiveUp, LookUp, Outcome, Wait, decide, poll_wait
 from runa_cli.core.clock import REAL, Clock
-from runa_cli.core.errors import GuardRefused, LedgerUnusable, RunaError
+from runa_cli.core.errors import ConfigurationError, GuardRefused, LedgerUnusable, RunaError
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing import failures
 from runa_cli.issuing.answer_recorder import AnswerRecorder
@@ -205,7 +205,7 @@ class OrderFlow:
             begun = self.rate_limit.start(begin, cancel=NEVER if sent_before else self.stopping)
         except _Forgotten:
             return self._attempt(order, attempts)  # which looks it up first
-        except (GuardRefused, ClaimLost, LedgerUnusable) as error:
+        except (GuardRefused, ClaimLost, ConfigurationError) as error:  # a ledger or policy that cannot be used
             return FlowResult(order, self._not_sent(order, error))
         if begun is None:
             return FlowResult(order)
@@ -237,7 +237,7 @@ class OrderFlow:
         )
         return sent, sending_at
 
-    def _not_sent(self, order: Order, error: GuardRefused | ClaimLost | LedgerUnusable) -> RunaError:
+    def _not_sent(self, order: Order, error: GuardRefused | ClaimLost | ConfigurationError) -> RunaError:
         """Return the error where nothing was sent in an attempt; an earlier one may still have reached Runa."""
         match error:
             case ClaimLost():

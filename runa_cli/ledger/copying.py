@@ -43,6 +43,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         *("gift_id", "environment", "spent_at", "is_unknown", "batch_id", "is_named", "face", "charged", "sender"),
         *("currency", "charged_in", "product", "email", "reference"),
     ),
+    "proposal": ("id", "batch_id", "facts", "proposed_at", "system_user", "host"),
+    "approval": ("id", "proposal_id", "principal", "signing_key", "signature", "approved_at"),
 }
 _AT_A_TIME = 2000  # rows
 

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
 
 from runa_cli.core.states import State
 from runa_cli.ledger.journal import Event
@@ -22,11 +21,14 @@ SENT, UNSENT, DOUBTED, RENEWED, ABANDONED = (
     "order.abandoned",
 )
 COMPLETED = f"order.{State.COMPLETED}"
+PROPOSED, APPROVED = "batch.proposed", "batch.approved"
+POLICY_STORED, POLICY_REMOVED = "policy.stored", "policy.removed"
 LINKS_READ = "links.read"  # links are about to be shown or written by a command that issues nothing
 BACKED_UP, COPIED = "ledger.backed_up", "ledger.copied"
 
 
-class Subject(NamedTuple):
+@dataclass(frozen=True)
+class Subject:
     """A batch, as events name it. `salt` is in hexadecimal; empty once the batch is pruned."""
 
     environment: str
@@ -103,3 +105,10 @@ class Contents:
             digest=self.subject.salted(self._digest.hexdigest()),
             **facts,
         )
+
+
+def policy_changed(text: str | None) -> Event:
+    """Return the event that a policy was stored in the ledger; None for one that was removed."""
+    if text is None:
+        return Event(POLICY_REMOVED, {})
+    return Event(POLICY_STORED, {"sha256": body_digest(text.encode())})

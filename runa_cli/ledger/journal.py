@@ -52,13 +52,15 @@ class Journal:
         self._user, self._host = storable(system_user()), storable(host_name())
 
     def add(self, engine: Engine, transaction: Transaction, events: Iterable[Event]) -> None:
-        """Add events in an open transaction, before which nobody else adds one."""
+        """Add events in an open transaction, before which nobody else adds one. An empty journal is begun first."""
         rows = engine.select("SELECT id, hash FROM event ORDER BY id DESC LIMIT 1")
         if rows:
             added = [*self.chained(events, rows[0]["id"], rows[0]["hash"])]
         else:
             (ledger,) = engine.select("SELECT id FROM ledger")
             added = [*self.chained([start(ledger["id"], engine.select(EARLIER)), *events])]
+        if not added:
+            return
         if len(added) == 1:  # which a statement writes faster than what is made for many rows
             transaction.execute(INSERT, *added[0])
         else:

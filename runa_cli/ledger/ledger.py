@@ -20,6 +20,7 @@ from runa_cli.core.identity import fingerprint, name_key
 from runa_cli.core.states import State
 from runa_cli.core.system import host_name, system_user
 from runa_cli.ledger import events, search_index, spending, spent
+from runa_cli.ledger.approvals import Approval, ApprovalQueries, Proposal
 from runa_cli.ledger.audit_queries import AuditQueries
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.copying import Content, Report, copy
@@ -87,7 +88,7 @@ class TurnLater(Exception):
         self.seconds = max(0.001, seconds)
 
 
-class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries):
+class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries, ApprovalQueries):
     """The open ledger. Every method that writes commits before it returns. Every method raises LedgerUnusable.
 
     What decides something about a batch (to send, renew, change, prune or give up orders) needs the claim on it, and
@@ -333,6 +334,7 @@ class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries):
             if others or self.batch(batch.environment, batch.name) is not None:
                 return None
             check()
+            self._add(transaction)  # begins the journal of an empty ledger
             batch_id, subject = _insert_batch(transaction, batch, now)
             contents = Contents(subject)
             _insert_orders(transaction, self._engine.select, batch_id, contents, orders, now, self._engine.now(now))
@@ -536,6 +538,46 @@ class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries):
             transaction.execute("UPDATE batch SET shown_at = ? WHERE id = ?", to_timestamp(shown), batch.id)
             self._add(transaction, self._subject(batch.id).about_batch(events.SHOWN))
 
+    # --- approval ------------------------------------------------------------------------------------------------
+
+    @repeated
+    def propose(self, batch: Batch, facts: Mapping[str, str], by: tuple[str, str], now: datetime) -> Proposal:
+        """Record that a claimed batch is proposed for approval; `by` is the user of the system and the host."""
+        with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
+            text = exact_json.dumps(dict(facts))
+            new_id = transaction.insert(
+                'INSERT INTO proposal (batch_id, facts, proposed_at, "system_user", host) VALUES (?, ?, ?, ?, ?)',
+                batch.id,
+                text,
+                to_timestamp(now),
+                *by,
+            )
+            told = {name: facts[name] for name in ("proposal", "gifts", "total", "content")}
+            self._add(transaction, self._subject(batch.id).about_batch(events.PROPOSED, **told))
+        return Proposal(new_id, batch.id, facts, now, *by)
+
+    @repeated
+    def approve(self, batch: Batch, approval: Approval, *, check: Check) -> None:
+        """Record a signature of the latest proposal of a claimed batch.
+
+        `check` is called in the transaction; what it raises is raised, and nothing is recorded.
+        """
+        with self._engine.transaction() as transaction:
+            self._claims.check(batch.id)
+            check()
+            transaction.insert(
+                "INSERT INTO approval (proposal_id, principal, signing_key, signature, approved_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                approval.proposal_id,
+                approval.principal,
+                approval.key,
+                approval.signature,
+                to_timestamp(approval.at),
+            )
+            facts = {"principal": approval.principal, "signing_key": approval.key}
+            self._add(transaction, self._subject(batch.id).about_batch(events.APPROVED, **facts))
+
     @repeated
     def store_policy(self, text: str | None, by: str, now: datetime) -> None:
         """Store the text of a policy in the ledger, or with None remove it."""
@@ -548,6 +590,7 @@ class Ledger(Restoration, SpendingQueries, SpentQueries, AuditQueries):
                     to_timestamp(now),
                     by,
                 )
+            self._add(transaction, events.policy_changed(text))
 
     # --- orders --------------------------------------------------------------------------------------------------
 

@@ -408,6 +408,27 @@ MIGRATIONS = (
     """,
         find_recipients,
     ),
+    # Batches that were proposed for approval, and who approved them (approvals.py).
+    Migration("""
+    CREATE TABLE proposal (
+        id INTEGER PRIMARY KEY,
+        batch_id INTEGER NOT NULL REFERENCES batch (id),
+        facts TEXT NOT NULL,
+        proposed_at TEXT NOT NULL,
+        system_user TEXT NOT NULL,
+        host TEXT NOT NULL
+    );
+    CREATE INDEX proposal_by_batch ON proposal (batch_id, id);
+    CREATE TABLE approval (
+        id INTEGER PRIMARY KEY,
+        proposal_id INTEGER NOT NULL REFERENCES proposal (id),
+        principal TEXT NOT NULL,
+        signing_key TEXT NOT NULL,
+        signature TEXT NOT NULL,
+        approved_at TEXT NOT NULL,
+        UNIQUE (proposal_id, signing_key)
+    );
+    """),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -18,6 +18,7 @@ from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import UNSENT, State
 from runa_cli.ledger import gift_search, queries, search_index
 from runa_cli.ledger import ledger as ledger_module
+from runa_cli.ledger.approvals import Approval, ApprovalQueries
 from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter, GiftSearch
 from runa_cli.ledger.journal import Event
 from runa_cli.ledger.ledger import Ledger, Turn
@@ -124,6 +125,7 @@ def use_all(ledger: Ledger) -> set[str]:
     batch = record(ledger, 0)
     use("record", new_batch(0), [order(0, gifts=GIFTS)], known=[], check=_allow, now=NOW)
     use("add_event", Event("links.read", {}))
+    use("shared_time", NOW)
     adopted = AdoptedOrder(
         **{**vars(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
         issued=[{}], created=NOW, settled=NOW,
@@ -133,6 +135,12 @@ def use_all(ledger: Ledger) -> set[str]:
     _use_queries(use, ledger, batch)
     content = replace(new_batch(0), columns=["team"])
     placed = [Placed(held.id, held.row, "other", held.carried, "s", "r", "a") for held in ledger.held(batch)]
+    facts = dict.fromkeys(("proposal", "gifts", "total", "content"), "")
+    proposal = use("propose", batch, facts, ("anna", "host"), NOW)
+    use("approve", batch, Approval(proposal.id, "bob", "SHA256:x", "signature", NOW), check=_allow)
+    use("proposal", batch.id)
+    use("approvals", proposal)
+    use("content_digest", batch.id)
     use("adopt", batch, ["team"], [replace(adopted, position=9, idempotency_key="key 9", order_id="O-9")], NOW)
     use("relabel", batch, content, placed)
     use("append", batch, ["team"], [order(2000, 7)], check=_allow, now=NOW)
@@ -274,7 +282,8 @@ def test_no_statement_reads_a_whole_table(tmp_path: Path, monkeypatch: pytest.Mo
 def _methods() -> set[str]:
     """Return the names of the ledger's methods that have statements."""
     own: Iterable[str] = {
-        *vars(Ledger), *vars(Restoration), *vars(GiftSearch), *vars(LedgerQueries), *vars(SpendingQueries)
+        *vars(Ledger), *vars(Restoration), *vars(GiftSearch), *vars(LedgerQueries), *vars(SpendingQueries),
+        *vars(ApprovalQueries),
     }  # fmt: skip
     return {name for name in own if not name.startswith("_")} - OPEN_AND_CLOSE - CHECKS
 

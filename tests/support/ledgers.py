@@ -38,6 +38,7 @@ def new_batch(number: int) -> NewBatch:
 
 
 _UNDONE = {  # what a migration made, by its number
+    17: "DROP TABLE approval; DROP TABLE proposal;",
     16: "DROP INDEX gift_by_recipient; ALTER TABLE gift DROP COLUMN recipient_key;",
     15: "DROP TABLE spent; DROP TABLE spent_term; ALTER TABLE purchase DROP COLUMN sent_by;",
     14: "DROP TRIGGER purchase_holds; DROP TABLE reserved; DROP TABLE policy; DROP INDEX gift_by_payee;"
@@ -59,6 +60,7 @@ _UNDONE = {  # what a migration made, by its number
 
 
 _UNDONE_ON_A_SERVER = {
+    7: _UNDONE[17],
     6: _UNDONE[16],
     5: _UNDONE[15],
     4: "DROP FUNCTION purchase_holds CASCADE; DROP TABLE reserved; DROP TABLE policy;"

@@ -1,0 +1,162 @@
+"""What is said where a batch may not be sent, or a signature does not count, because of an approval."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from runa_cli.core.errors import ConfigurationError, Context, GuardRefused
+from runa_cli.core.money import format_money
+from runa_cli.issuing.policy import Approval, Policy
+from runa_cli.ledger.approvals import Proposal
+from runa_cli.ledger.records import Batch
+
+_PROPOSE_AGAIN = "Propose it again: run the command that created it, with --propose."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one policy asks for above an amount."""
+
+    policy: Policy
+    approval: Approval
+
+
+def needed(rule: Rule, sums: Mapping[str, Decimal], batch: str | None, *, is_recorded: bool) -> GuardRefused:
+    """Return the error for a batch that nobody has proposed."""
+    count = rule.approval.count
+    hint = "Add --propose: it records the batch unsent, for somebody else to approve."
+    if is_recorded:
+        hint = "Run the command that created it, with --propose; then somebody else can approve it."
+    what = f"Batch {batch}" if batch else "This"
+    return GuardRefused(
+        f"{what} comes to {format_money(sums)}. Above {rule.approval.above}, the policy {rule.policy.source} asks for"
+        f" the approval of {'somebody else' if count == 1 else f'{count} others'}. Nothing was sent.",
+        hint,
+        Context(batch=batch),
+        code="approval_needed",
+    )
+
+
+def not_approved(
+    batch: Batch, rule: Rule, proposal: Proposal, signed: Sequence[str], lost: Sequence[str]
+) -> GuardRefused:
+    """Return the error for a proposal that too few have signed. `lost` says which signatures do not count."""
+    name, by = shlex.quote(batch.name), f" (by {', '.join(signed)})" if signed else ""
+    message = (
+        f"Batch {batch.name}, proposed by {proposal.user} on {proposal.host}, has {len(signed)} of"
+        f" {rule.approval.count} approvals{by} that the policy {rule.policy.source} asks for. Nothing was sent."
+    )
+    return GuardRefused(
+        "\n  ".join([message, *lost]),
+        f"`runa batch approve {name}` prints the statement for somebody else to sign; `runa batch approve {name}"
+        " --signature FILE` records the signature.",
+        Context(batch=batch.name),
+        code="not_approved",
+    )
+
+
+def not_proposed(batch: Batch) -> GuardRefused:
+    """Return the error for a batch that cannot be approved, because nobody has proposed it."""
+    return GuardRefused(
+        f"Batch {batch.name} was not proposed for approval.",
+        "`order create … --propose` proposes it.",
+        Context(batch=batch.name),
+        code="not_proposed",
+    )
+
+
+def changed(batch: Batch) -> GuardRefused:
+    """Return the error for a batch that is not the one that was proposed."""
+    return GuardRefused(
+        f"Batch {batch.name} is not as it was proposed: it was changed since, and no signature of that proposal counts."
+        " Nothing was sent.",
+        _PROPOSE_AGAIN,
+        Context(batch=batch.name),
+        code="changed_since_proposed",
+    )
+
+
+def expired(batch: Batch, until: datetime) -> GuardRefused:
+    """Return the error for a proposal that is too old."""
+    return GuardRefused(
+        f"The proposal of batch {batch.name} has expired, on {until:%Y-%m-%d at %H:%M} UTC, with all its approvals."
+        " Nothing was sent.",
+        _PROPOSE_AGAIN,
+        Context(batch=batch.name),
+        code="approval_expired",
+    )
+
+
+def other_account(batch: Batch, proposal: Proposal, account: str) -> GuardRefused:
+    """Return the error for a batch that another account was to pay."""
+    return GuardRefused(
+        f"Batch {batch.name} was proposed to be paid by account {proposal.facts.get('account')}, and this is {account}."
+        " Nothing was sent.",
+        "Use the key that it was proposed with, or propose it again with this one.",
+        Context(batch=batch.name),
+        code="approval_for_other_account",
+    )
+
+
+def no_rules(batch: Batch) -> ConfigurationError:
+    """Return the error for a proposed batch where nothing says who may approve it."""
+    return ConfigurationError(
+        f"Batch {batch.name} was proposed for approval, and no policy in force says who may approve it. Nothing was"
+        " sent.",
+        "Set RUNA_POLICY to the policy with that [approval].",
+        Context(batch=batch.name),
+        code="no_approval_rule",
+    )
+
+
+def nobody_could_approve() -> ConfigurationError:
+    """Return the error for a proposal that nobody could approve."""
+    return ConfigurationError(
+        "No policy in force has an [approval], so that nobody could approve what is proposed. Nothing was recorded or"
+        " sent.",
+        "Set RUNA_POLICY to the policy that says who may approve, or leave out --propose.",
+        code="no_approval_rule",
+    )
+
+
+def wrong_namespace(batch: Batch, found: str, wanted: str) -> GuardRefused:
+    """Return the error for a signature that was made for another purpose."""
+    return GuardRefused(
+        f"The signature was made for {found!r}, and not for {wanted!r}: its signer meant something else by it.",
+        f"Sign the statement with `ssh-keygen -Y sign -n {wanted}`.",
+        Context(batch=batch.name),
+        code="wrong_namespace",
+    )
+
+
+def unknown_signer(batch: Batch, key: str, signers: Path, reason: str) -> GuardRefused:
+    """Return the error for the signature of a key that may not approve."""
+    return GuardRefused(
+        f"The key {key} is not that of an allowed signer ({reason}).",
+        f"Only whoever is in {signers} can approve.",
+        Context(batch=batch.name),
+        code="unknown_signer",
+    )
+
+
+def other_statement(batch: Batch, reason: str) -> GuardRefused:
+    """Return the error for a signature of anything but the current statement."""
+    return GuardRefused(
+        f"The signature is not one of the statement about batch {batch.name} as it is proposed now ({reason}).",
+        f"`runa batch approve {shlex.quote(batch.name)}` prints what must be signed, to the byte.",
+        Context(batch=batch.name),
+        code="signature_of_other_statement",
+    )
+
+
+def own_signature(batch: Batch, name: str) -> GuardRefused:
+    """Return the error for the signature of whoever proposed."""
+    return GuardRefused(
+        f"{name} has proposed batch {batch.name} or recorded it, and cannot approve it too.",
+        "Let somebody else sign it.",
+        Context(batch=batch.name),
+        code="own_signature",
+    )

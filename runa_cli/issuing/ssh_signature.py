@@ -1,0 +1,145 @@
+"""Reads signatures of `ssh-keygen -Y sign`, and lets ssh-keygen verify them against a file of allowed signers.
+
+The format is that of OpenSSH's PROTOCOL.sshsig. What is read here only explains a refusal; whether a signature counts
+is decided by `ssh-keygen -Y verify` alone.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runa_cli.core.errors import ConfigurationError
+from runa_cli.core.masking import shown
+
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+_MOST_BYTES = 64 * 1024  # a signature by a certificate has a few thousand
+_SECONDS = 30.0  # it reads two short files
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature: its text, the namespace it was made for, and the fingerprint of its key as ssh-keygen prints it."""
+
+    text: str
+    namespace: str
+    key: str
+
+
+def read_signature(path: Path) -> Signature:
+    """Read the file of a signature. Raises ValueError, saying what is wrong, and OSError."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    try:
+        return parse_signature(content.decode("ascii"))
+    except UnicodeDecodeError:
+        raise ValueError("it is no text") from None
+
+
+def parse_signature(text: str) -> Signature:
+    """Read the text of a signature. Raises ValueError, saying what is wrong."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if len(text) > _MOST_BYTES or len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
+        raise ValueError(f"it does not begin with {_BEGIN} and end with {_END}")
+    try:
+        blob = base64.b64decode("".join(lines[1:-1]), validate=True)
+        if blob[:6] != b"SSHSIG":
+            raise ValueError("its content is damaged")
+        public_key, rest = _string(blob[10:])
+        namespace, _ = _string(rest)
+    except (binascii.Error, struct.error) as error:
+        raise ValueError("its content is damaged") from error
+    fingerprint = base64.b64encode(hashlib.sha256(public_key).digest()).decode().rstrip("=")
+    return Signature("\n".join(lines) + "\n", namespace.decode("utf-8", "replace"), f"SHA256:{fingerprint}")
+
+
+def _string(data: bytes) -> tuple[bytes, bytes]:
+    (length,) = struct.unpack(">I", data[:4])
+    if len(data) < 4 + length:
+        raise ValueError("it is cut off")
+    return data[4 : 4 + length], data[4 + length :]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Whose signature it is: names in the file of signers. None where it is nobody's, and then why."""
+
+    principals: tuple[str, ...]
+    reason: str
+    known: bool  # whether the key is in the file of signers
+
+
+def verify(signature: Signature, statement: bytes, signers: Path, namespace: str) -> Verified:
+    """Let ssh-keygen verify a signature of a statement. Raises ConfigurationError where that cannot be done."""
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise ConfigurationError(
+            "ssh-keygen is not installed here, and signatures are verified with it. Nothing was approved or sent.",
+            "Install OpenSSH's client (Debian: apt-get install openssh-client).",
+            code="no_ssh_keygen",
+        )
+    check_signers(signers)
+    with tempfile.NamedTemporaryFile("w", prefix="runa-", suffix=".sig") as file:
+        file.write(signature.text)
+        file.flush()
+        found = _run(program, "find-principals", "-s", file.name, "-f", str(signers))
+        text = found.stdout.decode("utf-8", "replace").replace(",", "\n")
+        names = [name.strip() for name in text.splitlines()]
+        if found.returncode or not any(names):
+            return Verified((), _reason(found), known=False)
+        verified, reason = [], ""
+        for name in dict.fromkeys(filter(None, names)):
+            options = ("-f", str(signers), "-I", name, "-n", namespace, "-s", file.name)
+            ran = _run(program, "verify", *options, content=statement)
+            if ran.returncode:
+                reason = _reason(ran)
+            else:
+                verified.append(name)
+    return Verified(tuple(verified), reason, known=True)
+
+
+def check_signers(signers: Path) -> None:
+    """Check that the file of signers can be read, and that not everybody may change it. Raises ConfigurationError."""
+    try:
+        with signers.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise ConfigurationError(
+            f"The file of allowed signers {shown(str(signers))} cannot be read: {error.strerror}. Nothing was approved"
+            " or sent.",
+            "The policy names it as `signers` in [approval]. See `man ssh-keygen`, ALLOWED SIGNERS.",
+            code="signers_unusable",
+        ) from error
+    if not stat.S_ISREG(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigurationError(
+            f"The file of allowed signers {shown(str(signers))} can be changed by others than its owner. Nothing was"
+            " approved or sent.",
+            "Let only whoever sets the policy write it: chmod go-w.",
+            code="signers_unusable",
+        )
+
+
+def _run(program: str, *arguments: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(
+            [program, "-Y", *arguments],
+            input=content,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": "/"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"ssh-keygen failed: {error}. Nothing was approved or sent.") from error
+
+
+def _reason(ran: "subprocess.CompletedProcess[bytes]") -> str:
+    lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else f"ssh-keygen ended with {ran.returncode}"

@@ -1,0 +1,86 @@
+"""The statement that approves a batch: text that a person reads and signs, made of what was recorded when proposed."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from runa_cli.core import exact_json
+from runa_cli.core.money import format_gifts, format_money
+from runa_cli.core.safe_text import printable
+from runa_cli.core.states import State
+from runa_cli.issuing.confirmation import issued_before
+from runa_cli.issuing.contents import contents_of
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.records import Batch
+from runa_cli.ledger.rows import to_timestamp
+
+NAMESPACE = "runa"
+_HEADING = "I approve that runa issues this batch as it is recorded."
+_LINES = {  # the name of each fact in the statement
+    "batch": "Batch",
+    "environment": "Environment",
+    "account": "Account",
+    "gifts": "Gifts",
+    "total": "Total",
+    "new": "To be issued",
+    "before": "Issued before",
+    "delivery": "Delivery",
+    "products": "Products",
+    "source": "From",
+    "proposer": "Proposed by",
+    "at": "Proposed at",
+    "until": "Valid until",
+    "ledger": "Ledger",
+    "proposal": "Proposal",
+    "content": "Content (SHA-256)",
+}
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Who proposes a batch: the user of the system and the machine, and the account that is to pay."""
+
+    user: str
+    host: str
+    account: str
+
+
+def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, until: datetime) -> dict[str, str]:
+    """Return what the statement about a batch is made of. `until` is when its approvals expire."""
+    tally, contents = ledger.tally(batch), contents_of(ledger.orders(batch, [State.PREPARED]))
+    return {
+        "batch": exact_json.dumps_for_display(batch.name),
+        "environment": batch.environment,
+        "account": proposer.account,
+        "gifts": _gifts(sum(tally.items.values()), sum(tally.orders.values())),
+        "total": format_money(tally.sums()),
+        "new": f"{format_gifts(tally.items[State.PREPARED])}, {format_money(tally.sums([State.PREPARED]))}",
+        "before": issued_before(tally),
+        "delivery": contents.delivery,
+        "products": contents.product_list,
+        "source": exact_json.dumps_for_display(batch.file) if batch.file else "flags",
+        "proposer": f"{proposer.user} on {proposer.host}",
+        "at": to_timestamp(now),
+        "until": to_timestamp(until),
+        "ledger": ledger.ledger_id,
+        "proposal": secrets.token_hex(8),  # a second proposal of the same batch needs signatures of its own
+        "content": ledger.content_digest(batch.id),
+    }
+
+
+def _gifts(items: int, orders: int) -> str:
+    return f"{format_gifts(items)} in {orders:,} {'order' if orders == 1 else 'orders'}"
+
+
+def statement_of(facts: Mapping[str, str]) -> bytes:
+    """Return the exact bytes that are signed. A fact is always one line, so that none can look like another."""
+    lines = [_HEADING, ""]
+    lines += [f"{name}: {printable(facts.get(fact, ''))}" for fact, name in _LINES.items()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def statement_digest(statement: bytes) -> str:
+    """Return the SHA-256 of a statement, in hexadecimal, by which people tell that they mean the same one."""
+    return hashlib.sha256(statement).hexdigest()
