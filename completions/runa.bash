@@ -9,130 +9,130 @@ _runa_follows() {
             options=' --version --help ' ;;
         balance)
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         ping)
             words=''
-            options=' --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         config)
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         audit)
             words=''
-            options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         order)
             words='=create,get,estimate,list,example'
             options=' --help ' ;;
         'order create')
             words=''
-            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'order get')
             words=''
-            options=' --wait --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --wait --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'order estimate')
             words=''
-            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'order list')
             words=''
-            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'order example')
             words='=csv,xlsx,json'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         batch)
             words='=list,show,resume,approve,export,cards,abandon,prune'
             options=' --help ' ;;
         'batch list')
             words=''
-            options=' --all --after=@batches --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --all --after=@batches --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch show')
             words='=@batches'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch resume')
             words='=@batches'
-            options=' --all --yes,-y --timeout= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --all --yes,-y --timeout= --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch approve')
             words='=@batches'
-            options=' --signature=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --signature=/ --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch export')
             words='=@batches'
-            options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch cards')
             words='=@batches'
-            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch abandon')
             words='=@batches'
-            options=' --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'batch prune')
             words='=@batches'
-            options=' --older-than= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --older-than= --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         gift)
             words='=list,get'
             options=' --help ' ;;
         'gift list')
             words=''
-            options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'gift get')
             words=''
-            options=' --batch=@batches --yes,-y --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --batch=@batches --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         product)
             words='=list,get,countries,categories'
             options=' --help ' ;;
         'product list')
             words=''
-            options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'product get')
             words='=@products'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'product countries')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'product categories')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         policy)
             words='=check,show,store'
             options=' --help ' ;;
         'policy check')
             words='=/'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'policy show')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'policy store')
             words='=/'
-            options=' --remove --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --remove --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         ledger)
             words='=init,backup,copy,check'
             options=' --help ' ;;
         'ledger init')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'ledger backup')
             words='=/'
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'ledger copy')
             words=''
-            options=' --from=FILE,URL --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --from=FILE,URL --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'ledger check')
             words=''
-            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         report)
             words='=spend,recipients'
             options=' --help ' ;;
         'report spend')
             words=''
-            options=' --by=month,week,day,batch,product,currency,user --since= --until= --to=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --by=month,week,day,batch,product,currency,user --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'report recipients')
             words=''
-            options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         emulator)
             words='=serve,reset'
             options=' --help ' ;;
         'emulator serve')
             words=''
-            options=' --port= --host= --fault+= --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --port= --host= --fault+= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'emulator reset')
             words=''
-            options=' --env=live,playground,local --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         *) words='' ;;
     esac
 }

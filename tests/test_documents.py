@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/accounts.md",
     "docs/approval.md",
     "docs/architecture.md",
     "docs/guide.md",
@@ -81,7 +82,7 @@ def test_every_state_of_an_order_is_described() -> None:
 
 def test_every_setting_is_in_the_example_file_and_is_shown_by_runa_config(program: Program) -> None:
     settings = {*re.findall(r'"(RUNA_\w+)"', read("runa_cli/config/settings.py"))} | {"RUNA_API_KEY"}
-    assert {*NAMES} == settings | {"RUNA_API_KEY_FILE"}
+    assert {*NAMES} == settings | {"RUNA_API_KEY_FILE", "RUNA_API_KEY_COMMAND"}
     shown = {row["setting"] for row in program("config", "--env", "local", "--json").json}
     assert settings <= shown
     assert settings <= set(re.findall(r"^#?(RUNA_\w+)=", read(".env.example"), re.MULTILINE))

@@ -199,8 +199,17 @@ class Client:
         try:
             reply = transport.send(request, seconds=seconds, now=self._clock.now)
         except (NotConnected, NoAnswer) as error:
-            log.info("%s %s: %s (%.2f s)", method, path, error, self._clock.seconds() - started)
+            took = self._clock.seconds() - started
+            facts = {"method": method, "path": path, "error": str(error), "ms": round(took * 1000)}
+            log.info("%s %s: %s (%.2f s)", method, path, error, took, extra={"facts": facts})
             raise
         took = self._clock.seconds() - started
-        log.info("%s %s: %d, request %s (%.2f s)", method, path, reply.status, reply.request_id or "-", took)
+        facts = {
+            "method": method, "path": path, "status": reply.status, "request_id": reply.request_id,
+            "ms": round(took * 1000),
+        }  # fmt: skip
+        log.info(
+            "%s %s: %d, request %s (%.2f s)", method, path, reply.status, reply.request_id or "-", took,
+            extra={"facts": facts},
+        )  # fmt: skip
         return reply

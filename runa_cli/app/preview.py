@@ -96,7 +96,7 @@ class Preview:
             ("Input", source_of(plan)),
             ("Columns", ", ".join(map(_column, plan.column_uses))),
             ("Filled in", "; ".join(_filled_in(plan, request.order_input))),
-            ("Environment", f"{session.environment}, account {session.settings.account or '(hidden)'}"),
+            ("Environment", f"{session.environment}, account {session.settings.payer}"),
             ("Batch", request.batch or ""),
             ("Items", f"{plan.item_count:,}"),
             ("Total", format_money(plan.sums)),

@@ -14,9 +14,10 @@ from runa_cli.config import paths, sources
 from runa_cli.config import settings as configuration
 from runa_cli.config.ledger_address import LedgerAddress, ServerLedger
 from runa_cli.config.settings import Settings
-from runa_cli.config.values import AUTO, JSON_FORMATS
+from runa_cli.config.values import AUTO, JSON_FORMATS, LOG_FORMATS
 from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import ConfigurationError, UsageMistake
+from runa_cli.core.masking import shown
 from runa_cli.output.console import Console
 from runa_cli.output.stdout import Output
 
@@ -37,11 +38,13 @@ class CommonOptions(NamedTuple):
     """What every command takes; `clock` is None for the real one."""
 
     env: str | None = None
+    profile: str | None = None
     env_file: Path | None = None
     output: str | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    log_format: str | None = None
     no_color: bool = False
     clock: Clock | None = None
 
@@ -54,7 +57,14 @@ class Session:
         self.clock = options.clock or REAL
         if options.json and options.output not in {None, "json"}:
             raise UsageMistake(f"--json and --output {options.output} contradict each other.")
-        flags = {"RUNA_ENV": options.env, "RUNA_OUTPUT": "json" if options.json else options.output, **flags}
+        if options.log_format is not None and options.log_format not in LOG_FORMATS:
+            raise UsageMistake(f"--log-format must be {' or '.join(LOG_FORMATS)}, found {shown(options.log_format)}.")
+        flags = {
+            "RUNA_ENV": options.env,
+            "RUNA_PROFILE": options.profile,
+            "RUNA_OUTPUT": "json" if options.json else options.output,
+            **flags,
+        }
         self.settings: Settings = configuration.load(flags, env_file=options.env_file)
         no_color = options.no_color or self.settings.no_color.value
         self.output = Output(self.settings.output.value, no_color=no_color)
@@ -65,7 +75,7 @@ class Session:
             no_color=no_color,
         )
         if options.verbose:
-            self.console.log()
+            self.console.log(as_json=options.log_format == "json")
         self._stack = ExitStack()
         self._ledger: Ledger | None = None
         self._client: Client | None = None
@@ -232,6 +242,7 @@ class Session:
             progress=progress or self.progress(),
             say=self.console.say,
             account=settings.account,
+            payer=settings.payer,
             ask=self.ask,
             concurrency=self._concurrency(),
             rate_limit=self._rate_limit(),

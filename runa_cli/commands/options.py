@@ -23,6 +23,10 @@ EnvOption = Annotated[
     str | None,
     typer.Option("--env", metavar="live|playground|local", help="Where to send to.", rich_help_panel=COMMON_PANEL),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Settings of this profile.", rich_help_panel=COMMON_PANEL),
+]
 EnvFileOption = Annotated[
     Path | None,
     typer.Option("--env-file", metavar="PATH", help="Settings file instead of ./.env.", rich_help_panel=COMMON_PANEL),
@@ -50,6 +54,12 @@ VerboseOption = Annotated[
         "--verbose", "-v", metavar="", help="Log every request on standard error.", rich_help_panel=COMMON_PANEL
     ),
 ]
+LogFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format", metavar="text|json", help="How -v logs; json: an object a line.", rich_help_panel=COMMON_PANEL
+    ),
+]
 NoColorOption = Annotated[
     bool, typer.Option("--no-color", metavar="", help="No colours.", rich_help_panel=COMMON_PANEL)
 ]
@@ -60,11 +70,13 @@ TimeoutOption = Annotated[
 
 _COMMON: Options = {
     "env": (EnvOption, None),
+    "profile": (ProfileOption, None),
     "env_file": (EnvFileOption, None),
     "output": (OutputOption, None),
     "json": (JsonOption, False),
     "quiet": (QuietOption, False),
     "verbose": (VerboseOption, False),
+    "log_format": (LogFormatOption, None),
     "no_color": (NoColorOption, False),
     "context": (typer.Context, inspect.Parameter.empty),
 }

@@ -22,6 +22,7 @@ class DotenvFile:
     """The variables of a `.env` file with their lines, and what is wrong with the file. An empty value sets nothing."""
 
     name: str = ".env"
+    is_named: bool = False  # by the user, who meant this one
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -36,7 +37,7 @@ def read_dotenv(path: Path, *, named: bool) -> DotenvFile:
 
     Raises ConfigurationError for a file that cannot be read.
     """
-    found = DotenvFile(str(path) if named else path.name)
+    found = DotenvFile(str(path) if named else path.name, named)
     try:
         text = path.read_text(encoding="utf-8-sig")  # reads any line ends
     except (OSError, UnicodeDecodeError) as error:

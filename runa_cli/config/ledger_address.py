@@ -31,6 +31,11 @@ class ServerLedger:
 LedgerAddress = Path | ServerLedger
 
 
+def is_path(text: str) -> bool:
+    """Tell whether the text can be a path: it is no URL, nor anything that was meant to be one."""
+    return not (_SERVER.match(text) or _OTHER_URL.match(text) or text.lower().startswith(("postgres:", "postgresql:")))
+
+
 def read_ledger(text: str) -> LedgerAddress:
     """Convert a path, or the URL of a PostgreSQL database.
 
@@ -38,6 +43,6 @@ def read_ledger(text: str) -> LedgerAddress:
     """
     if _SERVER.match(text):
         return ServerLedger(text)
-    if _OTHER_URL.match(text) or text.lower().startswith(("postgres:", "postgresql:")):
+    if not is_path(text):
         raise ValueError("must be a path, or a URL of PostgreSQL such as postgresql://runa@db.example.com/runa")
     return read_path(text)

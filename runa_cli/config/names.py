@@ -1,7 +1,7 @@
 """The names of the settings. A name that was meant to be one is an error, because its value would be ignored."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from runa_cli.config.dotenv_file import DotenvFile
 from runa_cli.core.typos import one_typo
@@ -9,6 +9,8 @@ from runa_cli.core.typos import one_typo
 NAMES = (
     "RUNA_API_KEY",
     "RUNA_API_KEY_FILE",
+    "RUNA_API_KEY_COMMAND",
+    "RUNA_PROFILE",
     "RUNA_ENV",
     "RUNA_BASE_URL",
     "RUNA_API_VERSION",
@@ -25,8 +27,6 @@ NAMES = (
     "RUNA_LOOK_BACK",
     "RUNA_OUTPUT",
 )
-# Reserved for later. To ignore them would be worse than to refuse them.
-UNSUPPORTED = ("RUNA_API_KEY_COMMAND", "RUNA_PROFILE")
 _SAFETY = ("RUNA_MAX_TOTAL", "RUNA_POLICY")  # compared even with names that begin otherwise, such as RNUA_MAX_TOTAL
 
 
@@ -39,7 +39,7 @@ def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[st
         if value and name not in NAMES and (problem := _problem(name)):
             yield f"{name} (environment){problem}"
     for name, value in dotenv.values.items():
-        if name in NAMES or (name in UNSUPPORTED and not value):
+        if name in NAMES:
             continue
         if problem := _problem(name) or (_is_prefixed(name) and " is not a setting of runa.") or None:
             yield f"{name} ({dotenv.origin(name)}){problem}"
@@ -47,20 +47,21 @@ def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[st
 
 def _problem(name: str) -> str | None:
     """Return what is wrong with a name that is no setting, as the rest of a sentence; None for one unlike any."""
-    known = (*NAMES, *UNSUPPORTED) if _is_prefixed(name) else _SAFETY
-    meant = next((one for one in known if _plain(one) == _plain(name)), None)
-    meant = meant or next((one for one in known if one_typo(_plain(name), _plain(one))), None)
-    if meant is None:
-        return None
-    if meant in UNSUPPORTED:
-        return " is not supported by this version." if name == meant else f": {meant} is not supported by this version."
-    return f": did you mean {meant}?"
+    known = NAMES if _is_prefixed(name) else _SAFETY
+    meant = meant_by(name, known)
+    return None if meant is None else f": did you mean {meant}?"
+
+
+def meant_by(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one was meant to be, None where it resembles none."""
+    plain = {plain_name(one): one for one in known}
+    return plain.get(plain_name(name)) or next((plain[one] for one in plain if one_typo(plain_name(name), one)), None)
 
 
 def _is_prefixed(name: str) -> bool:
     return name.upper().startswith("RUNA")
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name without what is easily mistaken: case, underscores, hyphens, invisible characters."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,4 +1,4 @@
-"""The directories of the user's data and caches on this system."""
+"""The directories of the user's configuration, data and caches on this system."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,11 @@ def data_directory() -> Path:
 def state_directory() -> Path:
     """Return the directory for what the program notes for itself: the ledgers' marks. Raises ConfigurationError."""
     return _directory(platformdirs.user_state_path, "XDG_STATE_HOME")
+
+
+def config_directory() -> Path:
+    """Return the directory of the user's configuration. Raises ConfigurationError."""
+    return _directory(platformdirs.user_config_path, "XDG_CONFIG_HOME")
 
 
 def cache_directory() -> Path:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from runa_cli.config.ledger_address import LedgerAddress, read_ledger
 from runa_cli.config.names import name_problems
 from runa_cli.config.network import network_problems
 from runa_cli.config.paths import data_directory
+from runa_cli.config.profiles import DECISIVE, Profile, read_profile
 from runa_cli.config.sources import ORIGIN_DEFAULT, Setting, Sources
 from runa_cli.config.values import (
     API_VERSION,
@@ -50,6 +51,7 @@ class Settings(NamedTuple):
     used.
     """
 
+    profile: Setting[str | None]
     environment: Setting[Environment | None]
     api_key: Setting[ApiKey | None]
     base_url: Setting[str | None]
@@ -68,6 +70,12 @@ class Settings(NamedTuple):
     output: Setting[str]
     no_color: Setting[bool]
     problems: tuple[str, ...] = ()
+
+    @property
+    def payer(self) -> str:
+        """The account, with the profile that was chosen, for a person who decides whether it is the right one."""
+        account = self.account or "(hidden)"
+        return f"{account} (profile {self.profile.value})" if self.profile.value else account
 
     @property
     def account(self) -> str:
@@ -92,9 +100,12 @@ def load(
     path = env_file or (directory or Path()) / ".env"
     dotenv = read_dotenv(path, named=env_file is not None)
     source = Sources(flags or {}, environ, dotenv, [*dotenv.problems, *name_problems(environ, dotenv)])
-    api_key = read_api_key(source)
+    profile = _profile(source)
+    chosen: Setting[Environment | None] = source.read("RUNA_ENV", None, read_environment)
+    api_key = read_api_key(source, local=chosen.value == "local")
     return Settings(
-        environment=_environment(source, api_key),
+        profile=profile,
+        environment=_environment(chosen, api_key),
         api_key=api_key,
         base_url=_base_url(source),
         api_version=source.read("RUNA_API_VERSION", API_VERSION, matching(r"[\x21-\x7e]{1,40}", "a version")),
@@ -137,7 +148,8 @@ def check_network(url: str) -> None:
 
 
 def _unusable(problems: Sequence[str]) -> ConfigurationError:
-    return ConfigurationError(" ".join(problems), hint="`runa config` shows every setting and where it came from.")
+    wrong = problems[0] if len(problems) == 1 else "\n  ".join(["Settings cannot be used:", *problems])
+    return ConfigurationError(wrong, hint="`runa config` shows every setting and where it came from.")
 
 
 def _url_problems(settings: Settings) -> list[str]:
@@ -154,7 +166,8 @@ def _key_problems(settings: Settings) -> list[str]:
         raise ConfigurationError(
             "There is no API key: RUNA_API_KEY is not set.",
             code="no_key",
-            hint="Create one at app.runa.io/api-keys and export RUNA_API_KEY, or use --env local to try without one.",
+            hint="Create one at app.runa.io/api-keys and export RUNA_API_KEY, choose a --profile, or use --env local to"
+            " try without one.",
         )
     if environment is None:
         return ["The key begins with neither wg (live) nor xx (playground): name its environment with --env."]
@@ -183,8 +196,25 @@ def warnings(settings: Settings) -> list[str]:
     return [f"The {file} can be read by other users: chmod 600 {path}"]
 
 
-def _environment(source: Sources, key: Setting[ApiKey | None]) -> Setting[Environment | None]:
-    chosen: Setting[Environment | None] = source.read("RUNA_ENV", None, read_environment)
+def _profile(source: Sources) -> Setting[str | None]:
+    """Choose the profile, if one is named. Raises ConfigurationError for one that there is not."""
+    found: Setting[str | None] = source.read("RUNA_PROFILE", None, matching(r".+", "the name of a profile"))
+    if found.value is not None:
+        source.profile = read_profile(found.value, found.origin)
+        source.problems += [*source.profile.problems, *_contradictions(source, source.profile)]
+    return found
+
+
+def _contradictions(source: Sources, profile: Profile) -> Iterator[str]:
+    """Yield a sentence for each setting that decides who pays and how much, if `.env` sets it otherwise."""
+    for name in DECISIVE:
+        value = source.dotenv.values.get(name)
+        overridden = source.flags.get(name) is not None or source.environ.get(name)
+        if value and not overridden and profile.values.get(name, value) != value:
+            yield f"{name} ({source.dotenv.origin(name)}) is another than that of {profile.place}: remove one."
+
+
+def _environment(chosen: Setting[Environment | None], key: Setting[ApiKey | None]) -> Setting[Environment | None]:
     if chosen.value is not None or key.value is None or key.value.environment is None:
         return chosen
     return Setting(key.value.environment, "the key's prefix")
@@ -192,8 +222,8 @@ def _environment(source: Sources, key: Setting[ApiKey | None]) -> Setting[Enviro
 
 def _base_url(source: Sources) -> Setting[str | None]:
     found: Setting[str | None] = source.read("RUNA_BASE_URL", None, read_base_url)
-    if found.value is None or found.origin == "environment":
-        return found
+    if found.value is None or found.origin != source.dotenv.name:
+        return found  # a profile is the user's own, too
     host = urlsplit(found.value).hostname or ""
     if is_loopback(host) or is_runa(host):
         return found

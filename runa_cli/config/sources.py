@@ -1,4 +1,4 @@
-"""The sources of a setting, in order of precedence: flag, environment, `.env`, default."""
+"""The sources of a setting, in order of precedence: flag, environment, `.env`, profile, default."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Generic
 
 from runa_cli.config.dotenv_file import DotenvFile
 from runa_cli.config.plain_text import stray_part
+from runa_cli.config.profiles import Profile
 from runa_cli.config.values import T
 from runa_cli.core.errors import UsageMistake
 from runa_cli.core.masking import has_key
@@ -13,7 +14,7 @@ from runa_cli.core.masking import has_key
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """A value and its origin: `flag`, `environment`, the name of a file, or `default`."""
+    """A value and its origin: `flag`, `environment`, the name of a file, `profile NAME`, or `default`."""
 
     value: T
     origin: str
@@ -32,6 +33,7 @@ class Sources:
     environ: Mapping[str, str]
     dotenv: DotenvFile
     problems: list[str] = field(default_factory=list)
+    profile: Profile | None = None
 
     def raw(self, name: str) -> Setting[object] | None:
         """Return the value of a setting from the first source that sets it, unconverted; None where none does."""
@@ -42,6 +44,8 @@ class Sources:
             return Setting(self.environ[name], "environment")
         if self.dotenv.values.get(name):
             return Setting(self.dotenv.values[name], self.dotenv.name)
+        if self.profile is not None and name in self.profile.values:
+            return Setting(self.profile.values[name], self.profile.origin)
         return None
 
     def read(self, name: str, default: T, convert: Callable[[str], T]) -> Setting[T]:
@@ -60,7 +64,7 @@ class Sources:
             if found.origin == "flag":
                 flag = "--" + name.removeprefix("RUNA_").lower().replace("_", "-")
                 raise UsageMistake(f"{flag} {error}.") from error
-            self.problems.append(f"{name} ({found.origin}) {error}.")
+            self.problems.append(f"{name} ({self._file(found.origin)}) {error}.")
             return Setting(default, ORIGIN_DEFAULT)
         if found.origin != "flag" and not self.is_plain(name, str(found.value), found.origin):
             return Setting(default, ORIGIN_DEFAULT)
@@ -71,9 +75,15 @@ class Sources:
         stray = stray_part(text, _BLANKS_ALLOWED.get(name, ""))
         if stray is None:
             return True
-        place = self.dotenv.origin(name) if origin == self.dotenv.name else origin
-        self.problems.append(f"{name} ({place}) has a stray {stray} in its value: remove it.")
+        self.problems.append(f"{name} ({self.place(name, origin)}) has a stray {stray} in its value: remove it.")
         return False
+
+    def place(self, name: str, origin: str) -> str:
+        """Return where a setting was set: its origin, with the line of a file, or with the file of a profile."""
+        return self.dotenv.origin(name) if origin == self.dotenv.name else self._file(origin)
+
+    def _file(self, origin: str) -> str:
+        return self.profile.place if self.profile is not None and origin == self.profile.origin else origin
 
     def _check_no_key(self, text: str) -> None:
         """Check that a setting is no API key. Raises ValueError, without the text."""

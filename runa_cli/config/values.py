@@ -16,6 +16,7 @@ BASE_URLS = {"live": "https://api.runa.io/v2", "playground": "https://playground
 API_VERSION = "2024-02-05"
 FORMATS = ("table", "json", "jsonl", "gifts", "csv", "links")  # written by runa_cli/output/formats.py
 JSON_FORMATS = frozenset({"json", "jsonl", "gifts"})  # errors go out as JSON too
+LOG_FORMATS = ("text", "json")  # of the lines of -v
 MODES = ("auto", "sync", "async")
 ORDERS_PER_MINUTE = 300  # developer.runa.io: best-practices/rate-limits
 LOOK_BACK_DAYS = 45  # how far back the orders at Runa are looked through for those of a batch

@@ -72,17 +72,17 @@ def issued_before(tally: Tally) -> str:
     return "; ".join(parts) or "none"
 
 
-def confirm_sending(to_send: ToSend, environment: str, account: str, ask: Ask | None) -> None:
+def confirm_sending(to_send: ToSend, environment: str, payer: str, ask: Ask | None) -> None:
     """Ask whether this is to be sent. Raises GuardRefused for a no, and where nobody can be asked."""
     facts = "\n".join(to_send.facts())
     if ask is None:
         needs = "Live money needs a yes" if environment == "live" else f"--confirm needs a yes, in {environment} too"
         raise GuardRefused(
-            f"{needs}: {to_send.total}, from account {account}. Nothing was sent.\n{facts}",
+            f"{needs}: {to_send.total}, from account {payer}. Nothing was sent.\n{facts}",
             "Without a terminal, add --yes, or --confirm-total with this total.",
             code="not_confirmed",
         )
-    if not ask(f"{to_send.heading}\n{facts}\nIssue {to_send.total}, in {environment}, from account {account}?"):
+    if not ask(f"{to_send.heading}\n{facts}\nIssue {to_send.total}, in {environment}, from account {payer}?"):
         raise GuardRefused("Not confirmed. Nothing was sent.", code="not_confirmed")
 
 

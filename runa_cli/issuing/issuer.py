@@ -72,7 +72,8 @@ Preflight = Callable[[Plan], None]
 class Issuer:
     """Issues batches: one ledger, one client, one account, one person to ask.
 
-    `account` is the part of the API key that may be shown. `ask` is None where nobody could answer.
+    `account` is the part of the API key that may be shown, `payer` how a question names the account. `ask` is None
+    where nobody could answer.
     """
 
     ledger: Ledger
@@ -81,6 +82,7 @@ class Issuer:
     progress: Progress
     say: Say
     account: str
+    payer: str
     ask: Ask | None = None
     concurrency: Concurrency = field(default_factory=lambda: Concurrency(1))
     rate_limit: RateLimit = field(default_factory=RateLimit)
@@ -400,7 +402,7 @@ class Issuer:
 
     def ask_before_sending(self, to_send: ToSend, environment: str) -> None:
         """Ask whether this is to be sent. Raises GuardRefused for a no, and where nobody can be asked."""
-        confirm_sending(to_send, environment, self.account, self.ask)
+        confirm_sending(to_send, environment, self.payer, self.ask)
 
     def confirm_key(self, batch: Batch, *, yes: bool) -> None:
         """Make sure that a batch with orders of another key may be resumed and shown. Raises GuardRefused."""

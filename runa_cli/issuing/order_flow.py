@@ -107,7 +107,8 @@ class OrderFlow:
         except ClaimLost as lost:
             result = FlowResult(order, failures.claim_lost(self.batch, order, lost))
         except Exception as error:  # noqa: BLE001 - a defect in one order must not stop the others
-            log.info("order %d: %s", order.position, failures.call_chain(error))
+            where = failures.call_chain(error)
+            log.info("order %d: %s", order.position, where, extra={"facts": {"order": order.position, "error": where}})
             result = FlowResult(order, failures.defect(self.batch, order, error))
         if isinstance(result, Later):
             shown = replace(order, body=b"", reply=None)  # what an error tells of it: many orders may be followed
@@ -215,7 +216,8 @@ class OrderFlow:
         attempts.count += 1
         if order.first_sent_at is not None and not sent_before and attempts.sent_at is None:
             attempts.sent_at = sending_at
-        log.info("order %d: attempt %d", order.position, attempts.count)
+        facts = {"order": order.position, "attempt": attempts.count}
+        log.info("order %d: attempt %d", order.position, attempts.count, extra={"facts": facts})
         mode: Literal["sync", "async"] = "sync" if order.mode == "sync" else "async"
         answer = self.client.create_order(order.body, order.idempotency_key, mode, seconds=self._seconds_left(attempts))
         self.answered(self.clock.seconds() - sending_at)

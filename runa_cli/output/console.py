@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Context, RunaError
-from runa_cli.core.safe_text import printable, printable_lines
+from runa_cli.core.safe_text import printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -131,11 +131,13 @@ class Console:
             self._stream.write("\n")  # so that the next message starts on a new line
             raise
 
-    def log(self) -> None:
-        """Show the log lines of the program from now on."""
+    def log(self, *, as_json: bool = False) -> None:
+        """Show the log lines of the program from now on, with `as_json` each as a JSON object."""
+        from runa_cli.output.log_format import JsonLines, TextLines
+
         self._logs = True
         handler = logging.StreamHandler(self._stream)
-        handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(JsonLines() if as_json else TextLines())
         logger = logging.getLogger("runa")
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -153,11 +155,6 @@ class Console:
         from rich.text import Text
 
         self.rich.print(Text.assemble(*((text, style) for style, text in pieces)), soft_wrap=True)
-
-
-class _PrintableFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
 
 
 def _ids(context: Context) -> str:

@@ -53,6 +53,8 @@ MISSPELT = [
     ("RUNA_ENVV", "RUNA_ENV"),
     ("RUNA_API_KEY_FIL", "RUNA_API_KEY_FILE"),
     ("RUNA_LOOKBACK", "RUNA_LOOK_BACK"),
+    ("RUNA_PROFIL", "RUNA_PROFILE"),
+    ("RUNA_API_KEY_COMAND", "RUNA_API_KEY_COMMAND"),
 ]
 
 
@@ -66,14 +68,6 @@ def test_an_unlike_name_is_left_alone_in_the_environment_and_refused_in_the_file
     assert () == from_environment(RUNA_HOME="x", RUN_MODE="x", TUNA_ENV="x", MAX_TOTAL="5").problems
     assert "RUNA_HOME (.env, line 2) is not a setting of runa." == refused(from_file("OTHER=1\nRUNA_HOME=x\n"))
     assert () == from_file("RUN_MODE=x\nTUNA_ENV=x\nDATABASE_URL=postgres://x").problems
-
-
-@pytest.mark.parametrize("name", ["RUNA_PROFILE", "RUNA_API_KEY_COMMAND"])
-def test_a_setting_that_this_version_does_not_have_is_refused_and_not_ignored(name: str) -> None:
-    assert f"{name} (environment) is not supported by this version." == refused(from_environment(**{name: "x"}))
-    assert f"{name} (.env, line 1) is not supported by this version." == refused(from_file(f"{name}=x"))
-    assert () == from_file(f"{name}=\n").problems
-    assert () == from_environment(**{name: ""}).problems
 
 
 # --- lines -------------------------------------------------------------------------------------------------------
@@ -197,7 +191,7 @@ def test_a_byte_order_mark_of_the_key_file_is_no_part_of_the_key(tmp_path: Path)
 EVERY_OTHER = [
     "RUNA_API_KEY_FILE", "RUNA_ENV", "RUNA_BASE_URL", "RUNA_API_VERSION", "RUNA_CURRENCY", "RUNA_PRODUCTS",
     "RUNA_TEMPLATE_ID", "RUNA_MODE", "RUNA_TIMEOUT", "RUNA_RATE_LIMIT", "RUNA_CONCURRENCY", "RUNA_MAX_TOTAL",
-    "RUNA_LEDGER", "RUNA_LOOK_BACK", "RUNA_OUTPUT",
+    "RUNA_LEDGER", "RUNA_LOOK_BACK", "RUNA_OUTPUT", "RUNA_PROFILE", "RUNA_API_KEY_COMMAND",
 ]  # fmt: skip
 
 

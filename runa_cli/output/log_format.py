@@ -1,0 +1,28 @@
+"""The log lines of `-v`: as text for people, or each as one JSON object."""
+
+import logging
+from datetime import UTC, datetime
+
+from runa_cli.core import exact_json
+from runa_cli.core.safe_text import printable
+
+
+class TextLines(logging.Formatter):
+    """A line as people read it: the time of day and the message, safe on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return printable(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    """A line as programs read it: time (RFC 3339, UTC), message, and the facts that the caller gave as `facts`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        facts = getattr(record, "facts", {})
+        return exact_json.dumps_for_display({"time": time, "message": record.getMessage(), **facts})
