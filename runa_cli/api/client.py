@@ -142,7 +142,7 @@ class Client:
             self._clock.sleep(wait)
         raise Unreachable(
             f"Runa gave no usable answer at {self.endpoint.shown_url}: {problem}.",
-            hint="Check the connection and RUNA_BASE_URL, or try again later; `runa ping` shows whether it works.",
+            hint="Check the connection, and RUNA_BASE_URL if it is set, then run the same command again.",
         )
 
     def document(

@@ -5,7 +5,7 @@ from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context
-from runa_cli.core.money import format_gifts
+from runa_cli.core.money import counted, format_gifts, plain_amount
 from runa_cli.core.states import State
 from runa_cli.issuing.failures import busy
 from runa_cli.ledger.records import Batch, Order
@@ -24,9 +24,10 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
         raise busy(ledger, batch, "Nothing was abandoned.", "Wait until it has ended.")
     orders = list(ledger.orders(batch, _MAY_BE_ABANDONED))
     if orders:
+        gifts = format_gifts(sum(order.item_count for order in orders))
         question = (
-            f"Abandon {len(orders)} order(s) with {format_gifts(sum(order.item_count for order in orders))} of batch"
-            f" {batch.name} in {batch.environment}? They may have been issued; their links will not be fetched any more"
+            f"Abandon {counted(len(orders), 'order')} with {gifts} of batch {batch.name} in {batch.environment}? They"
+            " may have been issued; their links will not be fetched any more"
         )
         confirm(session, question, yes=yes, about=Context(batch=batch.name))
         orders = ledger.mark_abandoned(orders, session.clock.now())
@@ -42,7 +43,7 @@ def _show(session: Session, batch: Batch, orders: list[Order]) -> None:
                 "position": order.position,
                 "idempotency_key": order.idempotency_key,
                 "items": order.item_count,
-                "total": order.total,
+                "total": plain_amount(order.total, order.currency),
                 "currency": order.currency,
                 "sent": order.first_sent_at is not None,
             }
@@ -50,8 +51,9 @@ def _show(session: Session, batch: Batch, orders: list[Order]) -> None:
         ],
     }
     gifts = format_gifts(sum(order.item_count for order in orders))
+    verb = "is" if len(orders) == 1 else "are"
     sentence = (
-        f"{len(orders)} order(s) of batch {batch.name} are abandoned: {gifts}."
+        f"Of batch {batch.name}, {counted(len(orders), 'order')} {verb} abandoned: {gifts}."
         if orders
         else f"Batch {batch.name} has no order of unknown outcome; there is nothing to abandon."
     )

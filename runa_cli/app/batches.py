@@ -9,6 +9,7 @@ from typing import Any
 from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
+from runa_cli.app.similar_names import similar_batch
 from runa_cli.config.settings import check_readable
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
@@ -47,9 +48,10 @@ _ORDER_COLUMNS = (
 _ORDER_FIELDS = ("position", "order_id", "items", "total", "currency", "state", "error", "idempotency_key")
 
 
-def find(session: Session, name: str) -> Batch:
+def find(session: Session, name: str, *, suggest: bool = True) -> Batch:
     """Return a batch by its name, from the configured environment, or from another unless `--env` was given.
 
+    `suggest` names a similar one where there is none; a command that cannot be undone must suggest nothing.
     Raises InputError, and UsageMistake where several environments have a batch of this name.
     """
     environment = session.settings.environment.value
@@ -59,7 +61,10 @@ def find(session: Session, name: str) -> Batch:
         found = [batch for each in ENVIRONMENTS if (batch := session.ledger.batch(each, name))]
     if not found:
         where = f" in {environment}" if environment else ""
-        raise InputError(f"There is no batch {name}{where}.", "`runa batch list` shows all batches.", code="no_batch")
+        meant = similar_batch(session, name, environments) if suggest else ""
+        raise InputError(
+            f"There is no batch {name}{where}.{meant}", "`runa batch list` shows all batches.", code="no_batch"
+        )
     if len(found) > 1:
         raise UsageMistake(f"There is a batch {name} in several environments: choose one with --env.")
     return found[0]
@@ -78,11 +83,11 @@ def active_environment(session: Session) -> str:
 
 
 def find_active(session: Session, name: str) -> Batch:
-    """Return a batch of the active environment by its name.
+    """Return a batch of the active environment by its name, for a command that cannot be undone.
 
     Raises InputError, ConfigurationError, and GuardRefused where only another environment has it.
     """
-    environment, batch = active_environment(session), find(session, name)
+    environment, batch = active_environment(session), find(session, name, suggest=False)
     if batch.environment != environment:
         raise GuardRefused(
             f"Batch {name} is in {batch.environment}, and this is {environment}.",
@@ -251,7 +256,7 @@ def _order_object(order: Order) -> dict[str, Any]:
         "idempotency_key": order.idempotency_key,
         "order_id": order.order_id,
         "items": order.item_count,
-        "total": order.total,
+        "total": plain_amount(order.total, order.currency),
         "currency": order.currency,
         "mode": order.mode,
         "prepared_at": order.prepared_at.isoformat(),

@@ -137,4 +137,6 @@ def _write_copy(path: Path, products: list[dict[str, Any]], now: datetime) -> No
 
 def _in_words(age: timedelta) -> str:
     minutes = int(age.total_seconds() // 60)
+    if not minutes:
+        return "less than a minute"
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -11,7 +11,7 @@ from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config.ledger_address import ServerLedger, read_ledger
 from runa_cli.core.errors import ConfigurationError, LedgerUnusable, UsageMistake
-from runa_cli.core.money import format_money
+from runa_cli.core.money import format_money, plain_amount
 
 if TYPE_CHECKING:
     from runa_cli.ledger.copying import Content, Report
@@ -121,7 +121,7 @@ def _show(session: Session, copied: "Content", sentence: str, places: dict[str, 
         "batches": rows["batch"],
         "orders": rows["purchase"],
         "gifts": rows["gift"],
-        "money": {currency: str(amount) for currency, amount in sorted(copied.money.items())},
+        "money": {currency: plain_amount(str(amount), currency) for currency, amount in sorted(copied.money.items())},
         "sha256": copied.digest,
     }
     show_changes(session, document, [f"{sentence}: {counts}{money}. Both hold the same."])

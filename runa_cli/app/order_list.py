@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from runa_cli.api import responses
-from runa_cli.api.pagination import LIST_PAGE
+from runa_cli.api.pagination import LIST_PAGE, Page
 from runa_cli.app.session import Session
-from runa_cli.core.errors import UsageMistake
+from runa_cli.core.errors import RequestRefused, UsageMistake
+from runa_cli.core.masking import shown
 from runa_cli.output import lists
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column
@@ -91,18 +92,33 @@ def _orders(session: Session, order_filter: OrderFilter, searched: _Searched) ->
 
 
 def _fetched(session: Session, order_filter: OrderFilter) -> Iterator[Mapping[str, Any]]:
-    seconds = session.settings.timeout.value
+    """Yield the orders of Runa's list, as many as are wanted where none is left out here."""
     cursors = {"after": order_filter.after, "before": order_filter.before}
-    query = {
-        "limit": min(order_filter.limit or FIRST_PAGE, LIST_PAGE),
-        **{name: cursor for name, cursor in cursors.items() if cursor},
-    }
-    for page in session.client.pages("/order", "items", query, seconds=seconds):
+    query: dict[str, Any] = {name: cursor for name, cursor in cursors.items() if cursor}
+    left = None if order_filter.is_filtered_here else order_filter.limit
+    while page := _page(session, {"limit": min(left or order_filter.limit or FIRST_PAGE, LIST_PAGE), **query}):
         yield from page.members
         if order_filter.before or (order_filter.since is not None and _all_before(page.members, order_filter.since)):
             return
-        if order_filter.limit == len(page.members) and not order_filter.is_filtered_here and page.after:
+        if page.after is None or page.after == query.get("after"):
+            return
+        query["after"] = page.after
+        if left is not None and (left := left - len(page.members)) <= 0:
             session.console.next_page(page.after)
+            return
+
+
+def _page(session: Session, query: Mapping[str, Any]) -> Page | None:
+    """Return one page of Runa's list, None behind the last. Raises UsageMistake for a cursor that is none."""
+    try:
+        return next(session.client.pages("/order", "items", query, seconds=session.settings.timeout.value), None)
+    except RequestRefused as error:
+        if error.code != "pagination_error":
+            raise
+        flag, cursor = next((name, query[name]) for name in ("after", "before") if name in query)
+        raise UsageMistake(
+            f"--{flag} must be a cursor that `runa order list` has told, found {shown(cursor)}."
+        ) from error
 
 
 def _all_before(page: list[dict[str, Any]], since: datetime) -> bool:

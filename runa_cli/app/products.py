@@ -1,6 +1,6 @@
 """`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +10,9 @@ from runa_cli.api.code_suggestions import listed, suggestions
 from runa_cli.app.catalogue import known_codes, load_catalogue
 from runa_cli.app.country_names import country_code
 from runa_cli.app.session import Session
-from runa_cli.core.errors import RequestRefused, RunaError
+from runa_cli.app.similar_names import did_you_mean
+from runa_cli.core.errors import InputError, RequestRefused, RunaError, UsageMistake
+from runa_cli.core.masking import shown
 from runa_cli.output import formats, lists
 from runa_cli.output.formats import View
 from runa_cli.output.lists import ListView, cell_text
@@ -51,14 +53,28 @@ def show_list(session: Session, product_filter: ProductFilter, *, refresh: bool)
     """Show the products that match. `refresh` ignores the copy kept on this machine."""
     products = load_catalogue(session, refresh=refresh)
     if product_filter.countries:
-        sold = {cell_text(code) for product in products for code in _codes(product.get(_COUNTRIES))}
+        sold = _all("countries_redeemable_in", products)
         countries = [country_code(text, sold) for text in product_filter.countries]
         product_filter = replace(product_filter, countries=countries)
+    _check_known("--category", "category", product_filter.category, _all("categories", products))
+    _check_known("--currency", "product currency", product_filter.currency, _all("currency", products))
     lists.show_list(session.output, _VIEW, filter(product_filter.matches, products))
 
 
-def _codes(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+def _all(member: str, products: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return every value that a member of the products has."""
+    values = (product.get(member) for product in products)
+    return {cell_text(one) for value in values for one in (value if isinstance(value, list) else [value])} - {""}
+
+
+def _check_known(flag: str, what: str, wanted: str | None, known: Collection[str]) -> None:
+    """Check that a filter names something that there is, where any is known. Raises UsageMistake."""
+    if wanted is None or not known or wanted.casefold() in {one.casefold() for one in known}:
+        return
+    raise UsageMistake(
+        f"{flag}: there is no {what} {shown(wanted)}.{did_you_mean(wanted, known)}",
+        f"There are: {', '.join(sorted(known))}.",
+    )
 
 
 def show_one(session: Session, code: str) -> None:
@@ -66,12 +82,14 @@ def show_one(session: Session, code: str) -> None:
     try:
         product = session.client.document(f"/product/{quote(code, safe='')}", seconds=session.settings.timeout.value)
     except RequestRefused as error:
-        if error.code == "not_found":
-            error.message = (
-                f"There is no product {code} in this catalogue ({session.environment}).{_meant(session, code)}"
-            )
-            error.hint = "`runa product list --search WORD` finds codes."
-        raise
+        if error.code != "not_found":
+            raise
+        raise InputError(
+            f"There is no product {code} in this catalogue ({session.environment}).{_meant(session, code)}",
+            "`runa product list --search WORD` finds codes.",
+            error.context,
+            code="no_product",
+        ) from error
     view = lists.list_view(_VIEW, [product])._replace(
         documents=lambda: [product],
         table=lambda _: summary_parts(_summary(product)),

@@ -11,7 +11,7 @@ from runa_cli.app.changes import show_changes
 from runa_cli.app.confirm import confirm
 from runa_cli.app.session import Session
 from runa_cli.core.errors import BatchBusy, Context, GuardRefused, RunaError
-from runa_cli.core.money import format_gifts
+from runa_cli.core.money import counted, format_gifts
 from runa_cli.core.states import State
 from runa_cli.issuing.failures import busy
 from runa_cli.ledger.ledger import Ledger
@@ -89,7 +89,7 @@ def prune(session: Session, name: str | None, *, older_than: int, yes: bool) -> 
     batches = [*pruning.settled(environment, kept)] if named is None else [*pruning.named(named, kept)]
     pruned: list[Settled] = []
     if batches:
-        question = f"Delete the links and addresses of {len(batches)} batch(es) in {environment}?"
+        question = f"Delete the links and addresses of {counted(len(batches), 'batch', 'batches')} in {environment}?"
         confirm(session, f"{question} They cannot be shown again", yes=yes)
         pruned = [
             batch
@@ -133,7 +133,9 @@ def _not_shown(batch: str) -> GuardRefused:
 def _show(session: Session, environment: str, pruned: list[Settled], kept: list[RunaError], days: int) -> None:
     sentences = [" ".join(filter(None, (error.message, error.hint))) for error in kept]
     if pruned:
-        sentences.append(f"{len(pruned)} batch(es) pruned: {format_gifts(sum(batch.items for batch in pruned))}.")
+        sentences.append(
+            f"{counted(len(pruned), 'batch', 'batches')} pruned: {format_gifts(sum(batch.items for batch in pruned))}."
+        )
     elif not kept:
         sentences.append(f"No settled batch is older than {days} days.")
     document = {

@@ -57,9 +57,17 @@ def reset(*, common: "CommonOptions") -> None:
     """Delete the emulator's orders and balances."""
     from runa_cli.app.changes import show_changes
     from runa_cli.app.session import emulator_data
+    from runa_cli.core.errors import ConfigurationError
     from runa_cli.emulator import store
 
-    with emulator_data() as path:
-        store.reset(path)
     with open_session(common) as session:
+        try:
+            with emulator_data() as path:
+                store.reset(path)
+        except store.InUse:
+            raise ConfigurationError(
+                f"The emulator's data in {path} are in use, so nothing was deleted.",
+                "Stop `runa emulator serve`, or whatever else works with --env local, and run the same command again.",
+                code="emulator_in_use",
+            ) from None
         show_changes(session, {"deleted": str(path)}, [f"Deleted {path}: the emulator starts with no orders."])

@@ -38,7 +38,7 @@ def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[st
     for name, value in environ.items():
         if value and name not in NAMES and (problem := _problem(name)):
             yield f"{name} (environment){problem}"
-    for name, value in dotenv.values.items():
+    for name in dotenv.values:
         if name in NAMES:
             continue
         if problem := _problem(name) or (_is_prefixed(name) and " is not a setting of runa.") or None:

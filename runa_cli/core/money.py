@@ -90,4 +90,9 @@ def format_money(sums: Mapping[str, Decimal]) -> str:
 
 def format_gifts(count: int) -> str:
     """Return a number of gifts as text for people."""
-    return f"{count:,} {'gift' if count == 1 else 'gifts'}"
+    return counted(count, "gift")
+
+
+def counted(count: int, thing: str, things: str | None = None) -> str:
+    """Return a number of things as text for people; `things` is the plural where it is not made with an s."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"

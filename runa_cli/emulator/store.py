@@ -1,5 +1,6 @@
 """The account's data: one SQLite file that several processes share."""
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -53,10 +54,29 @@ class StoredAnswer:
     answered_at: datetime
 
 
+class InUse(Exception):
+    """Another process uses the emulator's data."""
+
+
 def reset(path: Path) -> None:
-    """Delete the emulator's data at `path`, if there is any."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    """Delete the emulator's data at `path`, if there is any. Raises InUse while an emulator works with it."""
+    in_use = _open_in_use(path)
+    try:
+        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except BlockingIOError:
+        raise InUse from None
+    finally:
+        os.close(in_use)
+
+
+def _open_in_use(path: Path) -> int:
+    """Open the file on which whoever works with the data holds a shared lock.
+
+    It is a file of its own, which stays: SQLite loses its locks on a file that is opened a second time.
+    """
+    return os.open(path.with_name(f"{path.name}-in-use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 class Store:
@@ -66,8 +86,17 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        _create_private(path)
         self._lock = threading.RLock()
+        self._in_use = _open_in_use(path)
+        try:
+            fcntl.flock(self._in_use, fcntl.LOCK_SH)
+            self._open(path)
+        except BaseException:
+            os.close(self._in_use)
+            raise
+
+    def _open(self, path: Path) -> None:
+        _create_private(path)
         # The lock lets one thread at a time use the connection.
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -82,6 +111,9 @@ class Store:
         """Close the file. May be called twice."""
         with self._lock:
             self._connection.close()
+            if self._in_use >= 0:
+                os.close(self._in_use)
+                self._in_use = -1
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from runa_cli.api.field_rules import MOST_METADATA, quoted
 from runa_cli.api.order_models import Item, OrderHead, item_violations, violations
 from runa_cli.core.amounts import WrittenAmount
 from runa_cli.core.identity import reference_key
+from runa_cli.core.money import counted
 from runa_cli.input import order_rules
 from runa_cli.input.addresses import Addresses
 from runa_cli.input.fields import metadata_pairs
@@ -263,7 +264,7 @@ class PlanBuilder:
             self.problems.add(
                 self._converted[0],
                 "needs a conversion, which Runa makes only for a single item in sync mode,"
-                f" found {self.plan.item_count} item(s) in mode {self.order_input.mode}",
+                f" found {counted(self.plan.item_count, 'item')} in mode {self.order_input.mode}",
             )
 
     def _check_sync(self) -> None:

@@ -11,6 +11,7 @@ from runa_cli.api import binding, responses
 from runa_cli.api.classify import Answered, Refused, Uncertain
 from runa_cli.api.retry import Outcome
 from runa_cli.core.clock import REAL, Clock
+from runa_cli.core.money import counted
 from runa_cli.issuing import failures
 from runa_cli.issuing.origin import was_issued_elsewhere
 from runa_cli.issuing.outcome import FlowResult
@@ -98,8 +99,8 @@ class AnswerRecorder:
         exchange, unmatched = reply.exchange, set(range(len(items))) - set(bound)
         if unmatched or None in bound:
             text = (
-                f"Runa's answer has no matching item for {bound.count(None)} of its {len(bound)} row(s), and"
-                f" {len(unmatched)} item(s) that match no row"
+                f"Runa's answer has no matching item for {bound.count(None)} of its {counted(len(bound), 'row')}, and"
+                f" {counted(len(unmatched), 'item')} that {'matches' if len(unmatched) == 1 else 'match'} no row"
             )
             exchange = exchange._replace(error_type=UNMATCHED, error_text=text)
         return self.ledger.mark_completed(

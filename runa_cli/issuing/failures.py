@@ -18,6 +18,7 @@ from runa_cli.core.errors import (
     PartlyDone,
     RunaError,
 )
+from runa_cli.core.money import counted
 from runa_cli.core.states import State
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.ledger import Ledger
@@ -140,7 +141,7 @@ def timed_out(batch: Batch, order: Order, *, attempts: int, reason: str, url: st
     return _unfinished(
         batch,
         order,
-        f"The outcome of the order is unknown after {attempts} attempt(s) in {seconds:.1f} s:"
+        f"The outcome of the order is unknown after {counted(attempts, 'attempt')} in {seconds:.1f} s:"
         f" {reason}. It may have been issued.",
     )
 

@@ -366,8 +366,8 @@ def leave_out_issued(
             *(f"  row {row}: {describe_item(item, label, with_label=by_reference)}" for row, item, label in new),
         ]
     raise GuardRefused(
-        f"Batch {name} has issued {count} gift(s) that are missing or changed in the input now."
-        " Nothing was sent.\n" + "\n".join(listed),
+        f"Of the gifts that batch {name} has issued, {count:,} {'is' if count == 1 else 'are'} missing or changed in"
+        " the input now. Nothing was sent.\n" + "\n".join(listed),
         "Put these rows back as they were. A further gift to the same person is a row of its own, or another batch.",
         Context(batch=name),
         [{"row": gift.row, "order_id": gift.order_id, "state": str(gift.state)} for gift in missing],

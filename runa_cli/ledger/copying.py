@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from runa_cli.core.errors import LedgerUnusable
+from runa_cli.core.money import counted
 from runa_cli.ledger import journal
 from runa_cli.ledger.engine import Engine, Snapshot, Transaction
 
@@ -91,7 +92,8 @@ def copy(source: Snapshot, target: Engine, report: Report, *, changes_on: int, f
         (held,) = target.select("SELECT count(*) AS number FROM batch")
         if held["number"]:
             raise LedgerUnusable(
-                f"The ledger to copy to holds {held['number']} batch(es) already. Nothing was copied.",
+                f"The ledger to copy to holds {counted(held['number'], 'batch', 'batches')} already. Nothing was"
+                " copied.",
                 "RUNA_LEDGER must name a new one.",
             )
         for table, columns in COLUMNS.items():

@@ -352,7 +352,7 @@ class PostgresEngine:
 
     def _translated(self, error: psycopg.Error) -> LedgerUnusable:
         reason = (error.diag.message_primary or str(error)).strip().splitlines() or [type(error).__name__]
-        text = reason[0].rstrip(".")
+        text = reason[0].rstrip(".").removeprefix("connection failed: ")
         match error:
             case psycopg.IntegrityError():
                 return unusable(self._address, text, hint=WAIT, kind=ConstraintViolated)

@@ -59,4 +59,6 @@ def cell_text(value: object) -> str:
     """Return a value of one of Runa's replies as the text of a cell."""
     if isinstance(value, list):
         return " ".join(map(cell_text, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None else str(getattr(value, "text", value))

@@ -11,12 +11,14 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.conftest import Emulate
 from tests.support.program import GIFT, KEY, Program, ask, links_at, posts
 from tests.support.ran import LONGEST
+from tests.support.scripted_server import Answer, ScriptedServer, as_json
 
 LISTS = [
     ("order", "list"),
@@ -74,6 +76,22 @@ def test_orders_are_listed_page_by_page_until_the_empty_one(program: Program, em
     assert [order["id"] for order in every[:6]] == [order["id"] for order in first.json + second.json]
 
 
+def test_a_list_that_is_cut_after_its_first_page_tells_its_next_cursor_too(program: Program) -> None:
+    """A page holds at most 500 orders."""
+    sizes = []
+
+    def page(_: str, path: str, *__: object) -> Answer:
+        query = {name: value for name, (value,) in parse_qs(urlsplit(path).query).items()}
+        begin, size = int(query.get("after", 0)), int(query["limit"])
+        sizes.append(size)
+        items = [{"id": f"O-{number}"} for number in range(begin, min(begin + size, 502))]
+        return as_json(200, {"items": items, "pagination": {"cursors": {"after": str(begin + size)}}})
+
+    with ScriptedServer(page) as fake:
+        ran = program("order", "list", "--limit", "501", "--json", RUNA_ENV="local", RUNA_BASE_URL=fake.url)
+    assert (501, {"next": {"after": "501"}}, [500, 1]) == (len(ran.json), json.loads(ran.err), sizes)
+
+
 def test_a_list_that_nobody_reads_on_is_not_fetched_on(program: Program, emulate: Emulate) -> None:
     emulator = emulate(processing_seconds=0)
     make_orders(program, 150)
@@ -113,7 +131,7 @@ def test_a_search_asks_runa_once_and_says_how_old_its_answer_is(program: Program
     again = program("product", "list", "--search", "PET supp", "--json", "-v")
     assert found.json == again.json
     assert asked == len(emulator.requests)
-    assert "From the catalogue of 0 min ago" in again.err
+    assert "From the catalogue of less than a minute ago" in again.err
     program("product", "list", "--refresh", "--quiet")
     assert asked < len(emulator.requests)
 
@@ -203,7 +221,7 @@ def test_denominations_are_readable_at_a_glance(program: Program, emulate: Emula
     assert "5 to 250" in table
     assert "not orderable" in program("product", "get", "AIRBB-MX").out
     unknown = program("product", "get", "NOPE-US", "--json")
-    assert (5, "not_found", "not_issued") == (unknown.code, unknown.error["code"], unknown.error["money"])
+    assert (3, "no_product", "not_issued") == (unknown.code, unknown.error["code"], unknown.error["money"])
 
 
 def test_balances_are_shown_and_go_down(program: Program, emulate: Emulate) -> None:
@@ -356,6 +374,8 @@ def test_the_emulator_serves_other_programs_and_prints_where(program: Program, t
     url = serving.stdout.readline().strip()
     env = {"RUNA_BASE_URL": url, "RUNA_API_KEY": KEY}
     assert 0 == program(*GIFT, **env).code
+    refused = program("emulator", "reset", "--json")
+    assert (4, "emulator_in_use", "") == (refused.code, refused.error["code"], refused.out)
     serving.send_signal(signal.SIGTERM)
     serving.communicate(timeout=10)
     assert 0 == serving.returncode

@@ -9,7 +9,7 @@ import pytest
 
 from runa_cli.emulator import store as store_module
 from runa_cli.emulator.account import Account
-from runa_cli.emulator.store import Store, reset
+from runa_cli.emulator.store import InUse, Store, reset
 from tests.emulator.calls import Caller, order, parsed
 
 
@@ -49,10 +49,21 @@ def test_reset_starts_over(tmp_path: Path) -> None:
     Caller(Account(first)).post(order())
     first.close()
     reset(path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["emulator.db-in-use"]
     second = Store(path)
     assert second.orders(10) == []
     second.close()
+
+
+def test_what_an_emulator_works_with_is_not_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.db"
+    used = Store(path)
+    with pytest.raises(InUse):
+        reset(path)
+    assert path.exists()
+    used.close()
+    reset(path)
+    assert not path.exists()
 
 
 def test_reset_of_nothing_is_fine(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_fx_with_the_products_own_currency_changes_nothing() -> None:
     assert bodies(flags()) == bodies(flags(currency="USD", fx=True))
 
 
-@pytest.mark.parametrize(("given", "found"), [({"quantity": "2"}, "2 item(s) in mode auto"), ({"mode": "async"}, "1 ")])
+@pytest.mark.parametrize(("given", "found"), [({"quantity": "2"}, "2 items in mode auto"), ({"mode": "async"}, "1 ")])
 def test_only_a_single_sync_item_is_converted(given: dict[str, Any], found: str) -> None:
     (line,) = mistakes(lambda: flags(currency="GBP", fx=True, **given))
     rule, _, what = line.partition(", found ")

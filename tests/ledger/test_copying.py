@@ -86,7 +86,7 @@ def test_a_ledger_is_copied_into_an_empty_one_alone(issued: Program, database: D
     assert 0 == issued(*GIFT, "--batch", "held", **server).code
     refused = issued("ledger", "copy", "--from", str(issued.ledger), "--json", **server)
     assert (4, "ledger_unusable") == (refused.code, refused.error["code"])
-    assert "holds 1 batch(es) already. Nothing was copied." in refused.error["message"]
+    assert "holds 1 batch already. Nothing was copied." in refused.error["message"]
     assert ["held"] == [entry["batch"] for entry in issued("batch", "list", "--json", **server).json]
     assert 2 == len(issued("batch", "list", "--json").json)  # and the source is as it was
 
