@@ -81,7 +81,7 @@ def _walk(command: Command) -> Iterator[Command]:
 def _command(command: Any, path: tuple[str, ...]) -> Command:
     """Read a command of Typer's, which keeps the type of commands to itself."""
     inner = command.commands if isinstance(command, TyperGroup) else {}
-    parameters = command.get_params(typer.Context(command))
+    parameters = command.get_params(typer.Context(command, help_option_names=["-h", "--help"]))
     options = [_option(one, path) for one in parameters if isinstance(one, TyperOption) and not one.hidden]
     return Command(
         path,
@@ -94,7 +94,7 @@ def _command(command: Any, path: tuple[str, ...]) -> Command:
 
 
 def _option(option: TyperOption, path: tuple[str, ...]) -> Option:
-    names = (*option.opts, *option.secondary_opts)
+    names = (*sorted(option.opts, key=len, reverse=True), *option.secondary_opts)
     metavar = "" if option.is_flag else option.metavar or (option.name or "").upper()
     places = [*names, *(" ".join((*path, name)) for name in names)]
     values = next((_VALUES[place] for place in places if place in _VALUES), None)

@@ -5,39 +5,57 @@
 _runa_follows() {
     case $1 in
         '')
+<<<<<<< HEAD
             words='=balance,ping,config,audit,order,batch,gift,product,policy,ledger,report,emulator'
             options=' --version --help ' ;;
+=======
+            words='=balance,ping,config,audit,order,batch,gift,product,ledger,emulator'
+            options=' --version --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         balance)
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         ping)
             words=''
-            options=' --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         config)
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         audit)
             words=''
+<<<<<<< HEAD
             options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --journal --head+= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         order)
             words='=create,get,estimate,list,example'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'order create')
             words=''
+<<<<<<< HEAD
             options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --results=/ --batch= --again --by-reference --idempotency-key= --no-lookup --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         'order get')
             words=''
-            options=' --wait --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --wait --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'order estimate')
             words=''
+<<<<<<< HEAD
             options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         'order list')
             words=''
-            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'order example')
             words='=csv,xlsx,json'
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         batch)
+<<<<<<< HEAD
             words='=list,show,resume,approve,export,cards,abandon,prune'
             options=' --help ' ;;
         'batch list')
@@ -64,29 +82,69 @@ _runa_follows() {
         'batch prune')
             words='=@batches'
             options=' --older-than= --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            words='=list,show,resume,export,cards,abandon,prune'
+            options=' --help,-h ' ;;
+        'batch list')
+            words=''
+            options=' --all --after= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch show')
+            words=''
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch resume')
+            words=''
+            options=' --all --yes,-y --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch export')
+            words=''
+            options=' --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch cards')
+            words=''
+            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch abandon')
+            words=''
+            options=' --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch prune')
+            words=''
+            options=' --older-than= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         gift)
             words='=list,get'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'gift list')
             words=''
+<<<<<<< HEAD
             options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'gift get')
             words=''
             options=' --batch=@batches --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --search= --batch= --product= --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'gift get')
+            words=''
+            options=' --batch= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         product)
             words='=list,get,countries,categories'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'product list')
             words=''
+<<<<<<< HEAD
             options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         'product get')
             words='=@products'
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'product get')
+            words=''
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         'product countries')
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'product categories')
             words=''
+<<<<<<< HEAD
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         policy)
             words='=check,show,store'
@@ -100,20 +158,24 @@ _runa_follows() {
         'policy store')
             words='=/'
             options=' --remove --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         ledger)
             words='=init,backup,copy,check'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'ledger init')
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'ledger backup')
             words='=/'
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'ledger copy')
             words=''
-            options=' --from=FILE,URL --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --from=FILE,URL --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'ledger check')
             words=''
+<<<<<<< HEAD
             options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
         report)
             words='=spend,recipients'
@@ -124,15 +186,18 @@ _runa_follows() {
         'report recipients')
             words=''
             options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+=======
+            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+>>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         emulator)
             words='=serve,reset'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'emulator serve')
             words=''
-            options=' --port= --host= --fault+= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --port= --host= --fault+= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'emulator reset')
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         *) words='' ;;
     esac
 }

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -15,15 +15,28 @@ from typer.exceptions import TyperException
 from runa_cli import __version__
 from runa_cli.commands import account, audit, batch, emulator, gift, ledger, order, policy, product, report
 from runa_cli.commands.options import Group
-from runa_cli.core.errors import Interrupted, Money, RunaError, UsageMistake
+from runa_cli.core.errors import Interrupted, Money, OutputFailed, RunaError, UsageMistake
 
 if TYPE_CHECKING:
     from runa_cli.core.clock import Clock
 
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # of a help text or a version
+_ORDER = ("order", "batch", "gift", "product", "balance", "ping", "config")  # the others follow
+
+
+class _Root(Group):
+    """The program itself, with its commands in the order in which people need them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=_Root,
     name="runa",
-    help="Send gift cards through the Runa Payouts API: never twice, never lost.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -54,7 +67,16 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Send gift cards through the Runa Payouts API: never twice, never lost."""
+    """Send gift cards through the Runa Payouts API: never twice, never lost.
+
+    Try it without a key or money: `--env local` sends to an emulator on this machine.
+
+    $ runa order create --face-value 10 --email you@example.com --product AMZ-US --env local
+    $ runa order example csv > gifts.csv
+    $ runa order create --file gifts.csv --batch welcome --env local
+
+    `runa COMMAND --help` has examples of each command.
+    """
 
 
 def main(clock: "Clock | None" = None) -> NoReturn:
@@ -83,15 +105,19 @@ def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
     except RunaError as error:
         return _report(error, arguments)
     except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # its help text is shown already
-            return UsageMistake.exit_code
-        return _report(UsageMistake(_sentence(error), _usage_hint(arguments)), arguments)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return _show_help(error.message, arguments)
+        from runa_cli.commands.usage import usage_mistake
+
+        return _report(usage_mistake(error, arguments), arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _report(_interrupted(arguments), arguments)
     except OSError as error:
-        if error.errno not in {errno.EPIPE, errno.ENOSPC}:
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever reads the help has read enough
+        if error.errno not in _UNWRITABLE:
             return _report(_defect(error), arguments)
-        return 1  # a help text that could not be written
+        return _report(_unwritten(error), arguments)
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect is reported without a traceback
         return _report(_defect(error), arguments)
 
@@ -107,6 +133,19 @@ def _with_group_of(arguments: Sequence[str]) -> typer.Typer:
     return narrowed
 
 
+def _show_help(text: str, arguments: Sequence[str]) -> int:
+    """Show the help of a group of commands of which none was named."""
+    try:
+        typer.echo(text)
+    except OSError as error:
+        return _report(_unwritten(error), arguments)
+    return UsageMistake.exit_code
+
+
+def _unwritten(error: OSError) -> OutputFailed:
+    return OutputFailed(f"The output could not be written: {error.strerror}.")
+
+
 def _check_text(arguments: Sequence[str]) -> None:
     for number, argument in enumerate(arguments, 1):
         if any("\ud800" <= char <= "\udfff" for char in argument):
@@ -118,11 +157,11 @@ def _flushed(code: int) -> int:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except OSError:
+    except OSError as error:
         from runa_cli.output.stdout import discard
 
         discard(sys.stdout)
-        return code or 1
+        return code if isinstance(error, BrokenPipeError) else code or _report(_unwritten(error), sys.argv[1:])
     return code
 
 
@@ -146,17 +185,6 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     if "--json" in arguments:
         return True
     return (formats[-1] if formats else os.environ.get("RUNA_OUTPUT", "")) in JSON_FORMATS
-
-
-def _sentence(error: TyperException) -> str:
-    text = error.format_message().strip()
-    return text if text.endswith((".", "?", "!")) else text + "."
-
-
-def _usage_hint(arguments: Sequence[str]) -> str:
-    if arguments and arguments[0].startswith("-"):
-        return "Options come after the command, as in `runa ping --env local`; `runa --help` lists the commands."
-    return "See `runa --help` and `runa COMMAND --help`."
 
 
 def _interrupted(arguments: Sequence[str]) -> RunaError:

@@ -18,7 +18,11 @@ def balance(
         str | None, typer.Argument(metavar="[CURRENCY]", help="One currency.", show_default=False)
     ] = None,
 ) -> None:
-    """Show the account's balance in one currency, or all that hold money."""
+    """Show the account's balance in one currency, or all that hold money.
+
+    $ runa balance
+    $ runa balance USD --json
+    """
     from runa_cli.app import account
 
     with open_session(common) as session:
@@ -27,7 +31,10 @@ def balance(
 
 @with_common
 def ping(*, common: "CommonOptions", timeout: TimeoutOption = None) -> None:
-    """Check that the key and the connection work."""
+    """Check that the key and the connection work.
+
+    $ runa ping
+    """
     from runa_cli.app import account
 
     with open_session(common, RUNA_TIMEOUT=timeout) as session:
@@ -36,7 +43,11 @@ def ping(*, common: "CommonOptions", timeout: TimeoutOption = None) -> None:
 
 @with_common
 def config(*, common: "CommonOptions") -> None:
-    """Show every setting, its value, where it came from, and what is wrong."""
+    """Show every setting, its value and where it came from, and the profiles.
+
+    $ runa config
+    $ runa config --profile acme-live
+    """
     from runa_cli.app import show_config
 
     with open_session(common) as session:

@@ -10,7 +10,7 @@ from runa_cli.commands.options import Group, TimeoutOption, open_session, with_c
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
 
-app = typer.Typer(cls=Group, help="What was issued from here.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Follow, finish and show again what was issued from here.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The batch's name.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
@@ -26,7 +26,11 @@ def list_(
         str | None, typer.Option("--after", metavar="NAME", help="Only batches older than this one.")
     ] = None,
 ) -> None:
-    """Show the batches, newest first."""
+    """Show the batches, newest first.
+
+    $ runa batch list
+    $ runa batch list --all -o csv
+    """
     from runa_cli.app import batches
 
     with open_session(common) as session:
@@ -36,7 +40,10 @@ def list_(
 @app.command()
 @with_common
 def show(*, common: "CommonOptions", name: Name) -> None:
-    """Show one batch, order by order."""
+    """Show one batch, order by order.
+
+    $ runa batch show welcome
+    """
     from runa_cli.app import batches
 
     with open_session(common) as session:
@@ -53,7 +60,11 @@ def resume(
     yes: Yes = False,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Settle what is unfinished, and show the results. It never pays twice."""
+    """Finish what is unfinished, and show the results. It never pays twice.
+
+    $ runa batch resume welcome
+    $ runa batch resume --all
+    """
     from runa_cli.app import resume
 
     with open_session(common, RUNA_TIMEOUT=timeout) as session:
@@ -87,7 +98,11 @@ def approve(
 @app.command()
 @with_common
 def export(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
-    """Write a batch's results again, in any output format."""
+    """Write a batch's results again, in any output format.
+
+    $ runa batch export welcome -o csv > results.csv
+    $ runa batch export welcome -o links
+    """
     from runa_cli.app import export
 
     with open_session(common) as session:
@@ -106,7 +121,13 @@ def cards(
     ] = "a4",
     yes: Yes = False,
 ) -> None:
-    """Write a batch's gifts as cards with QR codes, for printing. Gifts that are not issued get an empty card."""
+    """Write a batch's gifts as cards with QR codes, for printing.
+
+    Gifts that are not issued get an empty card.
+
+    $ runa batch cards welcome --to cards.html
+    $ runa batch cards welcome --to cards.html --layout fold
+    """
     from runa_cli.app import cards
 
     with open_session(common) as session:
@@ -116,7 +137,12 @@ def cards(
 @app.command()
 @with_common
 def abandon(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
-    """Give up the orders of unknown outcome in a batch: their links will not be fetched any more."""
+    """Give up the orders of unknown outcome in a batch.
+
+    They may have been issued all the same; their links will not be fetched any more.
+
+    $ runa batch abandon welcome
+    """
     from runa_cli.app import abandon
 
     with open_session(common) as session:
@@ -134,7 +160,13 @@ def prune(
     ] = 90,
     yes: Yes = False,
 ) -> None:
-    """Drop the payloads, addresses and links of old settled batches. That they were issued stays known."""
+    """Drop the payloads, addresses and links of old settled batches.
+
+    That they were issued stays known, so that they are not issued again.
+
+    $ runa batch prune --older-than 365
+    $ runa batch prune welcome --older-than 0
+    """
     from runa_cli.app import prune
 
     with open_session(common) as session:

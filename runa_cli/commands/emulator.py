@@ -25,13 +25,18 @@ def serve(
         list[str] | None, typer.Option("--fault", metavar="NAME@N", help="Misbehave; repeat for more.")
     ] = None,
 ) -> None:
-    """Serve the emulator until Ctrl-C, so that its payout links open. Prints its base URL, for RUNA_BASE_URL.
+    """Serve the emulator until Ctrl-C, so that its payout links open.
+
+    Prints its base URL, for RUNA_BASE_URL.
 
     Faults of POST /order: lost-before, lost-after, cut-length, cut-close, unreadable, 102, 102-then-200, in-progress,
     429, 429-retry-after, stored-5xx, stored-5xx-made, transient-5xx, 503-html, proxy-403, slow, dribble, foreign-order,
     shuffled, respelled, unmatched, no-funds, failed, failed-bare, failed-at-first, redirect; of GET /order/ID: get-500,
     get-429, get-lost, get-404, get-failed; and clock+DAYS. NAME@2 is the second request, NAME@2-4 a few, NAME@* all;
     slow:5 and dribble:0.1 set seconds.
+
+    $ runa emulator serve
+    $ runa emulator serve --port 0 --fault lost-after@1
     """
     from runa_cli.app.session import emulator_data
     from runa_cli.core.errors import ConfigurationError, UsageMistake
@@ -54,7 +59,10 @@ def serve(
 @app.command()
 @with_common
 def reset(*, common: "CommonOptions") -> None:
-    """Delete the emulator's orders and balances."""
+    """Delete the emulator's orders and balances.
+
+    $ runa emulator reset
+    """
     from runa_cli.app.changes import show_changes
     from runa_cli.app.session import emulator_data
     from runa_cli.core.errors import ConfigurationError

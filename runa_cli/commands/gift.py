@@ -44,7 +44,7 @@ def list_(
         str | None, typer.Option("--until", metavar="DAY", help="Sent (or else recorded) on that day or earlier.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many (20; of a batch: all).")
+        int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many (default 20; of a batch: all).")
     ] = None,
     every: Annotated[bool, typer.Option("--all", metavar="", help="All there are, without a limit.")] = False,
     after: Annotated[
@@ -55,6 +55,9 @@ def list_(
     """Show the gifts of the ledger, those of the newest orders first.
 
     Upper and lower case make no difference. Links are shown too: whoever has one has the money.
+
+    $ runa gift list --search 'ann example.com'
+    $ runa gift list --batch welcome --status completed -o gifts
     """
     from runa_cli.app import gift_list
     from runa_cli.app.moments import parse_moment
@@ -94,6 +97,9 @@ def get(
     """Show one gift by its item id, its link or its reference.
 
     Where several gifts have the reference, they are named instead (exit 2).
+
+    $ runa gift get E001
+    $ runa gift get E001 --batch welcome --json
     """
     from runa_cli.app import gift_get
 

@@ -16,7 +16,12 @@ app = typer.Typer(cls=Group, help="The record of what was issued.", no_args_is_h
 @app.command()
 @with_common
 def init(*, common: "CommonOptions") -> None:
-    """Make the ledger that RUNA_LEDGER names, or bring its tables up to date. One on a server needs it once."""
+    """Make the ledger that RUNA_LEDGER names, or bring its tables up to date.
+
+    A ledger on a server needs it once.
+
+    $ runa ledger init
+    """
     from runa_cli.app import ledger
 
     with open_session(common) as session:
@@ -28,7 +33,12 @@ def init(*, common: "CommonOptions") -> None:
 def backup(
     *, common: "CommonOptions", path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")]
 ) -> None:
-    """Copy the whole ledger to a file, while it is in use. The file is a ledger itself."""
+    """Copy the whole ledger to a file, while it is in use.
+
+    The file is a ledger itself.
+
+    $ runa ledger backup ledger-2026-11.db
+    """
     from runa_cli.app import ledger
 
     with open_session(common) as session:
@@ -42,7 +52,12 @@ def copy(
     common: "CommonOptions",
     source: Annotated[str, typer.Option("--from", metavar="FILE|URL", help="The ledger to copy.", show_default=False)],
 ) -> None:
-    """Copy another ledger into the empty one that RUNA_LEDGER names, which takes its place."""
+    """Copy another ledger into the empty one that RUNA_LEDGER names.
+
+    It takes the place of the other one.
+
+    $ runa ledger copy --from ledger.db
+    """
     from runa_cli.app import ledger
 
     with open_session(common) as session:

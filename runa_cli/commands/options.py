@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+
+from runa_cli.commands.help import write_help
 
 if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions, Session
@@ -21,15 +23,24 @@ COMMON_PANEL = "Options of every command"
 
 EnvOption = Annotated[
     str | None,
-    typer.Option("--env", metavar="live|playground|local", help="Where to send to.", rich_help_panel=COMMON_PANEL),
+    typer.Option(
+        "--env",
+        metavar="live|playground|local",
+        help="Where to send to (default: the key's; RUNA_ENV).",
+        rich_help_panel=COMMON_PANEL,
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Settings of this profile.", rich_help_panel=COMMON_PANEL),
+    typer.Option(
+        "--profile", metavar="NAME", help="Take the settings of a profile (RUNA_PROFILE).", rich_help_panel=COMMON_PANEL
+    ),
 ]
 EnvFileOption = Annotated[
     Path | None,
-    typer.Option("--env-file", metavar="PATH", help="Settings file instead of ./.env.", rich_help_panel=COMMON_PANEL),
+    typer.Option(
+        "--env-file", metavar="PATH", help="A settings file in place of ./.env.", rich_help_panel=COMMON_PANEL
+    ),
 ]
 OutputOption = Annotated[
     str | None,
@@ -37,7 +48,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FORMAT",
-        help="table, json, jsonl, gifts, csv or links.",
+        help="table, json, jsonl, gifts, csv or links (default table; RUNA_OUTPUT).",
         rich_help_panel=COMMON_PANEL,
     ),
 ]
@@ -57,15 +68,16 @@ VerboseOption = Annotated[
 LogFormatOption = Annotated[
     str | None,
     typer.Option(
-        "--log-format", metavar="text|json", help="How -v logs; json: an object a line.", rich_help_panel=COMMON_PANEL
+        "--log-format", metavar="text|json", help="Of the lines of -v (default text).", rich_help_panel=COMMON_PANEL
     ),
 ]
 NoColorOption = Annotated[
     bool, typer.Option("--no-color", metavar="", help="No colours.", rich_help_panel=COMMON_PANEL)
 ]
+TIMEOUT_HELP = "Wall-clock limit of an order, over all attempts (default 120; RUNA_TIMEOUT)."
 TimeoutOption = Annotated[
     str | None,
-    typer.Option("--timeout", metavar="SECONDS", help="Wall-clock limit of an order, over all attempts (120)."),
+    typer.Option("--timeout", metavar="SECONDS", help=TIMEOUT_HELP),
 ]
 
 _COMMON: Options = {
@@ -95,6 +107,17 @@ class Group(TyperGroup):
             if option.name in {"help", "install_completion", "show_completion"}:
                 option.default = False
         return options
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command of the group, with the help of this program."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and not isinstance(command, Group):
+            command.format_help = partial(write_help, command)  # type: ignore[method-assign]
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the group itself."""
+        write_help(self, ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find a command. A typo gets suggestions, but none that deletes or gives up something for good.

@@ -25,6 +25,7 @@ from runa_cli.commands.order_options import (
     Propose,
     RateLimit,
     Results,
+    SendingTimeout,
     WaitOption,
     Yes,
     check_order_input,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from runa_cli.app.session import CommonOptions
     from runa_cli.input.request import OrderInput
 
-app = typer.Typer(cls=Group, help="Issue orders and read them.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Issue gifts, and look up orders at Runa.", no_args_is_help=True)
 
 
 @app.command()
@@ -54,12 +55,6 @@ def create(
     by_reference: ByReference = False,
     idempotency_key: IdempotencyKey = None,
     no_lookup: NoLookup = False,
-    mode: Mode = None,
-    wait: WaitOption = True,
-    timeout: TimeoutOption = None,
-    concurrency: Concurrency = None,
-    rate_limit: RateLimit = None,
-    no_stamp: NoStamp = False,
     dry_run: DryRun = False,
     max_total: MaxTotal = None,
     confirm: Confirm = False,
@@ -67,10 +62,20 @@ def create(
     confirm_total: ConfirmTotal = None,
     preflight: Preflight = None,
     propose: Propose = False,
+    mode: Mode = None,
+    wait: WaitOption = True,
+    timeout: SendingTimeout = None,
+    concurrency: Concurrency = None,
+    rate_limit: RateLimit = None,
+    no_stamp: NoStamp = False,
 ) -> None:
     """Issue gifts: from flags, or from a file.
 
     Whatever breaks in between, run the same command again: it never pays twice and always shows the links.
+
+    $ runa order create --face-value 10 --email ann@example.com --product AMZ-US
+    $ runa order create --file gifts.csv --batch welcome --dry-run
+    $ runa order create --file gifts.csv --batch welcome --results results.csv
     """
     from runa_cli.app.create import create as run
     from runa_cli.core.identity import normalized_text
@@ -166,7 +171,11 @@ def get(
     wait: Annotated[bool, typer.Option("--wait", metavar="", help="Until it is settled.")] = False,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Show one order by its id."""
+    """Show one order by its id.
+
+    $ runa order get O-01JD0000000000000000000000
+    $ runa order get O-01JD0000000000000000000000 --wait -o links
+    """
     from runa_cli.app import orders
 
     with open_session(common, RUNA_TIMEOUT=timeout) as session:
@@ -177,7 +186,13 @@ def get(
 @with_common
 @with_order_input
 def estimate(*, common: "CommonOptions", order_input: "OrderInput", timeout: TimeoutOption = None) -> None:
-    """Show what the same input would cost, item by item. Nothing is sent that moves money."""
+    """Show what the same input would cost, item by item.
+
+    Nothing is sent that moves money.
+
+    $ runa order estimate --face-value 10 --product AMZ-US
+    $ runa order estimate --file gifts.csv
+    """
     from runa_cli.app import estimate
 
     with open_session(
@@ -213,6 +228,9 @@ def list_(
     """Show the orders at Runa, newest first as Runa gives them.
 
     Runa's list has no filters: what is filtered here is fetched first, page by page.
+
+    $ runa order list
+    $ runa order list --since 2026-11-01 --status FAILED
     """
     from runa_cli.app import order_list
     from runa_cli.app.moments import parse_moment
@@ -239,7 +257,13 @@ def example(
     common: "CommonOptions",
     kind: Annotated[str, typer.Argument(metavar="csv|xlsx|json", help="Which kind of file.")] = "csv",
 ) -> None:
-    """Print a file to start from; a workbook goes into a file, as in `runa order example xlsx > gifts.xlsx`."""
+    """Print a file to start from.
+
+    A workbook cannot be shown on a terminal: write it into a file.
+
+    $ runa order example csv > gifts.csv
+    $ runa order example xlsx > gifts.xlsx
+    """
     from runa_cli.app import example
 
     if kind not in {"csv", "xlsx", "json"}:

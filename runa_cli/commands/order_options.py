@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runa_cli.commands.options import Command, Options, with_options
+from runa_cli.commands.options import TIMEOUT_HELP, Command, Options, with_options
 from runa_cli.core.errors import UsageMistake
 
 if TYPE_CHECKING:
@@ -26,12 +26,17 @@ Email = Annotated[
 ]
 Quantity = Annotated[
     str | None,
-    typer.Option("--quantity", metavar="N", help="Number of payout links, without --email (1).", rich_help_panel=ITEM),
+    typer.Option(
+        "--quantity", metavar="N", help="Number of payout links, without --email (default 1).", rich_help_panel=ITEM
+    ),
 ]
 ProductCodes = Annotated[
     list[str] | None,
     typer.Option(
-        "--product", metavar="CODE", help="What can be bought; repeat to offer a choice.", rich_help_panel=ITEM
+        "--product",
+        metavar="CODE",
+        help="What can be bought; repeat to offer a choice (RUNA_PRODUCTS).",
+        rich_help_panel=ITEM,
     ),
 ]
 ProductTemplate = Annotated[
@@ -43,7 +48,7 @@ TemplateId = Annotated[
     typer.Option(
         "--template-id",
         metavar="DT-…",
-        help="Redemption template: how the page of the link looks.",
+        help="Redemption template: how the page of the link looks (RUNA_TEMPLATE_ID).",
         rich_help_panel=ITEM,
     ),
 ]
@@ -56,7 +61,7 @@ CurrencyOption = Annotated[
     typer.Option(
         "--currency",
         metavar="USD",
-        help="The balance that pays (default: the products' currency).",
+        help="The balance that pays (default: the products' currency; RUNA_CURRENCY).",
         rich_help_panel=ORDER,
     ),
 ]
@@ -156,7 +161,10 @@ NoLookup = Annotated[
 Mode = Annotated[
     str | None,
     typer.Option(
-        "--mode", metavar="auto|sync|async", help="auto: sync for one gift, else async.", rich_help_panel=SENDING
+        "--mode",
+        metavar="auto|sync|async",
+        help="auto: sync for one gift, else async (default auto; RUNA_MODE).",
+        rich_help_panel=SENDING,
     ),
 ]
 WaitOption = Annotated[
@@ -164,20 +172,30 @@ WaitOption = Annotated[
     typer.Option(
         "--wait/--no-wait",
         metavar="",
-        help="Wait for the links, or stop when Runa has accepted.",
+        help="Wait for the links (default), or stop when Runa has accepted.",
         rich_help_panel=SENDING,
     ),
+]
+SendingTimeout = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="SECONDS", help=TIMEOUT_HELP, rich_help_panel=SENDING),
 ]
 Concurrency = Annotated[
     str | None,
     typer.Option(
-        "--concurrency", metavar="N", help="Orders sent at a time (auto: as the limit needs).", rich_help_panel=SENDING
+        "--concurrency",
+        metavar="N",
+        help="Orders sent at a time, or auto: as the limit needs (default auto; RUNA_CONCURRENCY).",
+        rich_help_panel=SENDING,
     ),
 ]
 RateLimit = Annotated[
     str | None,
     typer.Option(
-        "--rate-limit", metavar="PER_MINUTE", help="Orders a minute (300); 0: no limit.", rich_help_panel=SENDING
+        "--rate-limit",
+        metavar="PER_MINUTE",
+        help="Orders a minute; 0: no limit (default 300; RUNA_RATE_LIMIT).",
+        rich_help_panel=SENDING,
     ),
 ]
 NoStamp = Annotated[
@@ -197,7 +215,10 @@ DryRun = Annotated[
     ),
 ]
 MaxTotal = Annotated[
-    str | None, typer.Option("--max-total", metavar="AMOUNT", help="Refuse a larger total.", rich_help_panel=SAFETY)
+    str | None,
+    typer.Option(
+        "--max-total", metavar="AMOUNT", help="Refuse a larger total (RUNA_MAX_TOTAL).", rich_help_panel=SAFETY
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.", rich_help_panel=SAFETY)]
 Confirm = Annotated[
@@ -237,10 +258,6 @@ _INPUT: Options = {
     "product_template": (ProductTemplate, None),
     "template_id": (TemplateId, None),
     "recipient": (Recipient, None),
-    "currency": (CurrencyOption, None),
-    "fx": (Fx, False),
-    "description": (Description, None),
-    "metadata": (Metadata, None),
     "file": (FileOption, None),
     "file_format": (FormatOption, None),
     "sheet": (SheetOption, None),
@@ -249,6 +266,10 @@ _INPUT: Options = {
     "column": (ColumnOption, None),
     "carry": (Carry, None),
     "allow_links": (AllowLinks, False),
+    "currency": (CurrencyOption, None),
+    "fx": (Fx, False),
+    "description": (Description, None),
+    "metadata": (Metadata, None),
 }
 
 

@@ -27,7 +27,13 @@ def list_(
     orderable: Annotated[bool, typer.Option("--orderable", metavar="", help="Only what can be ordered.")] = False,
     refresh: Annotated[bool, typer.Option("--refresh", metavar="", help="Fetch the catalogue anew.")] = False,
 ) -> None:
-    """Show products. The catalogue is kept on this machine for a day; all filters are applied here."""
+    """Show the products that can be ordered.
+
+    The catalogue is kept on this machine for a day; all filters are applied here.
+
+    $ runa product list --search amazon
+    $ runa product list --country US --category travel --orderable
+    """
     from runa_cli.app import products
 
     with open_session(common) as session:
@@ -40,7 +46,10 @@ def list_(
 def get(
     *, common: "CommonOptions", code: Annotated[str, typer.Argument(metavar="CODE", help="The product's code.")]
 ) -> None:
-    """Show one product."""
+    """Show one product: its values, countries and state.
+
+    $ runa product get AMZ-US
+    """
     from runa_cli.app import products
 
     with open_session(common) as session:
@@ -50,7 +59,10 @@ def get(
 @app.command()
 @with_common
 def countries(*, common: "CommonOptions") -> None:
-    """Show the countries that have products."""
+    """Show the countries that have products.
+
+    $ runa product countries
+    """
     from runa_cli.app import products
 
     with open_session(common) as session:
@@ -60,7 +72,10 @@ def countries(*, common: "CommonOptions") -> None:
 @app.command()
 @with_common
 def categories(*, common: "CommonOptions") -> None:
-    """Show the categories of products."""
+    """Show the categories of products.
+
+    $ runa product categories
+    """
     from runa_cli.app import products
 
     with open_session(common) as session:

@@ -279,9 +279,9 @@ def sys_path() -> list[str]:
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_a_help_text_or_a_version_that_cannot_be_written_ends_quietly(program: Program, flag: str) -> None:
+def test_a_help_text_or_a_version_that_cannot_be_written_is_an_error(program: Program, flag: str) -> None:
     ran = program.execute(["bash", "-c", " ".join([*program.command(flag), ">/dev/full"])])
-    assert (1, "") == (ran.code, ran.err)
+    assert (9, "Error: The output could not be written: No space left on device.\n") == (ran.code, ran.err)
 
 
 def test_an_accepted_order_whose_links_come_late_is_polled_on_and_not_posted_again(program: Program) -> None:
