@@ -57,11 +57,15 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A command, or a group of them, under the words that lead to it. `paragraphs` is its whole help."""
+    """A command, or a group of them, under the words that lead to it.
+
+    `paragraphs` is its whole help but for the examples.
+    """
 
     path: tuple[str, ...]
     help: str
     paragraphs: tuple[str, ...]
+    examples: tuple[str, ...]
     options: tuple[Option, ...]
     arguments: tuple[Argument, ...]
     commands: tuple["Command", ...]
@@ -83,10 +87,12 @@ def _command(command: Any, path: tuple[str, ...]) -> Command:
     inner = command.commands if isinstance(command, TyperGroup) else {}
     parameters = command.get_params(typer.Context(command, help_option_names=["-h", "--help"]))
     options = [_option(one, path) for one in parameters if isinstance(one, TyperOption) and not one.hidden]
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     return Command(
         path,
         plain(command.get_short_help_str(limit=200)),
-        tuple(filter(None, map(plain, inspect.cleandoc(command.help or "").split("\n\n")))),
+        tuple(plain(paragraph) for paragraph in paragraphs if paragraph and not paragraph.startswith("$ ")),
+        tuple(line[2:] for paragraph in paragraphs for line in paragraph.splitlines() if line.startswith("$ ")),
         tuple(one for one in options if not _LEFT_OUT & {*one.names}),
         tuple(_argument(one, path) for one in parameters if isinstance(one, TyperArgument) and not one.hidden),
         tuple(_command(one, (*path, name)) for name, one in inner.items() if not one.hidden),

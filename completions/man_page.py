@@ -119,6 +119,7 @@ def _command(command: Command) -> Iterator[str]:
         if number:
             yield ".Pp"
         yield from _text(paragraph)
+    yield from (f".Dl {_escaped(example)}" for example in command.examples)
     if described := [argument for argument in command.arguments if argument.help]:
         yield from _list((f".Ar {_escaped(argument.metavar)}", argument.help) for argument in described)
     own = [option for option in command.options if not option.is_common and option.names[0] != "--help"]

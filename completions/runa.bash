@@ -5,13 +5,8 @@
 _runa_follows() {
     case $1 in
         '')
-<<<<<<< HEAD
             words='=balance,ping,config,audit,order,batch,gift,product,policy,ledger,report,emulator'
-            options=' --version --help ' ;;
-=======
-            words='=balance,ping,config,audit,order,batch,gift,product,ledger,emulator'
             options=' --version --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         balance)
             words=''
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
@@ -23,31 +18,19 @@ _runa_follows() {
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         audit)
             words=''
-<<<<<<< HEAD
-            options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --journal --head+= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --since= --until= --journal --head+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         order)
             words='=create,get,estimate,list,example'
             options=' --help,-h ' ;;
         'order create')
             words=''
-<<<<<<< HEAD
-            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --results=/ --batch= --again --by-reference --idempotency-key= --no-lookup --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --results=/ --batch=@batches --again --by-reference --idempotency-key= --no-lookup --dry-run --max-total= --confirm --yes,-y --confirm-total= --preflight,--no-preflight --propose --mode=auto,sync,async --wait,--no-wait --timeout= --concurrency= --rate-limit= --no-stamp --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'order get')
             words=''
             options=' --wait --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'order estimate')
             words=''
-<<<<<<< HEAD
-            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --currency= --fx --description= --metadata+= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --face-value= --email+= --quantity= --product+= --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --face-value= --email+= --quantity= --product+=@products --product-template= --template-id= --recipient= --file=/ --format=json,jsonl,csv,xlsx --sheet= --header-row= --encoding= --column+= --carry+= --allow-links --currency= --fx --description= --metadata+= --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'order list')
             words=''
             options=' --limit= --all --after= --before= --status=COMPLETED,FAILED,PROCESSING --since= --until= --search= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
@@ -55,112 +38,68 @@ _runa_follows() {
             words='=csv,xlsx,json'
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         batch)
-<<<<<<< HEAD
             words='=list,show,resume,approve,export,cards,abandon,prune'
-            options=' --help ' ;;
-        'batch list')
-            words=''
-            options=' --all --after=@batches --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch show')
-            words='=@batches'
-            options=' --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch resume')
-            words='=@batches'
-            options=' --all --yes,-y --timeout= --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch approve')
-            words='=@batches'
-            options=' --signature=/ --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch export')
-            words='=@batches'
-            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch cards')
-            words='=@batches'
-            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch abandon')
-            words='=@batches'
-            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-        'batch prune')
-            words='=@batches'
-            options=' --older-than= --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            words='=list,show,resume,export,cards,abandon,prune'
             options=' --help,-h ' ;;
         'batch list')
             words=''
-            options=' --all --after= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            options=' --all --after=@batches --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch show')
-            words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            words='=@batches'
+            options=' --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch resume')
-            words=''
-            options=' --all --yes,-y --timeout= --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            words='=@batches'
+            options=' --all --yes,-y --timeout= --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+        'batch approve')
+            words='=@batches'
+            options=' --signature=/ --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch export')
-            words=''
-            options=' --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            words='=@batches'
+            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch cards')
-            words=''
-            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            words='=@batches'
+            options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch abandon')
-            words=''
-            options=' --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            words='=@batches'
+            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch prune')
-            words=''
-            options=' --older-than= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            words='=@batches'
+            options=' --older-than= --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         gift)
             words='=list,get'
             options=' --help,-h ' ;;
         'gift list')
             words=''
-<<<<<<< HEAD
-            options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --search= --batch=@batches --product=@products --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'gift get')
             words=''
-            options=' --batch=@batches --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --search= --batch= --product= --status=prepared,sent,accepted,completed,failed,rejected,abandoned,unfinished,ACTIVE,CLAIMED,CANCELLED,EXPIRED --since= --until= --limit= --all --after= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
-        'gift get')
-            words=''
-            options=' --batch= --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --batch=@batches --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         product)
             words='=list,get,countries,categories'
             options=' --help,-h ' ;;
         'product list')
             words=''
-<<<<<<< HEAD
-            options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --country+= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'product get')
             words='=@products'
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --country= --category= --currency= --search= --orderable --refresh --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
-        'product get')
-            words=''
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
         'product countries')
             words=''
             options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'product categories')
             words=''
-<<<<<<< HEAD
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         policy)
             words='=check,show,store'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'policy check')
             words='=/'
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'policy show')
             words=''
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'policy store')
             words='=/'
-            options=' --remove --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --remove --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         ledger)
             words='=init,backup,copy,check'
             options=' --help,-h ' ;;
@@ -175,20 +114,16 @@ _runa_follows() {
             options=' --from=FILE,URL --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'ledger check')
             words=''
-<<<<<<< HEAD
-            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         report)
             words='=spend,recipients'
-            options=' --help ' ;;
+            options=' --help,-h ' ;;
         'report spend')
             words=''
-            options=' --by=month,week,day,batch,product,currency,user --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
+            options=' --by=month,week,day,batch,product,currency,user --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'report recipients')
             words=''
-            options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help ' ;;
-=======
-            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
->>>>>>> c81aa73 (Show help that teaches: a purpose, examples to copy, and options in the order they are needed)
+            options=' --year= --by=email,reference --threshold= --also+=/ --sheet= --column+= --since= --until= --to=/ --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         emulator)
             words='=serve,reset'
             options=' --help,-h ' ;;

@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/accounts.md",
     "docs/approval.md",
     "docs/architecture.md",
+    "docs/errors.md",
     "docs/guide.md",
     "docs/journal.md",
     "docs/installation.md",

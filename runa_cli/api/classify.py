@@ -211,7 +211,9 @@ def refusal_error(reply: Reply) -> RunaError:
     error = responses.error_body(reply.body)
     context = Context(request_id=reply.request_id)
     if error is None:
-        return RequestRefused(f"Runa's answer is HTTP {reply.status} without a reason.", context=context)
+        return RequestRefused(
+            f"Runa's answer is HTTP {reply.status} without a reason.", hint=_NOT_OF_THE_API, context=context
+        )
     if error.type in CREDENTIAL_TYPES or reply.status in {401, 403}:
         return CredentialRefused(
             f"Runa does not accept the request: {describe_error(error)} ({error.type}).",
@@ -224,6 +226,9 @@ def refusal_error(reply: Reply) -> RunaError:
     )
 
 
+_NOT_OF_THE_API = "Check RUNA_BASE_URL, which usually ends with /v2: this may not be the answer of Runa's Payouts API."
+
+
 def credential_hint(error_type: str) -> str:
     """Return what to do when Runa does not accept the key, the version or the URL of a request."""
     if "version" in error_type:
@@ -231,5 +236,5 @@ def credential_hint(error_type: str) -> str:
     if error_type == "insecure_protocol":
         return "RUNA_BASE_URL must begin with https://."
     if error_type not in CREDENTIAL_TYPES:
-        return "Check RUNA_BASE_URL, which usually ends with /v2: this may not be the answer of Runa's Payouts API."
+        return _NOT_OF_THE_API
     return "Check RUNA_API_KEY (`runa config` shows its prefix); it may be revoked, or belong to another environment."

@@ -35,7 +35,9 @@ def audit(
     With --journal it checks that nobody has changed the journal of the ledger, and prints its head, a hash to keep
     elsewhere; `--head HASH` finds it again. Exit code 0 where all agrees, 10 where something differs.
 
-    Examples: `runa audit --since 2026-11-01`, `runa audit -o csv > audit.csv`, `runa audit --journal`
+    $ runa audit --since 2026-11-01
+    $ runa audit -o csv > audit.csv
+    $ runa audit --journal
     """
     from runa_cli.app import audit
     from runa_cli.app import journal as journals
