@@ -80,7 +80,13 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Check that the ledger is sound. What a restored one lacks is read back from Runa, and then it is open again."""
+    """Check that the ledger is sound, and read back what a restored one lacks.
+
+    What is missing is read from Runa's orders; then the ledger is open again.
+
+    $ runa ledger check
+    $ runa ledger check --read-back
+    """
     from runa_cli.app import ledger_check
 
     with open_session(common) as session:

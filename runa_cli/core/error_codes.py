@@ -62,8 +62,9 @@ CODES: dict[str, Explained] = {
     "not_confirmed": Explained((6,), NOT_MOVED, "nobody said yes", "answer the question; without a terminal `--yes` or `--confirm-total`"),
     "insufficient_funds": Explained((5, 6), NOT_MOVED, "the balance does not suffice", "add funds; `runa balance` shows them"),
     "pruned": Explained((6,), NOT_MOVED, "the batch was pruned: its links are no longer recorded", "`runa order get ID` asks Runa"),
-    "not_shown": Explained((6,), NOT_MOVED, "the batch has links that were never shown", "`runa batch export` shows them"),
+    "not_shown": Explained((6, 7), NOT_MOVED, "the batch has links that were never shown; with exit 7, Runa does not show yet what is to be read back", "`runa batch export` shows the links; with exit 7, run the same command again later"),
     "not_old_enough": Explained((6,), NOT_MOVED, "the batch settled too short a time ago to be pruned", "a smaller `--older-than`"),
+    "unstamped_orders": Explained((6,), NOT_MOVED, "Runa has orders that may be another program's, or this ledger's", "`runa ledger check --unstamped adopt` or `leave`"),
     "issued_elsewhere": Explained((6,), NOT_MOVED, "more of the batch was issued from another ledger", "run the command that created it, with its file"),
     "links_in_doubt": Explained((6,), NOT_MOVED, "for whom links were issued elsewhere cannot be told", "use the ledger they were issued from"),
     # --- 7 -----------------------------------------------------------------------------------------------------------
