@@ -211,7 +211,7 @@ def second_for_eve(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_an_item_that_matches_no_row_is_shown_apart_and_the_rest_beside_its_rows(program: Program, again: int) -> None:
     ran, fake = issue(program, THREE, second_for_eve, "-o", "csv", again=again)
     assert 8 == ran.code, ran.err
-    assert "match no row" in ran.err
+    assert "matches no row" in ran.err
     rows = [
         (row["row"], row["email"], row["status"], row["payout_url"][-2:], row["error"])
         for row in csv.DictReader(io.StringIO(ran.out))
@@ -239,7 +239,7 @@ def test_every_link_is_shown_in_every_format_at_any_later_time(program: Program,
     issue(program, THREE, second_for_eve)
     ran = program("batch", "export", "bonus", "-o", output_format, "-v")
     assert 0 == ran.code
-    assert "match no row" in ran.err
+    assert "matches no row" in ran.err
     assert [1, 1, 1] == [ran.out.count(f"/{number}") for number in range(3)]
     if output_format == "links":
         assert ["0", "2", "1"] == [line[-1] for line in ran.out.split()]
