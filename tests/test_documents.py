@@ -12,25 +12,7 @@ from tests.support.program import Program
 from tests.test_imports import ORDER
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/accounts.md",
-    "docs/approval.md",
-    "docs/architecture.md",
-    "docs/errors.md",
-    "docs/guide.md",
-    "docs/journal.md",
-    "docs/installation.md",
-    "docs/performance.md",
-    "docs/policy.md",
-    "docs/postgres.md",
-    "docs/recipes.md",
-    "docs/reliability.md",
-    "docs/restore.md",
-    "docs/retention.md",
-    "docs/security.md",
-]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
