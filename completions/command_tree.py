@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from runa_cli.app import gift_list, order_list
+from runa_cli.app import gift_list, order_list, report_spend
 from runa_cli.commands.options import COMMON_PANEL
 from runa_cli.config.values import FORMATS
 
@@ -23,6 +23,7 @@ _VALUES = {
     "--output": FORMATS,
     "order list --status": order_list.STATUSES,
     "gift list --status": gift_list.STATUSES,
+    "report spend --by": tuple(report_spend.KINDS),
 }  # of an option everywhere, or of one command's
 _LEFT_OUT = {"--install-completion", "--show-completion"}  # they set up the kind that starts Python
 

@@ -57,7 +57,7 @@ def man_page(tree: list[Command], project: Path) -> str:
         *_text("They come after the command."),
         *_options(_common(tree)),
         ".Sh ENVIRONMENT",
-        *_text("An option takes precedence over the environment, and the environment over the file ./.env."),
+        *_text("Options take precedence over the environment, that over the file ./.env, and that over a profile."),
         *_list(_settings(project)),
         ".Sh FILES",
         *_text("On macOS they are in directories of ~/Library."),
@@ -153,6 +153,10 @@ def _option_text(option: Option) -> str:
 
 def _settings(project: Path) -> Iterator[tuple[str, str]]:
     """Yield the settings, those together that the example of a settings file explains together, with what it says."""
+    yield (
+        ".Ev RUNA_API_KEY_COMMAND",
+        "A command that prints the key, such as that of a password manager. Not in a settings file, but in a profile.",
+    )
     text = (project / ".env.example").read_text(encoding="utf-8")
     for paragraph in text.split("\n\n"):
         lines = paragraph.splitlines()

@@ -30,7 +30,9 @@ def audit(
     ] = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Compare the ledger with Runa's orders: what is missing on one side, or differs. It changes nothing.
+    """Compare the ledger with Runa's orders, and change nothing.
+
+    It tells what is missing on one side, or differs.
 
     With --journal it checks that nobody has changed the journal of the ledger, and prints its head, a hash to keep
     elsewhere; `--head HASH` finds it again. Exit code 0 where all agrees, 10 where something differs.

@@ -84,10 +84,12 @@ def approve(
         ),
     ] = None,
 ) -> None:
-    """Approve a proposed batch: print the statement to sign, or record somebody's signature of it.
+    """Print the statement of a proposed batch to sign, or record a signature.
 
-    `runa batch approve bonus > bonus.txt`, then `ssh-keygen -Y sign -n runa -f ~/.ssh/id_ed25519 bonus.txt`, then
-    `runa batch approve bonus --signature bonus.txt.sig`.
+    Between the two, whoever approves signs: `ssh-keygen -Y sign -n runa -f ~/.ssh/id_ed25519 welcome.txt`.
+
+    $ runa batch approve welcome > welcome.txt
+    $ runa batch approve welcome --signature welcome.txt.sig
     """
     from runa_cli.app import approve
 

@@ -23,7 +23,11 @@ def check(
         typer.Argument(metavar="[FILE]", help="A policy file; by default what is in force.", show_default=False),
     ] = None,
 ) -> None:
-    """Check a policy, and say in words what it says."""
+    """Check a policy, and say in words what it says.
+
+    $ runa policy check policy.toml
+    $ runa policy check
+    """
     from runa_cli.app import policy
 
     with open_session(common) as session:
@@ -33,7 +37,11 @@ def check(
 @app.command()
 @with_common
 def show(*, common: "CommonOptions") -> None:
-    """Show of each limit what is used, reserved and left, and when it resets."""
+    """Show of each limit what is used, reserved and left, and when it resets.
+
+    $ runa policy show
+    $ runa policy show -o csv
+    """
     from runa_cli.app import policy
 
     with open_session(common) as session:
@@ -48,9 +56,13 @@ def store(
     path: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="The policy file to store.", show_default=False)
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the stored policy.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", metavar="", help="Remove the stored policy.")] = False,
 ) -> None:
-    """Store a policy in the ledger, where it holds for whoever issues with that ledger."""
+    """Store a policy in the ledger, for everybody who issues with it.
+
+    $ runa policy store policy.toml
+    $ runa policy store --remove
+    """
     from runa_cli.app import policy
 
     with open_session(common) as session:

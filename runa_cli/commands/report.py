@@ -25,17 +25,19 @@ def spend(
     *,
     common: "CommonOptions",
     by: Annotated[
-        str, typer.Option("--by", metavar="month|week|day|batch|product|currency|user", help="What a row is about.")
+        str,
+        typer.Option("--by", metavar="KIND", help="A row for each month, week, day, batch, product, currency or user."),
     ] = "month",
     since: Since = None,
     until: Until = None,
     to: To = None,
 ) -> None:
-    """Show what was spent: face values, what Runa charged, and what may have been issued.
+    """Show what was spent: face values, prices, and what may have been issued.
 
     Currencies are never added up. Days are those of this machine's time zone.
 
-    Examples: `runa report spend --by user --since 2026-11-01`, `runa report spend --by month --to spend.xlsx`
+    $ runa report spend --by user --since 2026-11-01
+    $ runa report spend --by month --to spend.xlsx
     """
     from runa_cli.app import report_spend
     from runa_cli.app.moments import parse_moment
@@ -75,9 +77,12 @@ def recipients(
     until: Until = None,
     to: To = None,
 ) -> None:
-    """Show what each person got in all batches together, the largest sums first. No tax advice.
+    """Show what each person got in all batches together. No tax advice.
 
-    Examples: `runa report recipients --year 2026 --threshold 2000`, `runa report recipients --also payroll.xlsx`
+    The largest sums come first.
+
+    $ runa report recipients --year 2026 --threshold 2000
+    $ runa report recipients --also payroll.xlsx
     """
     from runa_cli.app import report_recipients, report_scope
     from runa_cli.app.moments import parse_moment
