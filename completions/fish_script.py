@@ -83,7 +83,7 @@ function __runa_environment -d 'Tell which environment is meant: by a flag, a se
             end
         end <.env
     end
-    contains -- "$environment" live playground local; or read environment <$argv[1]/environment
+    contains -- "$environment" live playground local; or read environment <$argv[1]/names-environment
     echo $environment
 end
 
@@ -93,11 +93,11 @@ function __runa_of_key -d 'Tell the environment of a key'
 end
 
 function __runa_kept -d 'Offer what a file of runa lists, a name a line, a product with its name after a tab'
-    set -l directory $HOME/.cache/runa/completion
-    test -n "$XDG_CACHE_HOME"; and set directory $XDG_CACHE_HOME/runa/completion
-    test -r $directory/environment; or set directory $HOME/Library/Caches/runa/completion
-    test -r $directory/environment; or return
-    set -l file $directory/$argv[1]-(__runa_environment $directory)
+    set -l directory $HOME/.cache/runa
+    test -n "$XDG_CACHE_HOME"; and set directory $XDG_CACHE_HOME/runa
+    test -r $directory/names-environment; or set directory $HOME/Library/Caches/runa
+    test -r $directory/names-environment; or return
+    set -l file $directory/names-$argv[1]-(__runa_environment $directory)
     test -r $file; or return
     while read -l line
         printf '%s\n' $line

@@ -164,18 +164,18 @@ _runa_environment() { # DIRECTORY of the names that runa keeps
     fi
     case $environment in
         live | playground | local) ;;
-        *) IFS= read -r environment <"$1/environment" ;;
+        *) IFS= read -r environment <"$1/names-environment" ;;
     esac
 }
 
 # Offer what a file of runa's lists, a name a line. compgen -W would run what looks like a command in a name.
 _runa_kept() { # KIND
     local directory environment line quoted
-    directory=${XDG_CACHE_HOME:-$HOME/.cache}/runa/completion
-    [[ -r $directory/environment ]] || directory=$HOME/Library/Caches/runa/completion
-    [[ -r $directory/environment ]] || return
+    directory=${XDG_CACHE_HOME:-$HOME/.cache}/runa
+    [[ -r $directory/names-environment ]] || directory=$HOME/Library/Caches/runa
+    [[ -r $directory/names-environment ]] || return
     _runa_environment "$directory"
-    [[ -r $directory/$1-$environment ]] || return
+    [[ -r $directory/names-$1-$environment ]] || return
     while IFS= read -r line || [[ $line ]]; do
         line=${line%%$'\t'*}
         printf -v quoted %q "$line"
@@ -184,7 +184,7 @@ _runa_kept() { # KIND
         elif [[ $line == "${current:1}"* && $line != *[^[:alnum:]\ ._@+-]* ]]; then
             COMPREPLY+=("$line") # what would mean something in quotes is not offered there
         fi
-    done <"$directory/$1-$environment"
+    done <"$directory/names-$1-$environment"
 }
 
 _runa() {

@@ -72,10 +72,10 @@ _SCRIPT = r"""#compdef runa
 _runa_kept() { # what compadd takes, and the KIND
     local kind=$@[-1] directory environment='' line i
     local -a names shown
-    for directory in ${XDG_CACHE_HOME:-$HOME/.cache}/runa/completion $HOME/Library/Caches/runa/completion; do
-        [[ -r $directory/environment ]] && break
+    for directory in ${XDG_CACHE_HOME:-$HOME/.cache}/runa $HOME/Library/Caches/runa; do
+        [[ -r $directory/names-environment ]] && break
     done
-    [[ -r $directory/environment ]] || return 1
+    [[ -r $directory/names-environment ]] || return 1
     for ((i = 1; i < CURRENT; i++)); do
         case $words[i] in
             --env) environment=$words[i+1] ;;
@@ -98,9 +98,9 @@ _runa_kept() { # what compadd takes, and the KIND
             esac
         done <.env
     fi
-    [[ $environment == (live|playground|local) ]] || environment=$(<$directory/environment)
-    [[ -r $directory/$kind-$environment ]] || return 1
-    shown=("${(@f)$(<$directory/$kind-$environment)}")
+    [[ $environment == (live|playground|local) ]] || environment=$(<$directory/names-environment)
+    [[ -r $directory/names-$kind-$environment ]] || return 1
+    shown=("${(@f)$(<$directory/names-$kind-$environment)}")
     names=("${(@)shown%%$'\t'*}")
     shown=("${(@)shown/$'\t'/  }")
     [[ $kind == products ]] && set -- -l "$@"

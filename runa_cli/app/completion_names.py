@@ -1,8 +1,8 @@
 """Keeps the names that the completion scripts offer: of batches, and the codes of products.
 
 The scripts complete without starting this program, so they read files of the user's cache directory: one for each
-environment and kind, a name a line, a code with the name of its product after a tab. The file `environment` names the
-environment that was used last. To keep them is never worth an error.
+environment and kind, a name a line, a code with the name of its product after a tab. The file `names-environment`
+names the environment that was used last. To keep them is never worth an error.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,15 +45,14 @@ def _keep(session: Session, kind: str, lines: Iterable[str]) -> None:
     # What would look like another name, or break the line, is left out: a shell shows it as it is.
     texts = [line for line in lines if line.replace("\t", "", 1 if kind == "products" else 0).isprintable()]
     with suppress(OSError, RunaError, ValueError):
-        directory = paths.cache_directory() / "completion"
+        directory = paths.cache_directory()
         for name, content in (
-            (f"{kind}-{session.environment}", "".join(f"{text}\n" for text in texts)),
-            ("environment", f"{session.environment}\n"),
+            (f"names-{kind}-{session.environment}", "".join(f"{text}\n" for text in texts)),
+            ("names-environment", f"{session.environment}\n"),
         ):
             path, data = directory / name, content.encode()
             if path.is_file() and path.read_bytes() == data:
                 continue
-            for made in (directory.parent, directory):  # the mode is not that of parents
-                made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with private_file(path, lasting=False) as stream:
                 stream.write(data)

@@ -12,7 +12,7 @@ from tests.support.program import GIFT, Program
 
 
 def kept(program: Program, name: str) -> list[str]:
-    path = program.home / ".cache/runa/completion" / name
+    path = program.home / ".cache/runa" / f"names-{name}"
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
@@ -48,7 +48,7 @@ def test_a_dry_run_keeps_nothing(program: Program, emulate: Emulate) -> None:
 def test_a_list_of_batches_brings_the_names_up_to_date(program: Program, emulate: Emulate) -> None:
     emulate()
     assert 0 == program(*GIFT, "--batch", "first").code
-    (program.home / ".cache/runa/completion/batches-local").write_text("of another ledger\n")
+    (program.home / ".cache/runa/names-batches-local").write_text("of another ledger\n")
     assert 0 == program("batch", "list").code
     assert ["first"] == kept(program, "batches-local")
 
@@ -65,7 +65,7 @@ def test_the_catalogue_gives_codes_and_those_of_plans_with_their_names(program: 
 def test_the_files_are_for_their_owner_only(program: Program, emulate: Emulate) -> None:
     emulate()
     assert 0 == program(*GIFT, "--batch", "first").code
-    directory = program.home / ".cache/runa/completion"
+    directory = program.home / ".cache/runa"
     assert 0o700 == directory.stat().st_mode & 0o777
     assert {0o600} == {path.stat().st_mode & 0o777 for path in directory.iterdir()}
 

@@ -94,7 +94,7 @@ class Place:
         for name in ("runa", "python", "python3", Path(shutil.which("python3") or "python3").resolve().name):
             (programs / name).write_text(f'#!/bin/sh\necho "$0" >> {shlex.quote(str(self.started))}\n')
             (programs / name).chmod(0o755)
-        self.kept = directory / ".cache/runa/completion"
+        self.kept = directory / ".cache/runa"
         self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(directory), "ZDOTDIR": str(directory),
             "TERM": "xterm", "LC_ALL": "C.UTF-8", "FOUND": str(self.found),
@@ -103,9 +103,11 @@ class Place:
     def keep(self, environment: str = "local", **names: list[str]) -> None:
         """Write files of names, as the program keeps them, for the environment that was used last."""
         self.kept.mkdir(parents=True, exist_ok=True)
-        (self.kept / "environment").write_text(f"{environment}\n")
+        (self.kept / "names-environment").write_text(f"{environment}\n")
         for kind, lines in names.items():
-            (self.kept / f"{kind}-{environment}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            (self.kept / f"names-{kind}-{environment}").write_text(
+                "".join(f"{line}\n" for line in lines), encoding="utf-8"
+            )
 
     def run(self, command: list[str], stdin: int | None = None, text: str | None = None, **env: str) -> str:
         """Run a shell and return its standard output."""
@@ -313,7 +315,7 @@ def test_in_quotes_bash_offers_what_means_nothing_there(quote: str, place: Place
 @pytest.mark.parametrize("complete", SHELLS)
 def test_names_are_found_where_the_caches_are(complete: Complete, place: Place, tmp_path: Path) -> None:
     place.keep(batches=["november"])
-    place.kept.parent.parent.rename(tmp_path / "caches")
+    place.kept.parent.rename(tmp_path / "caches")
     assert set() == complete(place, COMPLETIONS, "runa batch show n")
     place.environment["XDG_CACHE_HOME"] = str(tmp_path / "caches")
     assert {"november"} == complete(place, COMPLETIONS, "runa batch show n")
