@@ -157,19 +157,26 @@ def payee(item: Mapping[str, Any], reference: str | None, carried: Sequence[str]
     A reference or carried cell of a payout link that is an address stands for that address.
     """
     method = item["distribution_method"]
-    named = method.get("recipient_reference") or reference or ""
-    cells = [] if named else [cell for cell in carried if normalized_text(cell)]
-    addresses = filter(_ADDRESS.fullmatch, map(normalized_text, [method.get("email_address") or "", named, *cells]))
-    address = next(map(normalized_address, addresses), "")
-    by_address = _digest(["address", address]) if address else ""
-    if named and not _ADDRESS.fullmatch(normalized_text(named)):
-        by_reference = _digest(["reference", _folded(named)])
+    named = normalized_text(method.get("recipient_reference") or reference or "")
+    cells = [] if named else [*filter(None, map(normalized_text, carried))]
+    address = method.get("email_address") or next(filter(_is_address, [named, *cells]), "")
+    by_email = _payee_key("address", normalized_address(address)) if address else ""
+    if _is_address(named):
+        by_reference = _payee_key("address", normalized_address(named))
     elif named:
-        by_reference = _digest(["address", normalized_address(named)])
+        by_reference = _payee_key("reference", _folded(named))
     else:
-        label_cells = sorted(filter(None, map(_folded, cells)))
-        by_reference = by_address or (_digest(["carried", label_cells]) if label_cells else "")
-    return Payee(by_address or by_reference, by_reference)
+        by_reference = by_email or (_payee_key("carried", *sorted(map(_folded, cells))) if cells else "")
+    return Payee(by_email or by_reference, by_reference)
+
+
+def _is_address(text: str) -> bool:
+    return "@" in text and _ADDRESS.fullmatch(text) is not None
+
+
+def _payee_key(*parts: str) -> str:
+    """Return a digest of what tells a recipient apart; none of its parts has a line break."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def products_text(products: Mapping[str, Any]) -> str:

@@ -1,17 +1,20 @@
 """What the same gift is: what is compared, and what makes no difference."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from runa_cli.core.identity import (
     GiftIdentity,
+    Payee,
     fingerprint,
     identify,
     labels_digest,
     name_key,
     normalized_address,
     normalized_text,
+    payee,
     same_name,
 )
 
@@ -211,3 +214,37 @@ def test_digests_stay_what_ledgers_hold(gift: GiftIdentity, expected: tuple[str,
 def test_digests_of_lists_stay_what_ledgers_hold() -> None:
     assert "4d24ea62fd2fb47a0cbbc411ead65d59f6ee39e2c2010ed1c56b5d32b43bb6b9" == fingerprint([("a", "b"), ("c", "")])
     assert "5b8b023a8066301258d7506801c80968" == labels_digest(["x", [["team", "Zoë"]]])
+
+
+EMAIL = {"type": "EMAIL", "email_address": "Fred@Example.com"}
+LINK = {"type": "PAYOUT_LINK"}
+
+
+def who(method: Mapping[str, str], reference: str | None = None, *carried: str) -> Payee:
+    return payee({"distribution_method": method}, reference, carried)
+
+
+def test_a_recipient_by_address_is_the_same_however_the_address_is_written() -> None:
+    fred = who(EMAIL).by_email
+    assert {fred} == {
+        who({"type": "EMAIL", "email_address": "FRED@example.com "}).by_email,
+        who(EMAIL, "E001").by_email,
+        who(LINK, "fred@example.com").by_email,
+        who(LINK, None, "Fred", "Fred@example.com", "north").by_email,
+    }
+    assert fred != who({"type": "EMAIL", "email_address": "ben@example.com"}).by_email
+
+
+def test_a_recipient_by_reference_is_the_same_as_a_spreadsheet_may_write_it() -> None:
+    assert who(EMAIL, "007").by_reference == who(LINK, "7").by_reference
+    assert who(EMAIL, "E7").by_reference == who(LINK, " e7").by_reference
+    assert who(EMAIL, "E7").by_reference != who(EMAIL, "E8").by_reference
+    assert who(EMAIL).by_reference == who(LINK, "fred@example.com").by_reference
+    known = {"type": "RECIPIENT", "recipient_reference": "E7", "email_address": "fred@example.com"}
+    assert who(EMAIL, "E7").by_reference == who(known, "R1").by_reference
+
+
+def test_a_link_that_names_nobody_is_for_no_recipient() -> None:
+    assert Payee() == who(LINK, None, "", " ")
+    assert Payee() != who(LINK, None, "Ann")
+    assert who(LINK, None, "Ann", "north") == who(LINK, None, "north", "ann")
