@@ -139,7 +139,7 @@ class Session:
 
         Raises LedgerUnusable.
         """
-        from runa_cli.ledger.ledger import closed
+        from runa_cli.ledger.orders import closed
 
         if self.ledger.is_closed(self.environment, self.settings.account):
             raise closed(self.ledger.path, self.environment)
@@ -292,7 +292,7 @@ class Session:
 
     def _rate_limit(self) -> "RateLimit":
         from runa_cli.issuing.rate_limit import WINDOW, RateLimit
-        from runa_cli.ledger.ledger import Turn
+        from runa_cli.ledger.orders import Turn
 
         limit, ledger, environment, clock = self._orders_per_minute, self.ledger, self.environment, self.clock
         if not limit:

@@ -174,7 +174,7 @@ class ApprovalGuard:
     def is_as_proposed(self, batch: Batch, proposal: Proposal) -> bool:
         """Tell whether a proposal is about this batch of this ledger, and about all that is in it."""
         expected = {
-            "ledger": self._ledger.ledger_id,
+            "ledger": self._ledger.id,
             "environment": batch.environment,
             "batch": exact_json.dumps_for_display(batch.name),
             "proposer": f"{proposal.user} on {proposal.host}",

@@ -27,7 +27,8 @@ from runa_cli.issuing.outcome import FlowResult
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Progress, Say, Terms
 from runa_cli.ledger.claims import ClaimLost
-from runa_cli.ledger.ledger import BodyChanged, Ledger
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.orders import BodyChanged
 from runa_cli.ledger.records import Batch, Order
 
 NEVER = threading.Event()

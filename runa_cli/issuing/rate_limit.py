@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runa_cli.core.clock import REAL, Clock
-from runa_cli.ledger.ledger import Turn, TurnLater
+from runa_cli.ledger.orders import Turn, TurnLater
 
 # Seconds. Runa counts the orders of a minute when they arrive, and one may take a second longer to arrive than another.
 WINDOW = 61.0

@@ -64,7 +64,7 @@ def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, un
         "proposer": f"{proposer.user} on {proposer.host}",
         "at": to_timestamp(now),
         "until": to_timestamp(until),
-        "ledger": ledger.ledger_id,
+        "ledger": ledger.id,
         "proposal": secrets.token_hex(8),  # a second proposal of the same batch needs signatures of its own
         "content": ledger.content_digest(batch.id),
     }

@@ -47,12 +47,6 @@ class ApprovalQueries:
 
     _engine: Engine
 
-    @property
-    def ledger_id(self) -> str:
-        """The random id of the ledger, which goes along when it is copied."""
-        (row,) = self._engine.select("SELECT id FROM ledger")
-        return str(row["id"])
-
     def proposal(self, batch_id: int) -> Proposal | None:
         """Return the latest proposal of a batch: a new one takes the place of those before it."""
         rows = self._engine.select("SELECT * FROM proposal WHERE batch_id = ? ORDER BY id DESC LIMIT 1", batch_id)

@@ -372,7 +372,7 @@ def test_an_edit_while_somebody_approves_waits_for_it(
 ) -> None:
     emulate()
     signature = signers.sign("bob", propose(program, listed))
-    approving = program.paused_at("call:Ledger.approve", "batch", "approve", "bonus", "--signature", str(signature))
+    approving = program.paused_at("call:Batches.approve", "batch", "approve", "bonus", "--signature", str(signature))
     assert approving.pauses()
     sheet(listed, gifts(PEOPLE + 1))
     assert 75 == create(program, listed, "--propose").code
@@ -460,7 +460,7 @@ def test_a_batch_that_was_recorded_and_not_yet_proposed_is_held_back_and_can_be_
     program: Program, emulate: Emulate, signers: Signers, listed: Path
 ) -> None:
     emulator = emulate()
-    program.killed_at("call:Ledger.propose", "order", "create", "--file", str(listed), "--batch", "bonus", "--propose")
+    program.killed_at("call:Batches.propose", "order", "create", "--file", str(listed), "--batch", "bonus", "--propose")
     assert "approval_needed" == refused(resume(program, "--json"))
     assert "not_proposed" == refused(program("batch", "approve", "bonus", "--json"))
     assert 0 == approve(program, signers.sign("bob", propose(program, listed))).code

@@ -24,11 +24,11 @@ from tests.support.ran import LONGEST, Ran
 
 CREATE = ("order", "create", "--file", "-", "--format", "jsonl", "--by-reference", "-o", "gifts")
 POINTS = (
-    "return:Ledger.record",
-    "return:Ledger.mark_sent",
+    "return:Batches.record",
+    "return:Orders.mark_sent",
     "return:Client.create_order",
-    "return:Ledger.mark_accepted",
-    "return:Ledger.mark_completed",
+    "return:Orders.mark_accepted",
+    "return:Orders.mark_completed",
     "call:Output.json_line",
 )
 
@@ -248,7 +248,7 @@ def test_killed_at_any_point_and_repeated_with_more_in_another_order_each_is_iss
     emulator = emulate()
     path = program.home / "gifts.jsonl"
     path.write_text("".join(map(line, "abc")))
-    mode = "async" if point == "return:Ledger.mark_accepted" else "sync"
+    mode = "async" if point == "return:Orders.mark_accepted" else "sync"
     killed = program.killed_at(
         point, "order", "create", "--file", str(path), "--by-reference", "-o", "gifts", "--mode", mode
     )
@@ -329,7 +329,7 @@ def test_a_reference_that_becomes_known_just_before_the_record_is_not_recorded_a
 ) -> None:
     emulator = emulate()
     first = fork_server().begin(
-        Start(CREATE, program.environment(), str(program.home), paused_at="call:Ledger.record"),
+        Start(CREATE, program.environment(), str(program.home), paused_at="call:Batches.record"),
         program.time, stdin=line("a") + line("b"), stdout=None, stderr=None,
     )  # fmt: skip
     assert first.pauses()
@@ -347,7 +347,7 @@ def test_a_reference_that_becomes_known_with_another_value_just_before_the_recor
 ) -> None:
     emulator = emulate()
     first = fork_server().begin(
-        Start(CREATE, program.environment(), str(program.home), paused_at="call:Ledger.record"),
+        Start(CREATE, program.environment(), str(program.home), paused_at="call:Batches.record"),
         program.time, stdin=line("a") + line("b", 30), stdout=None, stderr=None,
     )  # fmt: skip
     assert first.pauses()
@@ -366,8 +366,8 @@ def test_a_reference_that_is_issued_for_another_gift_just_before_its_order_is_se
     path = program.home / "gifts.jsonl"
     path.write_text(line("a"))
     command = ("order", "create", "--file", str(path), "--by-reference", "-o", "gifts")
-    assert -9 == program.killed_at("return:Ledger.record", *command).code
-    resumed = program.paused_at("call:Ledger.mark_sent", *command)
+    assert -9 == program.killed_at("return:Batches.record", *command).code
+    resumed = program.paused_at("call:Orders.mark_sent", *command)
     assert resumed.pauses()
     assert 0 == program("order", "create", "--file", "-", "--format", "jsonl", stdin=line("a", 20)).code
     resumed.go_on()
@@ -388,7 +388,7 @@ def test_a_known_gift_that_is_edited_out_of_its_batch_before_that_is_claimed_is_
     emulator = emulate()
     path = sheet(program.home / "gifts.csv", gifts(2))
     named = ("order", "create", "--file", str(path), "--batch", "bonus")
-    assert -9 == program.killed_at("return:Ledger.record", *named).code
+    assert -9 == program.killed_at("return:Batches.record", *named).code
     first = sheet(program.home / "first.csv", gifts(1))
     waiting = program.paused_at(
         "call:Ledger.claim", "order", "create", "--file", str(first), "--by-reference", "-o", "gifts"
@@ -407,11 +407,11 @@ def test_a_batch_counts_as_shown_only_if_all_of_it_was(program: Program, emulate
     emulator = emulate()
     path = sheet(program.home / "gifts.csv", gifts(2))
     command = ("order", "create", "--file", str(path))
-    assert -9 == program.killed_at("return:Ledger.mark_completed", *command).code
+    assert -9 == program.killed_at("return:Orders.mark_completed", *command).code
     first = sheet(program.home / "first.csv", gifts(1))
     assert 0 == program("order", "create", "--file", str(first), "--by-reference").code
     assert 0 == program(*command).code
-    assert -9 == program.killed_at("return:Ledger.mark_completed", *command, "--again").code
+    assert -9 == program.killed_at("return:Orders.mark_completed", *command, "--again").code
     assert 0 == program("order", "create", "--file", str(path), "--by-reference").code
     assert 6 == program(*command).code
     assert 2 == posts(emulator)
@@ -440,7 +440,7 @@ def statements_of(ledger: Ledger, read: Callable[[], object]) -> list[str]:
 def test_a_batch_of_known_gifts_that_another_process_works_on_is_busy(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     first = fork_server().begin(
-        Start(CREATE, program.environment(), str(program.home), paused_at="return:Ledger.mark_sent"),
+        Start(CREATE, program.environment(), str(program.home), paused_at="return:Orders.mark_sent"),
         program.time, stdin=line("a"), stdout=None, stderr=None,
     )  # fmt: skip
     assert first.pauses()
@@ -585,7 +585,7 @@ def test_live_money_needs_one_yes_for_all_that_is_about_to_be_sent(program: Prog
     program.env.update(RUNA_ENV="live", RUNA_API_KEY="wgtests.secret")
     path = program.home / "gifts.jsonl"
     path.write_text(line("a"))
-    program.killed_at("return:Ledger.record", "order", "create", "--file", str(path), "--by-reference", "--yes")
+    program.killed_at("return:Batches.record", "order", "create", "--file", str(path), "--by-reference", "--yes")
     for lines, gifts_and_sum in ([line("a")], "1 gift, 10.00 USD"), ([line("a"), line("b")], "2 gifts, 20.00 USD"):
         ran = stream(program, lines)
         assert (6, "not_confirmed") == (ran.code, ran.error["code"])
@@ -601,7 +601,7 @@ def test_a_total_confirmed_for_the_input_does_not_cover_more_than_the_input(prog
     emulator = emulate()
     path = program.home / "gifts.jsonl"
     path.write_text(line("a") + line("b"))
-    program.killed_at("return:Ledger.record", "order", "create", "--file", str(path), "--by-reference")
+    program.killed_at("return:Batches.record", "order", "create", "--file", str(path), "--by-reference")
     assert 6 == stream(program, [line("a")], "--confirm-total", "10").code
     assert 6 == stream(program, [line("a")], "--max-total", "10").code
     assert 0 == posts(emulator)
@@ -616,7 +616,7 @@ def test_after_ctrl_c_no_further_batch_is_started(program: Program, emulate: Emu
     for name in "ab":
         path = program.home / f"{name}.jsonl"
         path.write_text(line(name))
-        program.killed_at("return:Ledger.record", "order", "create", "--file", str(path), "--by-reference")
+        program.killed_at("return:Batches.record", "order", "create", "--file", str(path), "--by-reference")
     path.write_text(line("a") + line("b") + line("c"))
     running = program.start("order", "create", "--file", str(path), "--by-reference", "-o", "gifts", "-v")
     wait_for(lambda: posts(emulator) == 1, running)
@@ -714,7 +714,7 @@ def test_what_an_earlier_run_left_unsent_counts_as_about_to_be_sent(program: Pro
     emulate()
     path = program.home / "gifts.jsonl"
     path.write_text(line("a") + line("b"))
-    program.killed_at("return:Ledger.record", "order", "create", "--file", str(path), "--by-reference")
+    program.killed_at("return:Batches.record", "order", "create", "--file", str(path), "--by-reference")
     assert ["prepared"] == program.states()
     lines = [line("a"), line("b"), line("c", 5)]
     assert 6 == stream(program, lines, "--confirm-total", "5").code

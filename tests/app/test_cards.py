@@ -122,7 +122,7 @@ def test_a_batch_of_which_nothing_is_sent_has_empty_cards_alone_and_says_that_no
     program: Program, emulate: Emulate
 ) -> None:
     emulate()
-    program.killed_at("call:Ledger.mark_sent", *command(program, 2))
+    program.killed_at("call:Orders.mark_sent", *command(program, 2))
     ran, made = cards(program, "--json")
     assert (7, "not_issued") == (ran.code, ran.error["money"])
     assert [[], []] == [codes_in(card) for card in made]
@@ -291,7 +291,7 @@ def test_a_page_that_cannot_be_written_leaves_the_links_unshown(program: Program
     assert 6 == program("batch", "prune", "bonus", "--older-than", "0", "--yes").code
 
 
-def test_no_such_batch_writes_nothing(program: Program, emulate: Emulate) -> None:
+def test_no_such_batches_nothing(program: Program, emulate: Emulate) -> None:
     emulate()
     ran, made = cards(program)
     assert (3, []) == (ran.code, made)

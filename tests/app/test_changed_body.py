@@ -25,7 +25,7 @@ def change(program: Program, statement: str) -> None:
 @pytest.mark.parametrize("statement", [RAISE, RAISE_AS_TEXT, EMPTY])
 @pytest.mark.parametrize(
     ("killed_at", "ended"),
-    [("return:Ledger.record", (4, "not_issued")), ("return:Client.create_order", (7, "unknown"))],
+    [("return:Batches.record", (4, "not_issued")), ("return:Client.create_order", (7, "unknown"))],
 )
 def test_a_body_that_is_not_the_recorded_one_is_never_sent(
     program: Program, emulate: Emulate, killed_at: str, ended: tuple[int, str], statement: str
@@ -44,7 +44,7 @@ def test_a_body_that_is_not_the_recorded_one_is_never_sent(
     assert (sent, states) == (posts(emulator), program.states())
 
 
-@pytest.mark.parametrize("point", ["call:OrderFlow.settle", "call:OrderFlow._attempt", "call:Ledger.mark_sent"])
+@pytest.mark.parametrize("point", ["call:OrderFlow.settle", "call:OrderFlow._attempt", "call:Orders.mark_sent"])
 def test_a_body_that_is_changed_while_its_run_is_about_to_send_it_is_not_sent(
     program: Program, emulate: Emulate, point: str
 ) -> None:
@@ -99,6 +99,6 @@ def test_what_was_recorded_is_sent_after_a_crash_whatever_its_order_carries(
 ) -> None:
     emulator = emulate()
     command = ("order", "create", "--face-value", "10.50", "--email", "jürgen@example.com", "--product", "AMZ-US")
-    assert -9 == program.killed_at("return:Ledger.record", *command, *more).code
+    assert -9 == program.killed_at("return:Batches.record", *command, *more).code
     assert 0 == program(*command, *more).code
     assert 1 == len(orders_at(emulator))

@@ -57,7 +57,7 @@ def test_each_point_is_a_function_of_the_program() -> None:
         for name in functions(ast.parse(path.read_text(encoding="utf-8")))
     }
     named = points()
-    assert {"Ledger.record", "Client.create_order", "_read_body", "AnswerRecorder.record"} <= named.keys()
+    assert {"Batches.record", "Client.create_order", "_read_body", "AnswerRecorder.record"} <= named.keys()
     assert {} == {name: path.name for name, path in named.items() if name not in there | IN_LIBRARIES.keys()}
 
 

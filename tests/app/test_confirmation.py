@@ -81,7 +81,7 @@ def test_the_question_tells_what_was_issued_in_another_batch(program: Program, e
 def test_what_an_earlier_run_left_unsent_is_asked_about_as_well(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     path = sheet(program.home / "gifts.csv", gifts(3))
-    assert -9 == program.killed_at("return:Ledger.record", *create(path)).code
+    assert -9 == program.killed_at("return:Batches.record", *create(path)).code
     code, lines = asked(program, *create(path, "--confirm"), typed="n")
     assert (6, 0) == (code, posts(emulator))
     assert {f"From {path}, as batch bonus:", "  Delivery: 3 mailed to 3 people", "  Products: AMZ-US"} <= {*lines}
@@ -91,7 +91,7 @@ def test_a_resume_in_live_asks_the_same(program: Program, emulate: Emulate) -> N
     emulator = emulate()
     path = sheet(program.home / "gifts.csv", gifts(3))
     program.env.update(LIVE)
-    assert -9 == program.killed_at("return:Ledger.record", *create(path, "--yes")).code
+    assert -9 == program.killed_at("return:Batches.record", *create(path, "--yes")).code
     code, lines = asked(program, "batch", "resume", "bonus", typed="n")
     assert (6, 0) == (code, posts(emulator))
     assert {"From the ledger, as batch bonus:", "  New: 3 gifts, 33.00 USD", "  Delivery: 3 mailed to 3 people"} <= {
@@ -103,7 +103,7 @@ def test_by_reference_the_question_covers_what_earlier_runs_left_unsent(program:
     emulate()
     command = ("order", "create", "--file", str(program.home / "gifts.csv"), "--by-reference")
     sheet(program.home / "gifts.csv", gifts(2))
-    assert -9 == program.killed_at("return:Ledger.record", *command).code
+    assert -9 == program.killed_at("return:Batches.record", *command).code
     sheet(program.home / "gifts.csv", gifts(3))
     code, lines = asked(program, *command, "--confirm", typed="y")
     assert 0 == code

@@ -180,7 +180,7 @@ def test_every_refused_row_is_one_however_many_the_message_lists(
 
 def test_an_unfinished_twin_is_refused(program: Program, emulate: Emulate, path: Path) -> None:
     emulate()
-    assert -9 == program.killed_at("return:Ledger.record", *create(sheet(path, gifts(1)), "--batch", "first")).code
+    assert -9 == program.killed_at("return:Batches.record", *create(sheet(path, gifts(1)), "--batch", "first")).code
     ran = is_the_same_refusal(program, *create(sheet(path, gifts(2)), "--batch", "second"))
     assert ["refused", "send"] == actions(ran)
     assert "prepared in batch first" == rows_of(ran.out)[0]["reason"]
@@ -191,7 +191,7 @@ def test_an_unsent_order_whose_gifts_were_issued_since_is_refused(
 ) -> None:
     emulate()
     sheet(path, gifts(1))
-    assert -9 == program.killed_at("return:Ledger.record", *create(path, "--batch", "first")).code
+    assert -9 == program.killed_at("return:Batches.record", *create(path, "--batch", "first")).code
     assert 0 == program(*create(path, "--batch", "second", "--again")).code
     ran = is_the_same_refusal(program, *create(path, "--batch", "first"))
     assert (6, ["refused"]) == (ran.code, actions(ran))

@@ -108,7 +108,7 @@ def test_gifts_are_chosen_by_product_status_and_day(
 
 def test_an_unfinished_gift_is_found_before_and_after_it_is_issued(program: Program, emulate: Emulate) -> None:
     emulate()
-    program.killed_at("return:Ledger.mark_sent", *GIFT)
+    program.killed_at("return:Orders.mark_sent", *GIFT)
     (gift,) = program("gift", "list", "--status", "unfinished", "--search", "fred", "--json").json
     assert ("sent", "unknown", None) == (gift["status"], gift["money"], gift["payout_url"])
     program("batch", "resume", "--all")
@@ -179,7 +179,7 @@ def test_a_batch_is_shown_as_its_create_and_its_export_show_it(program: Program,
 def test_a_batch_counts_as_shown_only_when_all_of_it_was(program: Program, emulate: Emulate) -> None:
     """What was never shown is not pruned, for its links would be lost."""
     emulate()
-    program.killed_at("return:Ledger.mark_completed", *GIFT, "--batch", "bonus")
+    program.killed_at("return:Orders.mark_completed", *GIFT, "--batch", "bonus")
     prune = ("batch", "prune", "bonus", "--older-than", "0", "--yes", "--json")
     for arguments in (["--search", "fred"], ["--all"], ["--batch", "bonus", "--search", "fred"]):
         assert 0 == program("gift", "list", *arguments).code

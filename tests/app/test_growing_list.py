@@ -16,12 +16,12 @@ from tests.support.ran import Ran
 
 PEOPLE = ("ann", "ben", "cem", "dan", "eve", "flo")
 POINTS = (
-    "return:Ledger.record",
-    "return:Ledger.adopt",
-    "return:Ledger.amend",
-    "return:Ledger.mark_sent",
+    "return:Batches.record",
+    "return:Batches.adopt",
+    "return:Batches.amend",
+    "return:Orders.mark_sent",
     "return:Client.create_order",
-    "return:Ledger.mark_accepted",
+    "return:Orders.mark_accepted",
     "call:show_batch",
 )
 NOWHERE = {"RUNA_BASE_URL": "http://127.0.0.1:9/v2", "RUNA_TIMEOUT": "0.2"}

@@ -64,7 +64,7 @@ def test_a_head_of_another_ledger_is_not_found(program: Program, emulate: Emulat
     assert 2 == program(*AUDIT, "--head", "abc").code
 
 
-@pytest.mark.parametrize("point", ["call:Ledger._add", "return:Ledger._add", "return:Ledger.mark_sent"])
+@pytest.mark.parametrize("point", ["call:LedgerWriter._add", "return:LedgerWriter._add", "return:Orders.mark_sent"])
 def test_a_kill_leaves_neither_an_event_without_its_change_nor_the_reverse(
     program: Program, emulate: Emulate, point: str
 ) -> None:

@@ -6,19 +6,19 @@ from tests.conftest import Emulate
 from tests.support.program import GIFT, Program, links_at, orders_at
 
 BOUNDARIES = {
-    "before the record": "call:Ledger.record",
-    "after the record": "return:Ledger.record",
+    "before the record": "call:Batches.record",
+    "after the record": "return:Batches.record",
     "before the claim": "call:Claims.take",
-    "marked as sent": "return:Ledger.mark_sent",
+    "marked as sent": "return:Orders.mark_sent",
     "connected": "return:HTTPConnection.connect",
     "after the send": "call:HTTPResponse.begin",
     "at the reply's body": "call:_read_body",
     "after the reply": "return:Client.create_order",
-    "before the commit of the reply": "call:Ledger.mark_completed",
-    "after the commit of the reply": "return:Ledger.mark_completed",
+    "before the commit of the reply": "call:Orders.mark_completed",
+    "after the commit of the reply": "return:Orders.mark_completed",
     "before the print": "call:show_batch",
     "in the print": "return:Output.text",
-    "after the print": "call:Ledger.mark_shown",
+    "after the print": "call:Batches.mark_shown",
 }
 TWO = ("order", "create", "--face-value", "10", "--quantity", "2", "--product", "AMZ-US")
 
@@ -37,7 +37,7 @@ def test_a_single_order_killed_at_a_boundary_is_issued_once_and_its_link_is_show
 
 
 @pytest.mark.parametrize(
-    "point", ["return:Ledger.mark_accepted", "call:Client.fetch_order", "return:Client.fetch_order"]
+    "point", ["return:Orders.mark_accepted", "call:Client.fetch_order", "return:Client.fetch_order"]
 )
 def test_an_order_of_several_gifts_killed_while_it_is_processed_is_issued_once(
     program: Program, emulate: Emulate, point: str
@@ -59,7 +59,7 @@ def test_again_does_not_skip_over_an_order_that_was_never_shown(program: Program
     assert 2 == len(orders_at(emulator))
 
 
-@pytest.mark.parametrize("point", ["return:Ledger.mark_completed", "call:show_batch", "return:Output.text"])
+@pytest.mark.parametrize("point", ["return:Orders.mark_completed", "call:show_batch", "return:Output.text"])
 def test_links_that_came_after_the_acceptance_was_shown_are_shown_before_the_same_is_a_duplicate(
     program: Program, emulate: Emulate, point: str
 ) -> None:

@@ -137,7 +137,7 @@ def test_a_batch_that_the_ledger_never_heard_of_is_as_if_it_was_issued_from_it(
     assert 2 == posts(machine.emulator)
 
 
-@pytest.mark.parametrize("point", ["return:Ledger.record", "call:Client.create_order", "return:Client.create_order"])
+@pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order", "return:Client.create_order"])
 def test_an_order_that_was_recorded_before_settles_with_its_references(machine: Machine, point: str) -> None:
     """It was never sent as far as the copy knows, or its outcome was unknown; Runa has completed it since."""
     machine.killed_at(point, LINKS, "--batch", "bonus", "-q")
@@ -161,7 +161,7 @@ def set_balance(machine: Machine, amount: str) -> None:
         assert account.execute("UPDATE balances SET balance = ? WHERE currency = 'USD'", (amount,)).rowcount
 
 
-@pytest.mark.parametrize("point", ["return:Ledger.record", "call:Client.create_order", None])
+@pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order", None])
 def test_an_order_that_was_issued_under_its_next_key_settles_with_its_references(
     machine: Machine, point: str | None
 ) -> None:
@@ -199,7 +199,7 @@ def test_nothing_else_opens_the_ledger_while_a_check_is_unfinished(machine: Mach
     for number in range(6):
         assert 0 == machine.issue(STAFF, "--batch", f"batch {number}").code
     machine.restore()
-    assert -9 == machine.program.killed_at("return:Ledger.add_read_back", "ledger", "check").code
+    assert -9 == machine.program.killed_at("return:Batches.add_read_back", "ledger", "check").code
     for command in ((), ("--dry-run",)):
         refused = machine.issue(STAFF, "--batch", "new", *command, "-o", "json")
         assert (4, "ledger_went_backwards", "not_issued") == (
@@ -215,7 +215,7 @@ def test_a_check_that_begins_meanwhile_keeps_a_create_from_sending(machine: Mach
     """It was let through before, and another machine may have noticed the loss."""
     path = machine.program.home / "gifts.csv"
     path.write_text(STAFF)
-    create = machine.program.paused_at("call:Ledger.mark_sent", *CREATE, "--file", str(path), "--batch", "bonus")
+    create = machine.program.paused_at("call:Orders.mark_sent", *CREATE, "--file", str(path), "--batch", "bonus")
     assert create.pauses()
     assert (
         130 == machine.program.fork("ledger", "check", "--read-back", interrupted_at="return:Ledger.begin_check").code
@@ -232,7 +232,7 @@ def test_a_check_that_was_killed_goes_on_where_it_was(machine: Machine) -> None:
         assert 0 == machine.issue(STAFF, "--batch", f"batch {number}").code
     machine.restore()
     before = machine.fetched()
-    assert -9 == machine.program.killed_at("return:Ledger.add_read_back", "ledger", "check").code
+    assert -9 == machine.program.killed_at("return:Batches.add_read_back", "ledger", "check").code
     recorded = len(machine.program.states()) - 1
     assert recorded
     first = machine.fetched() - before
@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_what_was_read(machine: Machine) -> None:
     for number in range(4):
         assert 0 == machine.program(*GIFT, "--batch", f"batch {number}", "--again").code
     machine.restore()
-    ran = machine.program.fork("ledger", "check", "--json", interrupted_at="return:Ledger.add_read_back")
+    ran = machine.program.fork("ledger", "check", "--json", interrupted_at="return:Batches.add_read_back")
     assert (130, "interrupted", "not_issued") == (ran.code, ran.error["code"], ran.error["money"])
     checked = machine.check()
     assert (0, 3) == (checked.code, checked.json["read"])
@@ -385,7 +385,7 @@ def test_a_reference_or_another_name_does_not_make_such_links_again(machine: Mac
 
 def test_rows_that_were_edited_and_issued_since_are_not_sent_as_they_were_before(machine: Machine) -> None:
     """The copy holds an order of two gifts that was never sent; an order of three took its place, and was."""
-    machine.killed_at("return:Ledger.record", STAFF, "--batch", "bonus")
+    machine.killed_at("return:Batches.record", STAFF, "--batch", "bonus")
     machine.back_up()
     issued = machine.issue(STAFF + "15,dan@example.com\n", "--batch", "bonus")
     assert 0 == issued.code, issued.err
@@ -403,7 +403,7 @@ def test_rows_that_were_edited_and_issued_since_are_not_sent_as_they_were_before
 
 
 @pytest.mark.parametrize("text", [STAFF, LINKS], ids=["mailed", "links"])
-@pytest.mark.parametrize("point", ["return:Ledger.record", "call:Client.create_order"])
+@pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order"])
 def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_sent(
     machine: Machine, text: str, point: str
 ) -> None:
@@ -425,7 +425,7 @@ def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_se
 
 def test_a_batch_of_which_a_part_was_issued_goes_on_with_the_rest(machine: Machine) -> None:
     text = "description,face_value,reference\n" + "\n".join(f"part {n},25,E{n}" for n in range(4))
-    machine.killed_at("call:Ledger.mark_completed", text, "--batch", "bonus")
+    machine.killed_at("call:Orders.mark_completed", text, "--batch", "bonus")
     machine.program.time.sleep(120)
     issued = len(orders_at(machine.emulator)) - 1
     machine.restore()

@@ -75,7 +75,7 @@ def test_what_reaches_the_limit_is_issued_and_a_cent_more_is_refused(program: Pr
 
 
 @indirect
-@pytest.mark.parametrize("point", ["call:Ledger.record", "call:Ledger._record"])
+@pytest.mark.parametrize("point", ["call:Batches.record", "call:Batches._record"])
 def test_what_another_process_spends_between_check_and_record_counts(
     program: Program, emulate: Emulate, engine: str, point: str
 ) -> None:
@@ -113,7 +113,7 @@ def test_what_is_reserved_before_a_kill_counts_once_and_is_sent_by_the_next_run(
     emulator = emulate()
     policy(program)
     command = ("order", "create", "--face-value", "60", "--product", "AMZ-US", "--batch", "bonus", "--json")
-    assert -9 == program.killed_at("return:Ledger.record", *command).code
+    assert -9 == program.killed_at("return:Batches.record", *command).code
     (limit,) = program("policy", "show", "--json").json
     assert ("0.00", "60.00", "40.00") == (limit["used"], limit["reserved"], limit["left"])
     assert 6 == create(program, "41").code
@@ -178,7 +178,7 @@ def test_an_edited_batch_counts_what_is_new_and_gives_back_what_is_no_longer_to_
     policy(program)
     path = rows(program, ("ann", "30"), ("ben", "60"))
     command = ("--batch", "bonus", "--no-preflight")
-    assert -9 == program.killed_at("return:Ledger.record", "order", "create", "--file", path, *command).code
+    assert -9 == program.killed_at("return:Batches.record", "order", "create", "--file", path, *command).code
     assert ["10.00"] == left(program)
     rows(program, ("ann", "30"), ("cy", "70"))
     assert (0, ["0.00"]) == (from_file(program, path, *command).code, left(program))
@@ -235,7 +235,7 @@ def test_a_batch_recorded_under_no_policy_is_held_to_the_one_in_force_when_it_is
     emulator = emulate()
     path = rows(program, ("ann", "60"), ("ben", "60"))
     create_it = ("order", "create", "--file", path, "--batch", "bonus", "--no-preflight")
-    assert -9 == program.killed_at("return:Ledger.record", *create_it).code
+    assert -9 == program.killed_at("return:Batches.record", *create_it).code
     policy(program)
     ran = program(*command, "--json")
     assert (6, "policy_limit", 0) == (ran.code, ran.error["code"], posts(emulator))
@@ -261,7 +261,7 @@ def test_what_was_recorded_on_one_day_and_is_sent_on_another_counts_on_that_day(
         "--no-lookup",
         "--json",
     )
-    assert -9 == program.killed_at("return:Ledger.record", *command).code
+    assert -9 == program.killed_at("return:Batches.record", *command).code
     program.time.sleep(24 * 60 * 60)
     assert 0 == create(program, "60", "--no-lookup").code
     assert (6, ["40.00"]) == (program(*command).code, left(program))
@@ -461,7 +461,7 @@ def test_a_policy_that_is_stored_while_a_run_waits_holds_for_it(
     path = policy(program)
     del program.env["RUNA_POLICY"]
     running = program.paused_at(
-        "call:Ledger.mark_sent", "order", "create", "--face-value", "101", "--product", "AMZ-US", "--json"
+        "call:Orders.mark_sent", "order", "create", "--face-value", "101", "--product", "AMZ-US", "--json"
     )
     assert running.pauses()
     assert 0 == program("policy", "store", str(path)).code
@@ -615,7 +615,7 @@ def test_an_order_that_is_sent_after_midnight_is_held_to_the_new_day(program: Pr
     emulator = emulate()
     policy(program, MONTH.replace("month", "day"))
     running = program.paused_at(
-        "call:Ledger.mark_sent", "order", "create", "--face-value", "60", "--product", "AMZ-US", "--json"
+        "call:Orders.mark_sent", "order", "create", "--face-value", "60", "--product", "AMZ-US", "--json"
     )
     assert running.pauses()
     program.time.sleep(24 * 60 * 60)

@@ -93,7 +93,7 @@ def test_a_pruned_batch_with_a_rejected_order_is_refused_and_still_counted(progr
 
 def test_links_that_were_never_shown_are_not_pruned(program: Program, emulate: Emulate) -> None:
     emulate()
-    program.killed_at("return:Ledger.mark_completed", *GIFT, "--batch", "bonus")
+    program.killed_at("return:Orders.mark_completed", *GIFT, "--batch", "bonus")
     assert ["completed"] == program.states()
     ran = program(*PRUNE)
     assert 0 == ran.code
@@ -112,7 +112,7 @@ def test_links_that_came_after_the_acceptance_was_shown_are_not_pruned(program: 
     path = sheet(program.home / "gifts.csv", gifts(2))
     issue(program, path, "--no-wait")
     program.time.sleep(5)
-    program.killed_at("return:Ledger.mark_completed", "batch", "resume", "bonus")
+    program.killed_at("return:Orders.mark_completed", "batch", "resume", "bonus")
     assert ["completed"] == program.states()
     assert "has links that were never shown" in program(*PRUNE).err
     assert 0 == program("batch", "export", "bonus").code
@@ -177,7 +177,7 @@ def test_prune_skips_a_batch_that_is_in_use_and_says_so(program: Program, emulat
 def test_an_order_that_settles_while_the_question_is_open_is_not_abandoned(program: Program, emulate: Emulate) -> None:
     emulate()
     assert -9 == program.killed_at("return:Client.create_order", *GIFT, "--batch", "bonus").code
-    abandoning = program.paused_at("call:Ledger.mark_abandoned", "batch", "abandon", "bonus", "--yes", "--json")
+    abandoning = program.paused_at("call:Orders.mark_abandoned", "batch", "abandon", "bonus", "--yes", "--json")
     assert abandoning.pauses()
     with closing(sqlite3.connect(program.ledger)) as connection, connection:
         connection.execute("UPDATE purchase SET state = 'accepted'")

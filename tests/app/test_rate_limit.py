@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runa_cli.core.states import State
-from runa_cli.ledger.ledger import Ledger, Turn, TurnLater
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.orders import Turn, TurnLater
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, sheet
 from tests.support.ledgers import new_batch, order

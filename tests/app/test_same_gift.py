@@ -142,7 +142,7 @@ def test_a_changed_reference_is_refused_while_the_list_is_unfinished_and_after_i
     program: Program, emulate: Emulate
 ) -> None:
     emulate()
-    assert -9 == issue_killed(program, MAILED, "return:Ledger.mark_sent")
+    assert -9 == issue_killed(program, MAILED, "return:Orders.mark_sent")
     assert 6 == issue(program, MAILED.replace("007", "7"), *ONE_PRODUCT).code
     assert 0 == program("batch", "resume", "--all").code
     assert 0 == program("batch", "prune", "--older-than", "0", "--yes").code
@@ -289,7 +289,7 @@ def test_a_name_is_refused_for_gifts_whose_result_nobody_has_seen(program: Progr
     path = program.home / "gifts.csv"
     path.write_text("face_value,email\n25,ann@example.com\n")
     command = ("order", "create", "--file", str(path), *ONE_PRODUCT, "--json")
-    program.killed_at("return:Ledger.mark_completed", *command)
+    program.killed_at("return:Orders.mark_completed", *command)
     ran = program(*command, "--batch", "bonus")
     assert (6, "duplicate", 1) == (ran.code, ran.error["code"], posts(emulator))
     name = ran.error["batch"]
@@ -501,7 +501,7 @@ def test_again_does_not_issue_an_abandoned_order_under_its_own_key(program: Prog
     assert sent == posts(emulator)
 
 
-@pytest.mark.parametrize("point", ["call:Ledger.record", "call:Preflight.check"])
+@pytest.mark.parametrize("point", ["call:Batches.record", "call:Preflight.check"])
 def test_no_question_or_preflight_comes_between_the_check_and_the_record(
     program: Program, emulate: Emulate, point: str
 ) -> None:

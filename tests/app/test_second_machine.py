@@ -232,7 +232,7 @@ def test_the_rest_of_a_batch_that_another_machine_left_unfinished_keeps_its_keys
     path = machines.first.home / "gifts.csv"
     path.write_text(parts)
     create = ("order", "create", "--file", str(path), *BONUS, "--concurrency", "1")
-    assert -9 == machines.first.killed_at("return:Ledger.mark_completed", *create).code
+    assert -9 == machines.first.killed_at("return:Orders.mark_completed", *create).code
     path = machines.second.home / "gifts.csv"
     path.write_text(parts)
     planned = machines.second("order", "create", "--file", str(path), *BONUS[:-2], "--dry-run", "--json")
@@ -534,7 +534,7 @@ def test_an_unsent_order_whose_references_were_edited_is_stamped_anew(machines: 
     assert 1 == posts(machines.emulator)
 
 
-@pytest.mark.parametrize("point", ["call:look_for_batch", "return:look_for_batch", "call:Ledger.record"])
+@pytest.mark.parametrize("point", ["call:look_for_batch", "return:look_for_batch", "call:Batches.record"])
 def test_another_process_that_records_the_batch_during_the_look_up_is_noticed(
     program: Program, emulate: Emulate, point: str
 ) -> None:
@@ -555,7 +555,7 @@ def test_two_machines_at_once_with_references_sorted_otherwise_pay_once(machines
     """Both have looked before either has sent. The keys are the same, and the bodies are not."""
     path = machines.second.home / "gifts.csv"
     path.write_text("face_value,reference\n25,E002\n25,E001\n40,E003\n")
-    running = machines.second.paused_at("call:Ledger.record", "order", "create", "--file", str(path), *BONUS)
+    running = machines.second.paused_at("call:Batches.record", "order", "create", "--file", str(path), *BONUS)
     assert running.pauses()
     assert 0 == machines.issue(machines.first, LINKS).code
     running.go_on()
@@ -621,7 +621,7 @@ def test_an_order_that_was_recorded_here_and_sent_elsewhere_is_adopted_too(machi
     path = machines.second.home / "gifts.csv"
     path.write_text(GROWN)
     command = ("order", "create", "--file", str(path), *BONUS)
-    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    assert -9 == machines.second.killed_at("return:Batches.amend", *command).code
     issued = machines.issue(machines.first, GROWN)
     ran = machines.issue(machines.second, MORE)
     assert 0 == ran.code, ran.err
@@ -641,7 +641,7 @@ def test_what_was_recorded_and_never_sent_is_not_sent_if_another_machine_issued_
         assert 0 == machines.issue(program, STAFF).code
     (machines.second.home / "gifts.csv").write_text(GROWN)
     command = ("order", "create", "--file", str(machines.second.home / "gifts.csv"), *BONUS)
-    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    assert -9 == machines.second.killed_at("return:Batches.amend", *command).code
     assert 0 == machines.issue(machines.first, text, *arguments).code
     planned = machines.issue(machines.second, GROWN, "--dry-run")
     ran = machines.issue(machines.second, GROWN)
@@ -657,7 +657,7 @@ def test_a_resume_sends_nothing_if_another_machine_issued_more_of_the_batch(mach
         assert 0 == machines.issue(program, STAFF).code
     (machines.second.home / "gifts.csv").write_text(GROWN)
     command = ("order", "create", "--file", str(machines.second.home / "gifts.csv"), *BONUS)
-    assert -9 == machines.second.killed_at("return:Ledger.amend", *command).code
+    assert -9 == machines.second.killed_at("return:Batches.amend", *command).code
     assert 0 == machines.issue(machines.first, text).code
     issued = gifts_at(machines.emulator)
     ran = machines.second("batch", "resume", "bonus", "--json")
@@ -708,7 +708,7 @@ def test_a_resume_that_cannot_look_says_how_to_go_on_without(machines: Machines)
     """It has no flag for that, as a create has."""
     path = machines.first.home / "gifts.csv"
     path.write_text(STAFF)
-    assert -9 == machines.first.killed_at("return:Ledger.record", "order", "create", "--file", str(path), *BONUS).code
+    assert -9 == machines.first.killed_at("return:Batches.record", "order", "create", "--file", str(path), *BONUS).code
     nowhere = {"RUNA_BASE_URL": "http://127.0.0.1:9/v2", "RUNA_TIMEOUT": "0.5"}
     ran = machines.first("batch", "resume", "bonus", "--json", **nowhere)
     assert (7, ["prepared"]) == (ran.code, machines.first.states())

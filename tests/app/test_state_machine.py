@@ -58,10 +58,10 @@ ORDER_FAULTS = tuple(name for name in emulator_faults.ORDER_FAULTS if name not i
 READ_FAULTS = tuple(name for name in emulator_faults.READ_FAULTS if name not in CONTRADICTING)
 # Between any two of these the program may be killed, or another one may come.
 POINTS = (
-    "Ledger.record", "Ledger.adopt", "Ledger.amend", "Ledger.relabel", "Ledger.renew", "Claims.take",
-    "Ledger.mark_sent", "Ledger.mark_unsent", "Ledger.note", "Client.create_order", "Ledger.mark_accepted",
-    "Client.fetch_order", "Ledger.mark_doubted", "Ledger.mark_completed", "Ledger.mark_failed",
-    "Ledger.mark_rejected", "show_batch", "Ledger.mark_shown",
+    "Batches.record", "Batches.adopt", "Batches.amend", "Batches.relabel", "Orders.renew", "Claims.take",
+    "Orders.mark_sent", "Orders.mark_unsent", "Orders.note", "Client.create_order", "Orders.mark_accepted",
+    "Client.fetch_order", "Orders.mark_doubted", "Orders.mark_completed", "Orders.mark_failed",
+    "Orders.mark_rejected", "show_batch", "Batches.mark_shown",
 )  # fmt: skip
 
 people = st.sampled_from(["ann", "bob", "cat"])
@@ -104,7 +104,12 @@ troubles = st.builds(
     cuts=st.sampled_from([1, 1, 1, 2, 3, 1000]),
 )
 
-BUSY = ("Ledger.mark_sent", "Client.create_order", "Ledger.mark_completed", "show_batch")  # where Ctrl-C comes
+BUSY = (
+    "Orders.mark_sent",
+    "Client.create_order",
+    "Orders.mark_completed",
+    "show_batch",
+)  # where Ctrl-C comes
 busy = st.builds("{}:{}".format, st.sampled_from(["call", "return"]), st.sampled_from(BUSY))
 
 
@@ -530,9 +535,9 @@ class Issue(RuleBasedStateMachine):
     def check_the_claim(self, ran: Ran, point: str) -> None:
         """Make sure that nobody works on a batch while another one does, or is about to show what came of it."""
         event, name, _ = point.split(":")
-        if name == "Ledger.record" or (event, name) == ("call", "Claims.take") or ran.code == 3:
+        if name == "Batches.record" or (event, name) == ("call", "Claims.take") or ran.code == 3:
             return
-        assert ran.code == 75 or (ran.code == 6 and (event, name) == ("return", "Ledger.mark_shown")), ran
+        assert ran.code == 75 or (ran.code == 6 and (event, name) == ("return", "Batches.mark_shown")), ran
 
     # --- a refusal has a reason ----------------------------------------------------------------------------------
 

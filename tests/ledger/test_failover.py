@@ -117,10 +117,10 @@ def test_a_process_that_is_sending_during_such_a_failover_stops_and_its_orders_a
     create = ("order", "create", "--file", str(path), "--batch", "bonus", "--no-preflight", "--json")
     with pair() as servers:
         program.env["RUNA_LEDGER"] = servers.url
-        assert -9 == program.killed_at("call:Ledger.mark_sent:3", *create, "--concurrency", "1").code
+        assert -9 == program.killed_at("call:Orders.mark_sent:3", *create, "--concurrency", "1").code
         servers.database.end_leases()
         servers.lose_touch()
-        sending = program.paused_at("return:Ledger.mark_sent", *create, "--concurrency", "1")
+        sending = program.paused_at("return:Orders.mark_sent", *create, "--concurrency", "1")
         assert sending.pauses()
         promoted = servers.fail_over()
         sending.go_on()

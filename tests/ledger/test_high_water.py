@@ -56,7 +56,7 @@ def test_a_ledger_that_went_backwards_is_refused_until_a_person_has_looked(
     assert 2 == posts(emulator)
 
 
-@pytest.mark.parametrize("killed_at", [None, "return:_publish", "call:Ledger.record", "return:Ledger.record"])
+@pytest.mark.parametrize("killed_at", [None, "return:_publish", "call:Batches.record", "return:Batches.record"])
 def test_a_ledger_that_is_gone_is_replaced_by_a_new_one_and_that_is_said(
     program: Program, emulate: Emulate, killed_at: str | None
 ) -> None:
@@ -169,7 +169,12 @@ def test_deleting_the_mark_accepts_the_ledger_as_it_is(program: Program, emulate
 def test_the_mark_is_never_ahead_of_the_ledger(program: Program, emulate: Emulate) -> None:
     """A run that is killed anywhere between the record and the mark leaves a ledger that is used as before."""
     emulate()
-    for point in ("return:Ledger._record", "call:MarkFile.advance", "return:MarkFile.advance", "call:Ledger.mark_sent"):
+    for point in (
+        "return:Batches._record",
+        "call:MarkFile.advance",
+        "return:MarkFile.advance",
+        "call:Orders.mark_sent",
+    ):
         assert -9 == program.killed_at(point, *GIFT, "--batch", point).code
         assert 0 == program(*GIFT, "--batch", point).code
 
@@ -177,7 +182,7 @@ def test_the_mark_is_never_ahead_of_the_ledger(program: Program, emulate: Emulat
 def test_a_copy_from_before_an_order_was_sent_is_refused(program: Program, emulate: Emulate, tmp_path: Path) -> None:
     """The run that sends it is killed before its first byte, so it closes nothing in good order."""
     emulator = emulate()
-    assert -9 == program.killed_at("call:Ledger.mark_sent", *GIFT, "--batch", "bonus").code
+    assert -9 == program.killed_at("call:Orders.mark_sent", *GIFT, "--batch", "bonus").code
     with closing(sqlite3.connect(program.ledger)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         source.backup(copy)
     assert -9 == program.killed_at("call:Client.create_order", *GIFT, "--batch", "bonus").code
@@ -235,9 +240,9 @@ def test_an_edit_that_leaves_fewer_orders_is_no_step_backwards(program: Program,
     path = program.home / "gifts.csv"
     path.write_text("\n".join(rows))
     command = ("order", "create", "--file", str(path), "--batch", "bonus", "--no-preflight")
-    assert -9 == program.killed_at("return:Ledger.record", *command).code
+    assert -9 == program.killed_at("return:Batches.record", *command).code
     path.write_text("\n".join(rows[:2]))
-    assert -9 == program.killed_at("return:Ledger.amend", *command).code
+    assert -9 == program.killed_at("return:Batches.amend", *command).code
     assert 0 == program(*command).code
 
 

@@ -128,7 +128,7 @@ def test_resuming_all_batches_writes_the_gifts_of_each(program: Program, emulate
     emulator = emulate()
     for name, address in (("first", "a@example.com"), ("second", "b@example.com")):
         program.killed_at(
-            "return:Ledger.record", "order", "create", "--face-value", "10", "--product", "AMZ-US", "--email", address,
+            "return:Batches.record", "order", "create", "--face-value", "10", "--product", "AMZ-US", "--email", address,
             "--batch", name,
         )  # fmt: skip
     ran = program("batch", "resume", "--all", "-o", "gifts")

@@ -4,7 +4,8 @@ import sys
 from datetime import UTC, datetime
 
 from runa_cli.config.ledger_address import ServerLedger
-from runa_cli.ledger.ledger import Ledger, Turn, TurnLater
+from runa_cli.ledger.ledger import Ledger
+from runa_cli.ledger.orders import Turn, TurnLater
 
 
 def main() -> None:
