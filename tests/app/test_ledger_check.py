@@ -18,7 +18,7 @@ from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.csv_files import rows_of
 from tests.support.postgres import Server
-from tests.support.program import GIFT, KEY, Program, links_at, orders_at, posts
+from tests.support.program import GIFT, KEY, Program, behave, links_at, orders_at, posts
 from tests.support.ran import Ran
 
 STAFF = "face_value,email\n25,ann@example.com\n25,ben@example.com\n40,cem@example.com\n"
@@ -155,12 +155,6 @@ def test_an_order_that_was_recorded_before_settles_with_its_references(machine: 
     assert sent == posts(machine.emulator)
 
 
-def set_balance(machine: Machine, amount: str) -> None:
-    """Set what the emulated account has in dollars."""
-    with closing(sqlite3.connect(machine.program.home.parent / "account.db", isolation_level=None)) as account:
-        assert account.execute("UPDATE balances SET balance = ? WHERE currency = 'USD'", (amount,)).rowcount
-
-
 @pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order", None])
 def test_an_order_that_was_issued_under_its_next_key_settles_with_its_references(
     machine: Machine, point: str | None
@@ -169,11 +163,11 @@ def test_an_order_that_was_issued_under_its_next_key_settles_with_its_references
     if point:
         machine.killed_at(point, LINKS, "--batch", "bonus")
         machine.back_up()
-    set_balance(machine, "5")
+    behave(machine.emulator, "no-funds@*")
     assert 5 == machine.issue(LINKS, "--batch", "bonus").code
     if point is None:
         machine.back_up()
-    set_balance(machine, "1000")
+    behave(machine.emulator)
     issued = machine.issue(LINKS, "--batch", "bonus")
     assert 0 == issued.code, issued.err
     sent = posts(machine.emulator)
