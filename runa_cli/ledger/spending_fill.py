@@ -77,7 +77,8 @@ def _fill_order(  # noqa: PLR0917 - the columns of a row
 
 
 def _paying(body: Any) -> str | None:
-    found = _PAYING.search(body.encode() if isinstance(body, str) else bytes(body))
+    # Of the empty body of a pruned order, SQLite's substr makes NULL.
+    found = _PAYING.search(body.encode() if isinstance(body, str) else bytes(body or b""))
     return found[1].decode() if found else None
 
 

@@ -17,7 +17,7 @@ from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.records import Batch, Exchange, Gift, NewOrder, Order
 from runa_cli.ledger.spent_queries import KEYS, PERSONS, PersonSum, Scope, SpentSum
 from tests.ledger.test_query_plans import Statements, reads_all
-from tests.support.ledgers import make_older, new_batch, order
+from tests.support.ledgers import make_older, make_server_older, new_batch, order
 from tests.support.postgres import Database
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
@@ -249,11 +249,8 @@ def test_an_older_ledger_on_a_server_learns_it_from_init(database: Database) -> 
     with Ledger(database.address) as older:
         complete(older, sent(older, 1, [item("10", "ann@example.com")]), ["9.87"], total_price="9.87", currency="USD")
         sender = only(older, "user").key
-    database.run("DROP TABLE spent")
-    database.run("DROP TABLE spent_term")
-    database.run("ALTER TABLE purchase DROP COLUMN sent_by")
     database.run("UPDATE batch SET \"system_user\" = 'ann', host = 'desk'")
-    database.run("UPDATE ledger SET version = 1")
+    make_server_older(database.url, 1)
     initialise(database.address)
     with Ledger(database.address) as newer:
         assert (1, "10.00", "9.87", "USD") == shown(only(newer))
