@@ -1,7 +1,7 @@
 """`report spend`: what was spent, by month, week, day, batch, product, currency or user."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
@@ -64,7 +64,7 @@ def _by_key(session: Session, by: str, about: Scope) -> Iterator[tuple[int | str
     sums: Iterable[SpentSum] = session.ledger.spent_sums("time" if by in PERIODS else by, about)
     if by in PERIODS:
         period = report_scope.period_of(by)
-        starts = (replace(each, key=to_moment(period(int(each.key)).begins) // QUARTER) for each in sums)
+        starts = (each._replace(key=to_moment(period(int(each.key)).begins) // QUARTER) for each in sums)
         keyed: Iterable[SpentSum] = starts
     else:
         keyed = sums if by == "batch" else sorted(sums, key=lambda each: str(each.key))
@@ -128,7 +128,7 @@ _COUNTS = ("gifts", "face", "charged", "unpriced_gifts", "unpriced_face", "unkno
 
 
 def _plus(one: SpentSum, other: SpentSum) -> SpentSum:
-    return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in _COUNTS})
+    return one._replace(**{name: getattr(one, name) + getattr(other, name) for name in _COUNTS})
 
 
 # --- for people ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 
@@ -139,8 +139,7 @@ def products_key(products: Mapping[str, Any]) -> list[str]:
     return ["products", *sorted({str(code) for code in codes})]
 
 
-@dataclass(frozen=True)
-class Payee:
+class Payee(NamedTuple):
     """Who a gift is for, as digests that stay when the gift is pruned: by address and by reference.
 
     Where there is no address, `by_email` is the reference or label instead, and where there is no reference,

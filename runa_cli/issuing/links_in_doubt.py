@@ -6,8 +6,8 @@ is not made again unless a person says that another one is meant.
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Context
@@ -22,8 +22,7 @@ from runa_cli.ledger.records import Batch, Order
 _MOST_NAMED = 5  # rows in a message
 
 
-@dataclass(frozen=True)
-class _Link:
+class _Link(NamedTuple):
     """A payout link that is about to be made."""
 
     row: int

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import GiftIdentity, label_text
@@ -14,8 +14,7 @@ from runa_cli.ledger.records import Batch
 from runa_cli.ledger.spending import PayeeKind, Share
 
 
-@dataclass(frozen=True)
-class AskedGift:
+class AskedGift(NamedTuple):
     """One gift that is about to be spent: its row, its item, and the currency of the balance that pays."""
 
     row: int
@@ -24,8 +23,7 @@ class AskedGift:
     currency: str
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """Who a payee is: the address or label as it is written, and the rows and identities of the gifts."""
 
     name: str

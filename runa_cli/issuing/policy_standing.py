@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from runa_cli.issuing.policy import Amount, Limit, Policy
 from runa_cli.issuing.policy_asked import Asked, chunks
@@ -24,8 +25,7 @@ PER = {
 }
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How one limit stands, or how it stands for one recipient. Amounts are in minor units of its currency."""
 
     policy: Policy

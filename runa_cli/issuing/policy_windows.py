@@ -1,14 +1,13 @@
 """The windows that limits hold in: a day, week, month or year of the calendar in the policy's time zone."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from runa_cli.issuing.policy import Per
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """From when on what is spent counts, and when the next window begins (UTC); both are None for all time."""
 
     start: datetime | None = None

@@ -5,9 +5,8 @@ for it with another address than the first one had (developer.runa.io: features/
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import normalized_address, recipient_key
@@ -17,8 +16,7 @@ from runa_cli.ledger.ledger import Ledger
 _AT_ONCE = 500  # recipients that are looked for together
 
 
-@dataclass(frozen=True)
-class ChangedAddress:
+class ChangedAddress(NamedTuple):
     """A row of the input whose recipient was first paid under another address."""
 
     row: int

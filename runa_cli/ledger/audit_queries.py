@@ -1,9 +1,9 @@
 """What the ledger holds of its orders for a comparison with Runa's: short rows, a page at a time."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from runa_cli.core.states import State
 from runa_cli.core.units import from_units
@@ -16,8 +16,7 @@ _EXPECTED = "state IN ('sent', 'accepted', 'completed', 'failed', 'abandoned')"
 _SENT = "coalesce(purchase.first_sent_at, purchase.prepared_at)"
 
 
-@dataclass(frozen=True)
-class AuditedOrder:
+class AuditedOrder(NamedTuple):
     """An order of the ledger. `total` is its face value in `currency`.
 
     `charged` is what Runa charged for it in `charged_in`; None where that is not recorded.

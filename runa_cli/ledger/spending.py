@@ -6,7 +6,6 @@ that no change of state can forget it. Amounts are in minor units of the balance
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
@@ -33,8 +32,7 @@ class Share(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(NamedTuple):
     """Orders that do not count: those that nothing was made of in one batch, or a single order; 0 for none."""
 
     batch: int = 0
@@ -45,8 +43,7 @@ NOTHING_LEFT_OUT = Left()
 _LEFT_OUT = f"((purchase.batch_id = ? AND {NOTHING_MADE}) OR purchase.id = ?)"
 
 
-@dataclass(frozen=True)
-class Reservation:
+class Reservation(NamedTuple):
     """When an order's money was reserved, and the digest of the policy that it was checked against."""
 
     time: str

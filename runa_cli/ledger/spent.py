@@ -7,10 +7,9 @@ Texts that occur many times (products, currencies, digests of addresses) are kep
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runa_cli.core.identity import address_key, products_key, reference_key
 from runa_cli.core.states import State
@@ -37,8 +36,7 @@ class Writer(Protocol):
         """Run a statement once for each row of parameters."""
 
 
-@dataclass(frozen=True)
-class GiftFacts:
+class GiftFacts(NamedTuple):
     """What a gift is, as its item was sent. `email` and `reference` are digests, empty where there is none."""
 
     face: int | None  # in units (core/units.py)

@@ -6,9 +6,9 @@ there are few at a time, from themselves. Both are read as they are at one momen
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
+from typing import NamedTuple
 
 from runa_cli.ledger.engine import Row, Snapshot
 from runa_cli.ledger.queries import LedgerQueries
@@ -30,8 +30,7 @@ PERSON_FIELDS = (  # of a report on recipients, after the first one, which is on
 )
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """Which gifts are added up: those of one environment, from `since` until before `until`."""
 
     environment: str
@@ -54,8 +53,7 @@ class Scope:
         return _LAST if self.until is None else to_moment(self.until)
 
 
-@dataclass(frozen=True)
-class SpentSum:
+class SpentSum(NamedTuple):
     """What the gifts of one key cost that have the same currencies. Amounts are in units.
 
     `face` and `gifts` are those of issued gifts, `charged` what Runa charged for them, in `charged_in`. For
@@ -74,8 +72,7 @@ class SpentSum:
     unknown_face: int = 0
 
 
-@dataclass(frozen=True)
-class PersonSum:
+class PersonSum(NamedTuple):
     """What one person got in one currency, in units. `key` is the digest of the address or reference, if any.
 
     `item` and `reference` are those of one of the gifts; None where all of them are pruned.
@@ -187,8 +184,7 @@ class SpentQueries(LedgerQueries):
         return self._engine.select(f"{selected} WHERE id IN ({','.join('?' * len(ids))})", *ids) if ids else ()
 
 
-@dataclass(frozen=True)
-class _Unsettled:
+class _Unsettled(NamedTuple):
     """A gift of an order that may have reached Runa, and whose outcome may still be told."""
 
     batch_id: int

@@ -145,8 +145,7 @@ def test_only_what_was_issued_or_may_have_been_counts(ledger: Ledger) -> None:
 
 def _added(ledger: Ledger) -> Iterator[SpentSum]:
     parts = [*ledger.spent_sums("currency", LOCAL)]
-    yield replace(
-        parts[0],
+    yield parts[0]._replace(
         gifts=sum(each.gifts for each in parts),
         unknown_gifts=sum(each.unknown_gifts for each in parts),
         unknown_face=sum(each.unknown_face for each in parts),
