@@ -54,7 +54,7 @@ _runa_follows() {
             options=' --signature=/ --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch export')
             words='=@batches'
-            options=' --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            options=' --results=/ --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'batch cards')
             words='=@batches'
             options=' --to=/ --layout=a4,letter,fold --yes,-y --env=live,playground,local --profile=@batches --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;

@@ -369,6 +369,7 @@ complete -c runa -n '__runa_in batch approve; and __runa_new --no-color' -l no-c
 complete -c runa -n '__runa_in batch approve; and __runa_new --help -h' -l help -d 'Show this message and exit.'
 complete -c runa -n '__runa_in batch approve; and __runa_new --help -h' -s h -d 'Show this message and exit.'
 complete -c runa -n '__runa_in batch export' -f -a '(__runa_kept batches)'
+complete -c runa -n '__runa_in batch export; and __runa_new = --results' -l results -r -F -d 'Also write the results there: CSV, or XLSX by its name.'
 complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -l yes -d 'Do not ask.'
 complete -c runa -n '__runa_in batch export; and __runa_new --yes -y' -s y -d 'Do not ask.'
 complete -c runa -n '__runa_in batch export; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to (default: the key\'s; RUNA_ENV).'

@@ -54,7 +54,8 @@ def _advice(value: object) -> str:
     """Return how to write an amount, for text that looks like an amount written in another way."""
     if not isinstance(value, str) or not re.search("[0-9]", value) or re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", value):
         return ""
-    return ": write 12.50 or 1500, with a point, without a separator of thousands or a currency"
+    wrong = "a separator of thousands" if re.search("[0-9][,' ][0-9]", value) else "a currency"
+    return f": write 12.50 or 1500, with a point, without {wrong}"
 
 
 def _decimals(value: Decimal) -> int:

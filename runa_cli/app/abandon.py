@@ -26,8 +26,12 @@ def abandon(session: Session, name: str, *, yes: bool) -> None:
     if orders:
         gifts = format_gifts(sum(order.item_count for order in orders))
         question = (
-            f"Abandon {counted(len(orders), 'order')} with {gifts} of batch {batch.name} in {batch.environment}? They"
-            " may have been issued; their links will not be fetched any more"
+            f"Abandon {counted(len(orders), 'order')} with {gifts} of batch {batch.name} in {batch.environment}? "
+            + (
+                "They may have been issued; their links will not be fetched any more"
+                if any(order.first_sent_at for order in orders)
+                else "They were never sent"
+            )
         )
         confirm(session, question, yes=yes, about=Context(batch=batch.name))
         orders = ledger.mark_abandoned(orders, session.clock.now())

@@ -1,5 +1,6 @@
 """`batch cards`: writes the gifts of a batch as cards for printing."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from runa_cli.app.confirm import confirm_account
 from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money, OutputFailed, UsageMistake
+from runa_cli.core.masking import shown
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing.guard import check_not_pruned
@@ -30,6 +32,8 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     """
     if layout not in LAYOUTS:
         raise UsageMistake(f"--layout must be a4, letter or fold, found {layout!r}.")
+    if to.suffix.lower() not in {"", ".html", ".htm"}:
+        raise UsageMistake(f"--to writes an HTML page, found {shown(to.name)}: name a file that ends with .html.")
     batch, ledger = find(session, name), session.ledger
     check_not_pruned(batch)
     confirm_account(session, batch, yes=yes)
@@ -41,8 +45,8 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     unmatched = [order.order_id for order in unmatched_orders(ledger, batch)]
     for order_id in unmatched:
         session.console.warn(
-            f"Order {order_id} has gifts that match no row, which got no card: `runa batch export {batch.name}` shows"
-            " them."
+            f"Order {order_id} has gifts that match no row, which got no card:"
+            f" `runa batch export {shlex.quote(batch.name)}` shows them."
         )
     run = BatchRun.recorded(ledger, batch)
     if not unmatched and not run.tally.any(*UNFINISHED):

@@ -67,7 +67,8 @@ def check(session: Session, *, read_back: bool, unstamped: str | None) -> None:
     is_open = not closed if not session.environment else session.environment not in closed
     document |= {"open": is_open, "closed": closed, "batches": [], "in_doubt": []}
     sentence = (
-        f"The ledger {ledger.path} is sound: {orders_text(orders)} with {format_gifts(gifts)}, each as it was recorded."
+        f"The ledger {ledger.path} is sound: {orders_text(orders)} with {format_gifts(gifts)}, and no order's"
+        " bytes have changed."
     )
     show_changes(session, document, [sentence, *still_closed(closed)])
 

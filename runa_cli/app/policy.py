@@ -153,6 +153,8 @@ def show(session: Session) -> None:
         csv_cells=lambda: ([*map(_cell, row.document().values())] for row in rows),
     )
     formats.show(session.output, view)
+    if any(limit.each for policy in policies for limit in policy.rules.limit):
+        session.console.note(f"Of a limit for each recipient, the {_NEAREST} who have most of it are shown.")
     _note_given_up(session, policies)
 
 
@@ -239,6 +241,7 @@ def store(session: Session, path: Path | None, *, remove: bool) -> None:
     configuration.check_readable(session.settings)
     policy = read_policy_file(path) if path else None
     address, by = session.settings.ledger.value, f"{system_user()}@{host_name()}"
+    replaced = False
     if isinstance(address, ServerLedger):
         from runa_cli.ledger.driver import require_driver
 
@@ -247,6 +250,7 @@ def store(session: Session, path: Path | None, *, remove: bool) -> None:
 
         store_policy(address, policy.text if policy else None, by, session.clock.now())
     else:
+        replaced = session.ledger.stored_policy() is not None
         session.ledger.store_policy(policy.text if policy else None, by, session.clock.now())
     document = {
         "ledger": str(address),
@@ -255,6 +259,7 @@ def store(session: Session, path: Path | None, *, remove: bool) -> None:
     }
     sentence = (
         f"The policy {path} is stored in the ledger {address}: it is in force for whoever issues with that ledger."
+        + (" It takes the place of the one that was stored there." if replaced else "")
         if policy
         else f"No policy is stored in the ledger {address} any more."
     )

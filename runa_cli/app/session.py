@@ -241,6 +241,7 @@ class Session:
             terms=Terms(timeout=settings.timeout.value, wait=wait, pace=LOCAL if local else REMOTE),
             progress=progress or self.progress(),
             say=self.console.say,
+            warn=self.console.warn,
             account=settings.account,
             payer=settings.payer,
             ask=self.ask,

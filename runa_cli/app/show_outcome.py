@@ -3,6 +3,7 @@
 Where writing fails too, the run's own error is raised, because it says what became of the money.
 """
 
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -116,8 +117,8 @@ def show(session: Session, run: BatchRun, *, results: Path | None = None, lines:
             if lines
             else batch_formats.show_batch(output, ledger, batch, total=not says_total(session))
         ),
-        hint=f"`runa batch export {batch.name}` shows it.",
-        file_hint=f"`runa batch export {batch.name} -o csv` writes them again.",
+        hint=f"`runa batch export {shlex.quote(batch.name)}` shows it.",
+        file_hint=f"`runa batch export {shlex.quote(batch.name)} -o csv` writes them again.",
         rows=lambda: batch_formats.result_rows(ledger, batch),
         columns=batch.columns,
         dialect=batch.dialect,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Group, help="Follow, finish and show again what was issued from here.", no_args_is_help=True)
 
+Results = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="FILE", help="Also write the results there: CSV, or XLSX by its name."),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The batch's name.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 
@@ -99,16 +103,17 @@ def approve(
 
 @app.command()
 @with_common
-def export(*, common: "CommonOptions", name: Name, yes: Yes = False) -> None:
+def export(*, common: "CommonOptions", name: Name, results: Results = None, yes: Yes = False) -> None:
     """Write a batch's results again, in any output format.
 
     $ runa batch export welcome -o csv > results.csv
     $ runa batch export welcome -o links
+    $ runa batch export welcome -o links --results results.xlsx
     """
     from runa_cli.app import export
 
     with open_session(common) as session:
-        export.export(session, name, yes=yes)
+        export.export(session, name, results, yes=yes)
 
 
 @app.command()

@@ -10,6 +10,6 @@ def missing_for_xlsx(purpose: str, library: str, otherwise: str) -> Configuratio
     """
     return ConfigurationError(
         f"{purpose} needs the library {library}, which is not installed. Nothing was sent.",
-        f"Install it with `pip install 'runa-cli[excel]'`, or {otherwise}.",
+        f"Install it with `pip install 'runa-cli[excel]'` (in a clone `pip install '.[excel]'`), or {otherwise}.",
         code="no_xlsx",
     )

@@ -437,6 +437,21 @@ class Plan:
         ):
             yield Placed(*values)
 
+    def changed_cells_of_links(self) -> Iterator[tuple[int, str, list[str], list[str]]]:
+        """Yield row and reference of each link left out that has other carried cells now, with those that differ.
+
+        What is yielded last are the cells as they were and as they are. The columns must be the recorded ones.
+        """
+        for row, reference, before, now in self._connection.execute(
+            "SELECT gift.row, gift.reference, held.carried, gift.carried FROM issued"
+            " JOIN gift ON gift.id = issued.gift_id JOIN held ON held.id = issued.recorded_id"
+            " WHERE coalesce(gift.reference, '') != '' AND held.carried != gift.carried AND instr(gift.item, ?)"
+            " ORDER BY gift.row",
+            (_LINK,),
+        ):
+            pairs = [pair for pair in zip(from_list(before), from_list(now), strict=True) if pair[0] != pair[1]]
+            yield row, reference, [old for old, _ in pairs], [new for _, new in pairs]
+
     @property
     def missing_count(self) -> int:
         """How many recorded gifts are not part of this plan."""

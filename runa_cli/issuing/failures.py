@@ -43,7 +43,8 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
         )
     if order.state is State.ABANDONED:
         return OutcomeUnknown(
-            "The order was abandoned (`runa batch abandon`) while its outcome was unknown.",
+            "The order was abandoned (`runa batch abandon`)"
+            + (" before it was sent." if order.first_sent_at is None else " while its outcome was unknown."),
             (
                 "To issue it all the same, use another --idempotency-key, with --again."
                 if order.own_key

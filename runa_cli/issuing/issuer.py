@@ -21,7 +21,7 @@ from runa_cli.core.errors import (
     LedgerUnusable,
     RunaError,
 )
-from runa_cli.core.money import format_gifts
+from runa_cli.core.money import counted, format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from runa_cli.issuing.adoption import Adoption
 
 Preflight = Callable[[Plan], None]
+_MOST_CHANGED = 3  # rows in a note
 
 
 @dataclass
@@ -81,6 +82,7 @@ class Issuer:
     terms: Terms
     progress: Progress
     say: Say
+    warn: Say
     account: str
     payer: str
     ask: Ask | None = None
@@ -138,7 +140,7 @@ class Issuer:
                     continue
                 raise
             if note and not request.asks:  # the question has it
-                self.say(note)
+                self.warn(note.removeprefix("Note: "))
             check_confirmed_total(plan, request)
             name = request.batch or made_up_name(self.clock, self.ledger.id)
             self.approval.check_plan(plan, request.batch, proposes=request.propose)
@@ -208,6 +210,7 @@ class Issuer:
             batch = self._adopt_since(batch, plan, request)
             as_recorded = is_as_recorded(self.ledger, batch, plan)
         check_confirmed_total(plan, request)
+        self._note_changed_cells(batch, plan)
         content = new_batch(plan, request, batch.name)
         if as_recorded:
             weighing = self.policy.check_unsent(batch, renewed=True)
@@ -240,6 +243,25 @@ class Issuer:
             check=check,
             now=self.clock.now(),
         )
+
+    def _note_changed_cells(self, batch: Batch, plan: Plan) -> None:
+        """Say beside which issued links other cells stand now than before: a link stays with its reference alone.
+
+        Whoever sorts one column of a sheet by itself puts other names beside the references.
+        """
+        if list(batch.columns) != list(plan.columns):
+            return
+        count, named = 0, []
+        for row, reference, before, now in plan.changed_cells_of_links():
+            count += 1
+            if count <= _MOST_CHANGED:
+                named.append(f"row {row}, {reference}: {', '.join(before)} → {', '.join(now)}")
+        if count:
+            self.warn(
+                f"Other cells stand beside the references of {counted(count, 'issued link')} now ("
+                f"{'; '.join(named)}{'; …' if count > _MOST_CHANGED else ''}). Each link stays with its reference: make"
+                " sure that no column was sorted by itself."
+            )
 
     def _renew(self, batch: Batch, order: Order) -> None:
         """Record the next generation of an order that Runa rejected. Raises GuardRefused."""

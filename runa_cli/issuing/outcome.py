@@ -134,7 +134,9 @@ class BatchRun:
             f"  order {order.position}: {error.message}" for order, error in self.failures[:MAX_FAILURES_IN_MESSAGE]
         ]
         if self.failure_count > len(lines):
-            lines.append(f"  … and {self.failure_count - len(lines)} more: `runa batch show {self.batch.name}`.")
+            lines.append(
+                f"  … and {self.failure_count - len(lines)} more: `runa batch show {shlex.quote(self.batch.name)}`."
+            )
         return "\n".join(lines)
 
     def _details(self) -> list[dict[str, object]]:

@@ -11,5 +11,5 @@ def require_driver() -> None:
         raise ConfigurationError(
             "RUNA_LEDGER names a PostgreSQL server, and psycopg cannot be used here:"
             f" {str(missing).splitlines()[0]}. Nothing was sent.",
-            "Install the extra: `pip install 'runa-cli[postgres]'`.",
+            "Install the extra: `pip install 'runa-cli[postgres]'`, in a clone `pip install '.[postgres]'`.",
         ) from missing

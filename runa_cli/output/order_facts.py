@@ -6,7 +6,7 @@ What reads Runa's replies is imported late: it loads pydantic, and lists of batc
 from collections.abc import Mapping
 from typing import Any
 
-from runa_cli.core.money import format_money
+from runa_cli.core.money import format_amount, format_money
 from runa_cli.ledger.records import Batch, Order
 from runa_cli.output.tables import Summary
 
@@ -53,7 +53,8 @@ def exchange_rate(detail: object) -> str:
 def _runa_facts(document: Mapping[str, Any], face_value: str) -> list[tuple[str, str]]:
     from runa_cli.api import responses
 
-    price = f"{document.get('total_price', '')} {document.get('currency', '')}".strip()
+    total, currency = responses.maybe_decimal(document.get("total_price")), str(document.get("currency") or "")
+    price = f"{document.get('total_price', '') if total is None else format_amount(total, currency)} {currency}".strip()
     discount = responses.as_decimal(document.get("total_discount"))
     return [
         ("Face value", face_value),

@@ -477,7 +477,7 @@ def test_again_or_a_name_says_that_a_file_that_grew_is_meant_whole(program: Prog
     assert 0 == program("order", "create", "--file", str(path), "--again").code
     named = program("order", "create", "--file", str(path), "--batch", "december")
     assert 0 == named.code
-    assert "Note: 3 of the 3 gifts in this file were issued before" in named.err
+    assert "Warning: 3 of the 3 gifts in this file were issued before" in named.err
     assert [2, 3, 3] == sorted(len(order["items"]) for order in orders_at(emulator))
 
 

@@ -17,7 +17,7 @@ from runa_cli.output.cards import Card, card_of
 from tests.conftest import Emulate
 from tests.support.broken_output import broken_output
 from tests.support.csv_files import gifts, sheet
-from tests.support.program import KEY, Program
+from tests.support.program import GIFT, KEY, Program
 from tests.support.qr_codes import codes_in
 from tests.support.ran import Ran
 
@@ -251,6 +251,15 @@ def test_cards_of_another_account_need_a_yes(program: Program, emulate: Emulate)
     assert (6, "key_changed", []) == (refused.code, refused.error["code"], made)
     assert 0 == cards(program, "--yes", **playground, RUNA_API_KEY="xxother.key~secret")[0].code
     assert 2 == len(cards(program, **playground, RUNA_API_KEY=KEY)[1])
+
+
+def test_cards_take_the_place_of_no_other_kind_of_file(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert 0 == program(*GIFT, "--batch", "bonus").code
+    sheet = program.home / "payroll.csv"
+    sheet.write_text("name\n")
+    refused = program("batch", "cards", "bonus", "--to", "payroll.csv")
+    assert (2, "name\n") == (refused.code, sheet.read_text())
 
 
 def test_a_pruned_batch_has_no_cards(program: Program, emulate: Emulate) -> None:

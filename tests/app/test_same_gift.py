@@ -172,7 +172,7 @@ def test_under_a_new_name_changed_references_are_noted(program: Program, emulate
     assert 0 == issue(program, MAILED, *ONE_PRODUCT).code
     ran = issue(program, MAILED.replace("007", "7").replace("E08", "E09"), *ONE_PRODUCT, "--batch", "june")
     assert 0 == ran.code
-    assert "Note: 1 of the 2 gifts in this file were issued before" in ran.err
+    assert "Warning: 1 of the 2 gifts in this file were issued before" in ran.err
 
 
 def test_a_ledger_of_an_older_version_learns_which_references_are_alike(program: Program, emulate: Emulate) -> None:
@@ -545,6 +545,28 @@ def test_what_was_issued_counts_before_what_was_abandoned(program: Program, emul
     assert 8 == ran.code, ran.err
     assert ["COMPLETED"] == [order["status"] for order in ran.json]
     assert 1 == gifts_at(emulator)
+
+
+def test_cells_that_moved_to_other_references_are_pointed_out(program: Program, emulate: Emulate) -> None:
+    """One column of the sheet was sorted by itself: each link stays with its reference, beside another name now."""
+    emulator = emulate()
+    command = ("--product", "AMZ-US", "--batch", "bonus", "--quiet")
+    first = issue(program, "reference,name,face_value\n1,Cleo,25\n2,Ann,25\n3,Ben,25\n", *command, "-o", "csv")
+    assert (0, "") == (first.code, first.err)
+    sorted_alone = issue(program, "reference,name,face_value\n1,Ann,25\n2,Ben,25\n3,Cleo,25\n", *command, "-o", "csv")
+    assert "3 issued links now (row 1, 1: Cleo → Ann; row 2, 2: Ann → Ben; row 3, 3: Ben → Cleo)" in sorted_alone.err
+    assert link_of(first) == link_of(sorted_alone)
+    again = issue(program, "reference,name,face_value\n1,Ann,25\n2,Ben,25\n3,Cleo,25\n", *command, "-o", "csv")
+    assert (0, "") == (again.code, again.err)
+    assert 3 == gifts_at(emulator)
+
+
+def test_a_second_payment_under_another_name_is_pointed_out_even_to_cron(program: Program, emulate: Emulate) -> None:
+    emulate()
+    assert 0 == issue(program, weeks("ann", "ben"), "--product", "AMZ-US", "--batch", "bonus", "-q").code
+    ran = issue(program, weeks("ann", "ben"), "--product", "AMZ-US", "--batch", "bonus_", "-q")
+    assert 0 == ran.code
+    assert "2 of the 2 gifts in this file were issued before, the last in batch bonus" in ran.err
 
 
 # --- names and accounts --------------------------------------------------------------------------------------------

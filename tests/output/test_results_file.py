@@ -53,6 +53,18 @@ def test_a_name_that_ends_in_xlsx_makes_a_workbook_for_the_owner_alone(program: 
     assert [] == [found for found in program.home.iterdir() if "xlsx" in found.name.lower() and found != path]
 
 
+def test_an_export_writes_the_same_file_later(program: Program, emulate: Emulate) -> None:
+    emulate()
+    rows = HEADING + "10,E001,AMZ-US,a\n10,E002,AMZ-US,b\n"
+    issue = ("order", "create", "--file", "-", "--batch", "bonus", "--results", "first.xlsx")
+    assert 0 == program(*issue, stdin=rows).code
+    later = program("batch", "export", "bonus", "-o", "links", "--results", "later.xlsx")
+    assert (0, "Results: later.xlsx\n") == (later.code, later.err)
+    assert cells_of(program.home / "first.xlsx") == cells_of(program.home / "later.xlsx")
+    refused = program("batch", "export", "bonus", "--results", "later.pdf")
+    assert (2, "") == (refused.code, refused.out)
+
+
 @pytest.mark.parametrize(
     "text",
     ["=1+1", "@SUM(A1)", "007", "25.00", "1E5", "2026-11-30", "TRUE", "#N/A", "https://example.com", "{=1}", " a ",
