@@ -114,7 +114,7 @@ _runa_follows() {
             options=' --from=FILE,URL --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         'ledger check')
             words=''
-            options=' --read-back --unstamped=adopt,leave --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
+            options=' --read-back --unstamped=adopt,leave --yes,-y --env=live,playground,local --profile= --env-file=/ --output,-o=table,json,jsonl,gifts,csv,links --json --quiet,-q --verbose,-v --log-format=text,json --no-color --help,-h ' ;;
         report)
             words='=spend,recipients'
             options=' --help,-h ' ;;

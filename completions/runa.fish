@@ -657,6 +657,8 @@ complete -c runa -n '__runa_in ledger copy; and __runa_new --help -h' -l help -d
 complete -c runa -n '__runa_in ledger copy; and __runa_new --help -h' -s h -d 'Show this message and exit.'
 complete -c runa -n '__runa_in ledger check; and __runa_new --read-back' -l read-back -d 'Read back all orders at Runa, though nothing tells of a loss.'
 complete -c runa -n '__runa_in ledger check; and __runa_new = --unstamped' -l unstamped -r -f -a 'adopt leave' -d 'Record orders too that may be another program\'s, or leave them.'
+complete -c runa -n '__runa_in ledger check; and __runa_new --yes -y' -l yes -d 'The ledger that has gone on from this one is lost for good.'
+complete -c runa -n '__runa_in ledger check; and __runa_new --yes -y' -s y -d 'The ledger that has gone on from this one is lost for good.'
 complete -c runa -n '__runa_in ledger check; and __runa_new = --env' -l env -r -f -a 'live playground local' -d 'Where to send to (default: the key\'s; RUNA_ENV).'
 complete -c runa -n '__runa_in ledger check; and __runa_new = --profile' -l profile -r -f -d 'Take the settings of a profile (RUNA_PROFILE).'
 complete -c runa -n '__runa_in ledger check; and __runa_new = --env-file' -l env-file -r -F -d 'A settings file in place of ./.env.'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runa_cli.app.batches import active_environment
 from runa_cli.app.changes import show_changes
+from runa_cli.app.confirm import confirm
 from runa_cli.app.ledger_check_report import (
     MOST_NAMED,
     found_document,
@@ -33,8 +34,10 @@ _RESTORE = (
 )
 
 
-def check(session: Session, *, read_back: bool, unstamped: str | None) -> None:
+def check(session: Session, *, read_back: bool, unstamped: str | None, yes: bool) -> None:
     """Check the ledger, read back what it lost, and tell what was found.
+
+    `yes`: another ledger that has gone on from this one is lost for good.
 
     `read_back`: all orders, whatever the ledger knows about itself. `unstamped`: what becomes of orders of which it
     cannot be told whether they were issued from here. Raises LedgerUnusable; GuardRefused where a person has to decide;
@@ -60,7 +63,7 @@ def check(session: Session, *, read_back: bool, unstamped: str | None) -> None:
         "environment": session.environment or None,
         "account": session.settings.account or None,
     }
-    if _begin(session, ledger, read_back=read_back):
+    if _begin(session, ledger, read_back=read_back, yes=yes):
         _read_back(session, ledger, document, unstamped)
         return
     closed = ledger.closed_environments()
@@ -120,7 +123,7 @@ def _make_closed(session: Session, path: Path) -> Path:
     return kept
 
 
-def _begin(session: Session, ledger: "Ledger", *, read_back: bool) -> bool:
+def _begin(session: Session, ledger: "Ledger", *, read_back: bool, yes: bool) -> bool:
     """Close the ledger for what it may lack, unless an earlier check has. Tells whether there is something to read."""
     from runa_cli.ledger.restoration import ANY_ORDER
 
@@ -129,6 +132,12 @@ def _begin(session: Session, ledger: "Ledger", *, read_back: bool) -> bool:
 
         active_environment(session)
         _warn(session, ledger.doubt.error)
+        if ledger.doubt.elsewhere is not None:
+            question = (
+                f"Go on with {ledger.path}, because {ledger.doubt.elsewhere} is lost for good? What is issued from both"
+                " is paid twice"
+            )
+            confirm(session, question, yes=yes)
         doubt = None if read_back else ledger.doubt
         ledger.begin_check({name: lost_since(ledger, doubt, name) for name in ENVIRONMENTS})
         return True

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Group, help="The record of what was issued.", no_args_is_help=True)
 
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", metavar="", help="The ledger that has gone on from this one is lost for good."),
+]
+
 
 @app.command()
 @with_common
@@ -79,6 +84,7 @@ def check(
             "--unstamped", metavar="adopt|leave", help="Record orders too that may be another program's, or leave them."
         ),
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """Check that the ledger is sound, and read back what a restored one lacks.
 
@@ -90,4 +96,4 @@ def check(
     from runa_cli.app import ledger_check
 
     with open_session(common) as session:
-        ledger_check.check(session, read_back=read_back, unstamped=unstamped)
+        ledger_check.check(session, read_back=read_back, unstamped=unstamped, yes=yes)

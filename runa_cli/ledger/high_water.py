@@ -64,12 +64,13 @@ class Doubt(NamedTuple):
 
     `error` is what every other command ends in. `checks` is the greatest such number of the marks. `written_at` is when
     the mark was written that the ledger is behind; None where the ledger is another one, or that is not known: then it
-    may lack any order.
+    may lack any order. `elsewhere` is where another ledger has gone on from this one; None where none has.
     """
 
     error: LedgerUnusable
     checks: int = 0
     written_at: datetime | None = None
+    elsewhere: str | None = None
 
 
 class MarkFile:
@@ -128,6 +129,8 @@ class MarkFile:
         if found.ledger_id in marks.furthest:
             mark, path = marks.furthest[found.ledger_id]
             if found.progress < mark.progress:
+                if (elsewhere := self._elsewhere(path)) is not None:
+                    raise self._left_behind(elsewhere, found, mark)
                 raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
         if marks.own is None or found.ledger_id == marks.own.ledger_id:
             return
@@ -149,7 +152,8 @@ class MarkFile:
             if found.ledger_id not in marks.furthest:
                 return Doubt(error, checks)
             path = marks.furthest[found.ledger_id][1]
-            return Doubt(error, checks, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+            moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return Doubt(error, checks, moment, self._elsewhere(path))
         return None
 
     def set_aside(self) -> None:
@@ -167,6 +171,25 @@ class MarkFile:
             " everything that was issued. Nothing was sent.",
             f"{self._restore} If the newer one is lost for good, `runa ledger check` reads back from Runa what was"
             f" issued since, and only then may this one be used again. (How far it had got is in {path}.)",
+            code="ledger_went_backwards",
+        )
+
+    def _elsewhere(self, path: Path) -> str | None:
+        """Return the ledger of another place that a mark is about; None where it is about this place, or not known."""
+        if path.name.startswith(self.path.stem):
+            return None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content: Any = exact_json.loads(path.read_bytes().strip(b"\0 \n"))
+            return str(content["ledger"])
+        return None
+
+    def _left_behind(self, elsewhere: str, found: Mark, mark: Mark) -> LedgerUnusable:
+        return LedgerUnusable(
+            f"The ledger {self._ledger} was left behind: it holds {_extent(found)}, and {elsewhere}, one a copy"
+            f" of the other, has gone on to {_extent(mark)}. What is issued from one of them, the other does not know."
+            " Nothing was sent.",
+            f"Set RUNA_LEDGER to {elsewhere}. Only if that one is lost for good: `runa ledger check` reads back from"
+            " Runa what this one lacks.",
             code="ledger_went_backwards",
         )
 

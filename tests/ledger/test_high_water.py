@@ -133,6 +133,36 @@ def test_an_older_copy_is_refused_under_another_path_too(program: Program, emula
     assert (4, "ledger_went_backwards", 2) == (ran.code, ran.error["code"], posts(emulator))
 
 
+def test_a_ledger_that_was_copied_elsewhere_names_the_one_that_goes_on(program: Program, emulate: Emulate) -> None:
+    """An old line of cron without the new RUNA_LEDGER would pay what the new ledger has paid."""
+    emulator = emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    moved = {"RUNA_LEDGER": str(program.home / "moved.db")}
+    assert 0 == program("ledger", "copy", "--from", str(program.ledger), **moved).code
+    assert 0 == program(*GIFT, "--batch", "second", "--again", **moved).code
+    refused = program(*GIFT, "--batch", "third", "--again", "--json")
+    assert (4, "ledger_went_backwards") == (refused.code, refused.error["code"])
+    assert f"Set RUNA_LEDGER to {moved['RUNA_LEDGER']}" in refused.error["hint"]
+    checked = program("ledger", "check", "--json")
+    assert (6, "not_confirmed") == (checked.code, checked.error["code"])
+    assert 4 == program(*GIFT, "--batch", "third", "--again").code
+    assert 0 == program(*GIFT, "--batch", "third", "--again", **moved).code
+    assert 3 == posts(emulator)
+
+
+def test_a_ledger_left_behind_by_one_that_is_lost_is_read_back_after_a_yes(program: Program, emulate: Emulate) -> None:
+    emulator = emulate()
+    assert 0 == program(*GIFT, "--batch", "first").code
+    moved = {"RUNA_LEDGER": str(program.home / "moved.db")}
+    assert 0 == program("ledger", "copy", "--from", str(program.ledger), **moved).code
+    assert 0 == program(*GIFT, "--batch", "second", "--again", **moved).code
+    assert 0 == program("ledger", "check", "--yes").code
+    assert 0 == program(*GIFT, "--batch", "second").code
+    assert 2 == posts(emulator)
+    gone = program(*GIFT, "--batch", "third", "--again", "--json", **moved)
+    assert (4, "ledger_went_backwards") == (gone.code, gone.error["code"])
+
+
 def test_a_ledger_without_its_wal_file_is_refused_and_the_newer_one_can_be_restored(
     program: Program, emulate: Emulate, tmp_path: Path
 ) -> None:
