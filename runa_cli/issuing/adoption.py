@@ -91,11 +91,15 @@ class _Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class OwnOrders:
-    """The orders that the plan makes under a name, by their keys."""
+    """The orders that the plan makes under a name, by their keys.
+
+    `others` is how many orders the batch had before, at most: those of a plan by reference follow them.
+    """
 
     plan: Plan
     request: CreateRequest
     name: str
+    others: int = 0
 
     def has_made(self, order: responses.Order) -> bool:
         """Tell whether an order is one of the batch. A name that differs in case alone counts.
@@ -113,11 +117,12 @@ class OwnOrders:
         if own_key is not None:
             return {own_key: _Slot(1, 0)}
         return {
-            canonical.derive_key(self.request.environment, self.name, order.position, generation, sha256): _Slot(
-                order.position, generation
-            )
+            canonical.derive_key(
+                self.request.environment, self.name, others + order.position, generation, sha256
+            ): _Slot(order.position, generation)
             for order in self.plan.orders()
             for sha256 in [order.body_sha256]
+            for others in range(self.others + 1)
             for generation in range(GENERATIONS)
         }
 

@@ -47,6 +47,7 @@ def leave_out_recorded(ledger: Ledger, batch: Batch, plan: Plan, request: Create
     None where there are none, or where nothing is left to send and the plan lacks what was read back: another ledger
     may have issued that under the same name. Raises GuardRefused, and Unreachable where links are missing yet.
     """
+    plan.leave_nothing_out()
     adoption = _adoption(ledger, batch, plan, request)
     if adoption is None:
         leave_out_issued(ledger.held(batch), batch.name, batch.columns, plan, again=request.reissues)
@@ -68,7 +69,7 @@ def leave_out_recorded(ledger: Ledger, batch: Batch, plan: Plan, request: Create
 def confirmed_by_reference(ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest) -> list[AdoptedOrder]:
     """Return the orders that were read back and are certainly made of gifts of a plan with references.
 
-    The rest of the batch need not be part of the plan.
+    The rest of the batch need not be part of the plan. What is left out of the plan is no part of these orders.
     """
     adoption = _adoption(ledger, batch, plan, request)
     if adoption is None:
@@ -88,9 +89,10 @@ def _adoption(ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest) 
     orders = ledger.read_back_orders(batch)
     if not orders:
         return None
-    plan.leave_nothing_out()
     found = [_as_found(order, batch) for order in orders if order.reply is not None]
-    return Adoption(batch.name, found, plan, request, OwnOrders(plan, request, batch.name), batch, ledger.taken(batch))
+    taken = ledger.taken(batch)
+    own = OwnOrders(plan, request, batch.name, len(taken.positions) if request.by_reference else 0)
+    return Adoption(batch.name, found, plan, request, own, batch, taken)
 
 
 def _as_found(order: Order, batch: Batch) -> FoundOrder:

@@ -308,9 +308,21 @@ class Issuer:
                 plan.leave_nothing_out()
 
     def confirm_by_reference(self, plan: Plan, request: CreateRequest) -> None:
-        """Give references to the gifts of a plan that were read back from Runa without them."""
+        """Give references to the gifts of a plan that were read back from Runa without them.
+
+        The order that they are in was made of the whole plan, or of what was new in it then.
+        """
         if not self.ledger.has_read_back(request.environment):
             return
+        from runa_cli.issuing import references
+
+        plan.leave_nothing_out()
+        self._confirm_by_reference(plan, request)
+        references.match(self.ledger, plan, request)
+        if plan.left_out_count and plan.count_left:
+            self._confirm_by_reference(plan, request)
+
+    def _confirm_by_reference(self, plan: Plan, request: CreateRequest) -> None:
         from runa_cli.issuing import confirming
 
         batch = (

@@ -442,6 +442,22 @@ def test_references_of_a_stream_are_issued_once(machine: Machine) -> None:
     assert (0, 3) == (other.code, posts(machine.emulator)), other.err
 
 
+@pytest.mark.parametrize("name", [(), ("--batch", "stream")])
+def test_a_stream_that_grew_after_the_backup_is_known_again(machine: Machine, name: tuple[str, ...]) -> None:
+    """The copy knows the first reference; the order that is read back was made of the second one alone."""
+    first = "face_value,email,reference\n25,ann@example.com,E001\n"
+    assert 0 == machine.issue(first, "--by-reference", *name).code
+    machine.back_up()
+    issued = machine.issue(first + "40,cem@example.com,E003\n", "--by-reference", *name)
+    assert 0 == issued.code, issued.err
+    machine.restore()
+    assert 0 == machine.check().code
+    again = machine.issue(first + "40,cem@example.com,E003\n", "--by-reference", *name)
+    assert (0, links_of(issued)) == (again.code, links_of(again)), again.err
+    other = machine.issue(first + "40,cem@example.com,E003\n15,dan@example.com,E004\n", "--by-reference", *name)
+    assert (0, 4) == (other.code, posts(machine.emulator)), other.err
+
+
 def test_a_setting_for_look_ups_does_not_limit_what_is_read_back(machine: Machine) -> None:
     assert 0 == machine.issue(STAFF, "--batch", "bonus").code
     machine.program.time.sleep(timedelta(days=100).total_seconds())
