@@ -50,13 +50,18 @@ class Report:
 
 
 @contextmanager
-def restarting(server: Server, report: Report, seed: int) -> Iterator[None]:
-    """Stop the server at once and start it again, until the block is left; at the end it runs."""
+def restarting(server: Server, database: Database, report: Report, seed: int) -> Iterator[None]:
+    """Stop the server at once and start it again, until the block is left; at the end it runs.
+
+    It is first stopped as soon as an order is being sent.
+    """
     over = threading.Event()
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
 
     def loop() -> None:
-        while not over.wait(chance.uniform(*UP)):
+        while not over.wait(0.01) and not database.run("SELECT id FROM purchase WHERE state = 'sent' LIMIT 1"):
+            pass
+        while not over.wait(chance.uniform(*UP) if report.restarts else 0):
             server.cluster.stop("immediate")
             time.sleep(chance.uniform(*DOWN))
             server.cluster.start()
@@ -77,7 +82,7 @@ def issue(server: Server, directory: Path, *, count: int, orders: int, hosts: in
     rows = gifts(count, orders=orders)
     with Emulator(directory / "account.db", processing_seconds=0.05) as emulator:
         homes = [_host(directory / f"host{number}", emulator, database, rows) for number in range(hosts)]
-        with restarting(server, report, seed), ThreadPoolExecutor(hosts) as at_once:
+        with restarting(server, database, report, seed), ThreadPoolExecutor(hosts) as at_once:
             list(at_once.map(lambda host: _issue_from(host, report), homes))
         made = links_by_address(emulator)
         for address in sorted({row["email"] for row in rows} | made.keys()):

@@ -212,7 +212,7 @@ def refusal_error(reply: Reply) -> RunaError:
     context = Context(request_id=reply.request_id)
     if error is None:
         return RequestRefused(
-            f"Runa's answer is HTTP {reply.status} without a reason.", hint=_NOT_OF_THE_API, context=context
+            f"Runa's answer is HTTP {reply.status} without a reason.", hint=NOT_OF_THE_API, context=context
         )
     if error.type in CREDENTIAL_TYPES or reply.status in {401, 403}:
         return CredentialRefused(
@@ -222,11 +222,14 @@ def refusal_error(reply: Reply) -> RunaError:
             context=context,
         )
     return RequestRefused(
-        f"Runa refused the request: {describe_error(error)} ({error.type}).", code=error.type, context=context
+        f"Runa refused the request: {describe_error(error)} ({error.type}).",
+        hint=NOT_OF_THE_API if error.type == "not_found" else None,  # unless the caller knows what was not found
+        code=error.type,
+        context=context,
     )
 
 
-_NOT_OF_THE_API = "Check RUNA_BASE_URL, which usually ends with /v2: this may not be the answer of Runa's Payouts API."
+NOT_OF_THE_API = "Check RUNA_BASE_URL, which usually ends with /v2: this may not be the answer of Runa's Payouts API."
 
 
 def credential_hint(error_type: str) -> str:
@@ -236,5 +239,5 @@ def credential_hint(error_type: str) -> str:
     if error_type == "insecure_protocol":
         return "RUNA_BASE_URL must begin with https://."
     if error_type not in CREDENTIAL_TYPES:
-        return _NOT_OF_THE_API
+        return NOT_OF_THE_API
     return "Check RUNA_API_KEY (`runa config` shows its prefix); it may be revoked, or belong to another environment."

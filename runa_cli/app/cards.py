@@ -32,7 +32,7 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     """
     if layout not in LAYOUTS:
         raise UsageMistake(f"--layout must be a4, letter or fold, found {layout!r}.")
-    if to.suffix.lower() not in {"", ".html", ".htm"}:
+    if to.name == "-" or to.suffix.lower() not in {"", ".html", ".htm"}:
         raise UsageMistake(f"--to writes an HTML page, found {shown(to.name)}: name a file that ends with .html.")
     batch, ledger = find(session, name), session.ledger
     check_not_pruned(batch)

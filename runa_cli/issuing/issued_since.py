@@ -9,9 +9,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from runa_cli.api.classify import NOT_OF_THE_API
 from runa_cli.api.client import Client
 from runa_cli.core.clock import Clock
-from runa_cli.core.errors import Context, CredentialRefused, GuardRefused, RunaError, Unreachable
+from runa_cli.core.errors import (
+    ConfigurationError,
+    Context,
+    CredentialRefused,
+    GuardRefused,
+    RequestRefused,
+    RunaError,
+    Unreachable,
+)
 from runa_cli.core.identity import name_key
 from runa_cli.core.states import State
 from runa_cli.input.plan import Plan
@@ -101,6 +110,8 @@ def not_looked_through(
     context = error.context._replace(batch=name)
     if isinstance(error, CredentialRefused):
         return replace(error, message=message, context=context)
+    if isinstance(error, RequestRefused):  # no list of orders is there: a look at another time finds none either
+        return ConfigurationError(message, error.hint or NOT_OF_THE_API, context, code=error.code)
     hint = (
         f"{error.hint or 'Try again later.'} {without} without looking: only if it was never issued from another"
         " machine or ledger."

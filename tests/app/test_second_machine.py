@@ -795,23 +795,24 @@ def page(count: int, after: str | None, first: int = 0) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "code", "reason"),
     [
-        (as_json(200, page(500, "again")), "read already"),
-        (as_json(200, page(1, None) | {"items": [{"status": "COMPLETED"}]}), "without an id"),
-        (as_json(200, {"orders": []}), "unreadable"),
-        (as_json(500, {"type": "internal_server_error", "message": "An error."}), "internal_server_error"),
-        (as_json(400, {"type": "pagination_error", "message": "No such limit."}), "pagination_error"),
+        (as_json(200, page(500, "again")), 7, "read already"),
+        (as_json(200, page(1, None) | {"items": [{"status": "COMPLETED"}]}), 7, "without an id"),
+        (as_json(200, {"orders": []}), 7, "unreadable"),
+        (as_json(500, {"type": "internal_server_error", "message": "An error."}), 7, "internal_server_error"),
+        (as_json(400, {"type": "pagination_error", "message": "No such limit."}), 4, "pagination_error"),
     ],
     ids=["in circles", "no id", "no list", "error", "refused"],
 )
 def test_a_list_that_cannot_be_read_to_its_end_is_refused_before_anything_is_sent(
-    program: Program, answer: Answer, reason: str
+    program: Program, answer: Answer, code: int, reason: str
 ) -> None:
+    """A refusal says that asking again would not help: key, address or version are wrong."""
     with ScriptedServer(lambda *_: answer) as fake:
         env = {"RUNA_BASE_URL": f"{fake.url}/v2", "RUNA_ENV": "local", "RUNA_API_KEY": KEY}
         ran = program(*GIFT, "--batch", "bonus", "--json", "--timeout", "5", **env)
-    assert (7, "not_issued") == (ran.code, ran.error["money"])
+    assert (code, "not_issued") == (ran.code, ran.error["money"])
     assert reason in ran.error["message"]
     assert "Nothing was sent." in ran.error["message"]
     assert "--no-lookup" in ran.error["hint"]

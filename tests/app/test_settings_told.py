@@ -185,6 +185,18 @@ def test_certificates_that_cannot_be_read_are_reported_at_once(program: Program,
     assert 0 == program("ping", RUNA_ENV="local", **{variable: "nowhere.pem"}).code
 
 
+@pytest.mark.parametrize("command", [("ping",), GIFT, (*GIFT, "--batch", "bonus")])
+def test_another_host_without_the_path_of_the_api_is_told_to_look_at_the_base_url(
+    program: Program, emulate: Emulate, command: tuple[str, ...]
+) -> None:
+    """It is no matter of trying again later, nor of leaving a look-up out."""
+    base = emulate().url.removesuffix("/v2")
+    ran = program(*command, "--json", RUNA_BASE_URL=base)
+    assert "usually ends with /v2" in ran.error["hint"]
+    assert (ran.code in {4, 5}, "not_issued") == (True, ran.error["money"])
+    assert "--no-lookup" not in ran.err
+
+
 @pytest.mark.parametrize(
     "url", ["https://api.runa.io", "https://playground.runa.io/v1", "https://api.runa.io/v2/order"]
 )
