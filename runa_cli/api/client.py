@@ -111,11 +111,17 @@ class Client:
     # --- requests that move no money -----------------------------------------------------------------------------
 
     def ask(
-        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        attempts: int = QUESTION_ATTEMPTS,
     ) -> Reply:
         """Send a request that moves no money, a POST where it has a body, and repeat it if no answer comes.
 
-        `seconds` limits all attempts together. Raises CredentialRefused, RequestRefused or Unreachable.
+        `seconds` limits all `attempts` together. Raises CredentialRefused, RequestRefused or Unreachable.
         """
         method, headers = "GET", self.endpoint.headers()
         if body is not None:
@@ -123,7 +129,7 @@ class Client:
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         deadline = self._clock.seconds() + seconds
         problem = "no time was left"
-        for attempt in range(QUESTION_ATTEMPTS):
+        for attempt in range(attempts):
             left = deadline - self._clock.seconds()
             if left <= 0:
                 break
@@ -137,7 +143,7 @@ class Client:
                 if not is_transient(reply):
                     raise refusal_error(reply)
                 problem, wait = describe_reply(reply), retry_after(reply) or 0.5 * 2**attempt
-            if attempt + 1 == QUESTION_ATTEMPTS or wait >= deadline - self._clock.seconds():
+            if attempt + 1 == attempts or wait >= deadline - self._clock.seconds():
                 break
             self._clock.sleep(wait)
         raise Unreachable(
@@ -146,10 +152,16 @@ class Client:
         )
 
     def document(
-        self, path: str, query: Mapping[str, Any] | None = None, *, seconds: float, body: bytes | None = None
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        attempts: int = QUESTION_ATTEMPTS,
     ) -> dict[str, Any]:
         """Return the JSON object of an answer. Raises what `ask` raises."""
-        reply = self.ask(path, query, seconds=seconds, body=body)
+        reply = self.ask(path, query, seconds=seconds, body=body, attempts=attempts)
         try:
             return responses.read_object(reply.body)
         except responses.Unreadable as error:

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 
 from runa_cli.app import audit_rows
+from runa_cli.app.audit_balances import balance_entries, balance_lines
 from runa_cli.app.batches import active_environment
 from runa_cli.app.report_output import Entry, Report, show_report
 from runa_cli.app.session import Session
 from runa_cli.core.errors import DifferencesFound, UsageMistake
 from runa_cli.core.money import plain_amount
 from runa_cli.issuing.audit import AGREEING, Audit, Category, Finding
+from runa_cli.issuing.balances import LIVE
 
 _LINE_INTERVAL = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -37,15 +40,16 @@ def audit(session: Session, since: datetime | None, until: datetime | None) -> N
     with progress:
         for finding in comparison.findings():
             found.add(finding)
+    spans = session.ledger.balance_spans(environment, since, until) if environment == LIVE else []
     report = Report(
         audit_rows.FIELDS,
         audit_rows.NUMBERS,
         audit_rows.COLUMNS,
         audit_rows.row,
-        found.lines,
+        lambda: chain(found.lines(), balance_lines(spans)),
         "Nothing differs.",
     )
-    entries = found.differing() if session.output.format == "table" else found.entries()
+    entries = found.differing() if session.output.format == "table" else chain(found.entries(), balance_entries(spans))
     show_report(session, report, [*entries], None)
     session.console.note(
         f"Compared {environment}, orders from {since.astimezone():%Y-%m-%d %H:%M:%S} until"

@@ -35,7 +35,7 @@ def issue(session: Session, plan: Plan, request: CreateRequest, preflight: Prefl
     ledger, output = session.ledger, session.output
     lines = show_outcome.lines_as_settled(session, _gift_writer(output, ledger, plan))
     issuer = session.issuer(wait=request.wait, progress=lines)
-    with by_reference.recorded(issuer, plan, request, preflight) as known:
+    with issuer.balances.after(), by_reference.recorded(issuer, plan, request, preflight) as known:
         gifts = _Gifts(ledger, plan, known)
         before = gifts.tally()
         outcomes = _send(issuer, known, again=request.again)

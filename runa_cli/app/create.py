@@ -91,7 +91,7 @@ def _price_conversion(session: Session, plan: Plan) -> None:
 def _issue(session: Session, plan: Plan, request: CreateRequest, preflight: Callable[[Plan], None] | None) -> None:
     lines = show_outcome.lines_as_settled(session)
     issuer = session.issuer(wait=request.wait, progress=lines)
-    with issuer.recorded(plan, request, preflight) as batch:
+    with issuer.balances.after(), issuer.recorded(plan, request, preflight) as batch:
         if request.propose:
             from runa_cli.app.propose import propose
 
@@ -111,7 +111,8 @@ def _preflight(session: Session, request: CreateRequest, plan: Plan) -> Callable
         session.console.say,
         session.environment,
         session.settings.timeout.value,
-        request.order_input.settings,
+        balances=session.balances,
+        settings=request.order_input.settings,
     ).check
 
 

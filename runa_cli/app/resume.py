@@ -32,7 +32,8 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
         _resume_all(session, yes=yes)
         return
     lines = show_outcome.lines_as_settled(session)
-    with _resumed(session, session.issuer(progress=lines), find_active(session, name), yes=yes) as run:
+    issuer = session.issuer(progress=lines)
+    with issuer.balances.after(), _resumed(session, issuer, find_active(session, name), yes=yes) as run:
         show_outcome.show(session, run, lines=lines)
 
 
@@ -96,7 +97,8 @@ def _resume_all(session: Session, *, yes: bool) -> None:
             run = BatchRun(batch, ledger.tally(batch), interrupted=True)
             results.append(Result(run, run.error()))
     runs = [result.run for result in results if result.run]
-    show_outcome.show_together(session, batches, runs, combined_error(results), lines)
+    with issuer.balances.after():
+        show_outcome.show_together(session, batches, runs, combined_error(results), lines)
 
 
 def _resume_one(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> Result:

@@ -24,6 +24,7 @@ from runa_cli.output.stdout import Output
 if TYPE_CHECKING:
     from runa_cli.api.client import Client, Endpoint
     from runa_cli.issuing.approval import ApprovalGuard
+    from runa_cli.issuing.balances import Balances
     from runa_cli.issuing.concurrency import Concurrency
     from runa_cli.issuing.issuer import Issuer
     from runa_cli.issuing.policy import Policy
@@ -79,6 +80,7 @@ class Session:
         self._stack = ExitStack()
         self._ledger: Ledger | None = None
         self._client: Client | None = None
+        self._balances: Balances | None = None
 
     def __enter__(self) -> "Session":
         return self
@@ -212,6 +214,15 @@ class Session:
             self._client = Client(self.endpoint(url), self.clock)
         return self._client
 
+    @property
+    def balances(self) -> "Balances":
+        """What was fetched of the account's balances. Raises ConfigurationError."""
+        if self._balances is None:
+            from runa_cli.issuing.balances import Balances
+
+            self._balances = Balances(self.client, self.clock)
+        return self._balances
+
     def endpoint(self, url: str) -> "Endpoint":
         """Return the base URL, key and version that requests use."""
         from runa_cli.api.client import Endpoint
@@ -230,6 +241,7 @@ class Session:
     def issuer(self, *, wait: bool = True, progress: "Progress | None" = None) -> "Issuer":
         """Return the issuer of this session; `wait` is whether it waits for accepted orders to settle."""
         from runa_cli.api.retry import LOCAL, REMOTE
+        from runa_cli.issuing.balances import BalanceNotes
         from runa_cli.issuing.issuer import Issuer
         from runa_cli.issuing.terms import Terms
 
@@ -244,6 +256,7 @@ class Session:
             warn=self.console.warn,
             account=settings.account,
             payer=settings.payer,
+            balances=BalanceNotes(self.balances, self.ledger, settings.account, self.environment, self.clock),
             ask=self.ask,
             concurrency=self._concurrency(),
             rate_limit=self._rate_limit(),

@@ -26,6 +26,7 @@ from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.approval import ApprovalGuard, Granted
+from runa_cli.issuing.balances import BalanceNotes
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
@@ -85,6 +86,7 @@ class Issuer:
     warn: Say
     account: str
     payer: str
+    balances: BalanceNotes
     ask: Ask | None = None
     concurrency: Concurrency = field(default_factory=lambda: Concurrency(1))
     rate_limit: RateLimit = field(default_factory=RateLimit)
@@ -515,6 +517,7 @@ class Issuer:
         unfinished = [order.id for order in self.ledger.orders(batch, UNFINISHED | {State.FAILED}, only)]
         with _while_sending(batch):
             try:
+                self.balances.before(batch, tally)
                 pool.run(unfinished, lambda row: conclude(flow.settle(self.ledger.order(row))))
                 run.interrupted = pool.interrupted
             except KeyboardInterrupt:
@@ -524,6 +527,7 @@ class Issuer:
                 run.left_in_flight = pool.active
                 run.tally = self.ledger.tally(batch, only)
                 self.progress.end(run.tally)
+                self.balances.ran(run)
         return run
 
     def _check_first_sending(

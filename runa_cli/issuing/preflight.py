@@ -15,6 +15,7 @@ from runa_cli.core.money import format_money
 from runa_cli.input.places import RowPlace, flag_place
 from runa_cli.input.plan import Plan
 from runa_cli.input.problems import Place, Problems
+from runa_cli.issuing.balances import LIVE, Balances
 from runa_cli.issuing.refusals import GiftsInvalid
 
 
@@ -27,6 +28,8 @@ class Preflight:
         say: Callable[[str], None],
         environment: str,
         seconds: float,
+        *,
+        balances: Balances,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare the checks; `seconds` limits each request, `settings` names the settings in place of flags."""
@@ -34,6 +37,7 @@ class Preflight:
         self._say = say
         self._environment = environment
         self._seconds = seconds
+        self._balances = balances
         self._settings = settings or {}
 
     def check(self, plan: Plan) -> None:
@@ -44,7 +48,7 @@ class Preflight:
             self._say(f"The catalogue could not be fetched, so products are not checked: {error.message}")
         else:
             self._check_products(plan, known_products)
-        if self._environment == "live":  # elsewhere every payment is accepted, whatever the balance
+        if self._environment == LIVE:  # elsewhere every payment is accepted, whatever the balance
             self._check_balance(plan)
 
     def _catalogue(self) -> dict[str, catalogue.Product | None]:
@@ -83,16 +87,14 @@ class Preflight:
     def _check_balance(self, plan: Plan) -> None:
         for currency, total in plan.balances_needed.items():  # the price of a conversion is not known here
             try:
-                balance = responses.parse(
-                    responses.Balance, self._client.document("/balance", {"currency": currency}, seconds=self._seconds)
-                )
+                balance = self._balances.fetch(currency, seconds=self._seconds)
             except (RunaError, responses.Unreadable) as error:
                 self._say(f"The {currency} balance could not be fetched, so funds are not checked: {error}")
                 continue
-            if balance.balance < total:
+            if balance < total:
                 raise GuardRefused(
                     f"The batch needs {format_money({currency: total})}, and the balance is"
-                    f" {format_money({currency: balance.balance})}. Nothing was sent.",
+                    f" {format_money({currency: balance})}. Nothing was sent.",
                     "Add funds, or use --no-preflight to send it anyway (with discounts the balance may suffice).",
                     code="insufficient_funds",
                 )

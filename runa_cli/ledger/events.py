@@ -2,11 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from runa_cli.core.states import State
 from runa_cli.ledger.journal import Event
 from runa_cli.ledger.records import AdoptedOrder, NewOrder, Order, body_digest
+from runa_cli.ledger.rows import to_timestamp
 from runa_cli.ledger.spool import Answer
 
 # What happens to batches: recorded, added to, changed, shown, pruned.
@@ -20,10 +22,11 @@ SENT, UNSENT, DOUBTED, RENEWED, ABANDONED = (
     "order.renewed",
     "order.abandoned",
 )
-COMPLETED = f"order.{State.COMPLETED}"
+COMPLETED, FAILED, REJECTED = (f"order.{state}" for state in (State.COMPLETED, State.FAILED, State.REJECTED))
 PROPOSED, APPROVED = "batch.proposed", "batch.approved"
 POLICY_STORED, POLICY_REMOVED = "policy.stored", "policy.removed"
 LINKS_READ = "links.read"  # links are about to be shown or written by a command that issues nothing
+BALANCE_NOTED = "balance.noted"  # what the account holds, before or after a run in live
 BACKED_UP, COPIED = "ledger.backed_up", "ledger.copied"
 
 
@@ -105,6 +108,11 @@ class Contents:
             digest=self.subject.salted(self._digest.hexdigest()),
             **facts,
         )
+
+
+def balance_noted(*, read_at: datetime, **facts: str | None) -> Event:
+    """Return the event that a balance was noted, which was fetched at a time. An amount of None is not known."""
+    return Event(BALANCE_NOTED, {**facts, "read_at": to_timestamp(read_at)})
 
 
 def policy_changed(text: str | None) -> Event:

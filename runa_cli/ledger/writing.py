@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.core.identity import fingerprint
 from runa_cli.ledger.approvals import ApprovalQueries
-from runa_cli.ledger.audit_queries import AuditQueries
+from runa_cli.ledger.balance_notes import BalanceQueries
 from runa_cli.ledger.claims import Claims
 from runa_cli.ledger.engine import Transaction
 from runa_cli.ledger.events import Subject
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Check = Callable[[], object]  # decides inside of a transaction, and raises where something must not be recorded
 
 
-class LedgerWriter(Restoration, SpendingQueries, SpentQueries, AuditQueries, ApprovalQueries):
+class LedgerWriter(Restoration, SpendingQueries, SpentQueries, BalanceQueries, ApprovalQueries):
     """Reads the ledger, and has what a write needs. Every method raises LedgerUnusable."""
 
     path: Path | str

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import sqlite3
-import urllib.request
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, sheet
-from tests.support.program import GIFT, KEY, Program, ask, orders_at, posts
+from tests.support.program import GIFT, KEY, Program, ask, at_runa, order_elsewhere, orders_at, posts
 from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, ScriptedServer, as_json
 
@@ -50,36 +49,6 @@ def difference(ran: Ran) -> dict[str, str]:
     assert 10 == ran.code, ran.err
     (row,) = (row for row in rows(ran) if row["category"] != "matched")
     return row
-
-
-def order_elsewhere(emulator: Emulator, metadata: dict[str, str] | None = None) -> str:
-    """Order a gift as another program would, and return the order's id."""
-    body = {
-        "payment_method": {"type": "ACCOUNT_BALANCE", "currency": "USD"},
-        "items": [
-            {
-                "face_value": 25,
-                "distribution_method": {"type": "EMAIL", "email_address": "eve@example.com"},
-                "products": {"type": "SINGLE", "value": "AMZ-US"},
-            }
-        ],
-        "metadata": metadata,
-    }
-    headers = {
-        "X-Api-Key": KEY,
-        "X-Idempotency-Key": "elsewhere",
-        "X-Execution-Mode": "sync",
-        "Content-Type": "application/json",
-    }
-    request = urllib.request.Request(f"{emulator.url}/order", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return str(json.load(answer)["id"])
-
-
-def at_runa(tmp_path: Path, statement: str, *values: object) -> None:
-    """Change the account behind the emulator's back."""
-    with closing(sqlite3.connect(tmp_path / "account.db")) as account, account:
-        account.execute(statement, values)
 
 
 def change_order(tmp_path: Path, order_id: str, **fields: object) -> None:

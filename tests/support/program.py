@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -137,6 +138,36 @@ def ask(emulator: Emulator, target: str) -> Any:
     request = urllib.request.Request(emulator.url + target, headers={"X-Api-Key": KEY})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def order_elsewhere(emulator: Emulator, metadata: dict[str, str] | None = None, *, key: str = KEY) -> str:
+    """Order a gift as another program would, and return the order's id."""
+    body = {
+        "payment_method": {"type": "ACCOUNT_BALANCE", "currency": "USD"},
+        "items": [
+            {
+                "face_value": 25,
+                "distribution_method": {"type": "EMAIL", "email_address": "eve@example.com"},
+                "products": {"type": "SINGLE", "value": "AMZ-US"},
+            }
+        ],
+        "metadata": metadata,
+    }
+    headers = {
+        "X-Api-Key": key,
+        "X-Idempotency-Key": "elsewhere",
+        "X-Execution-Mode": "sync",
+        "Content-Type": "application/json",
+    }
+    request = urllib.request.Request(f"{emulator.url}/order", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(json.load(answer)["id"])
+
+
+def at_runa(tmp_path: Path, statement: str, *values: object) -> None:
+    """Change the account behind the emulator's back."""
+    with closing(sqlite3.connect(tmp_path / "account.db")) as account, account:
+        account.execute(statement, values)
 
 
 def behave(emulator: Emulator, *faults: str) -> None:
