@@ -278,7 +278,7 @@ def test_another_run_at_the_same_time_is_not_taken_for_somebody_else(program: Pr
 def test_after_ctrl_c_no_balance_is_asked_for(program: Program, emulate: Emulate) -> None:
     emulator = emulate(processing_seconds=1000)
     program.env.update(LIVE)
-    running = program.start(*create(program, "--mode", "async", "--no-preflight"))
+    running = program.start(*create(program, "--mode", "async", "--no-preflight", "--timeout", "4"))
     wait_for(lambda: posts(emulator) == 3 and program.states().count("accepted") == 3, running)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=LONGEST)
