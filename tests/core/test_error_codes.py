@@ -66,7 +66,7 @@ def test_the_exit_codes_of_the_table_are_those_of_the_errors() -> None:
     assert {kind.exit_code for kind in KINDS.values()} == {code for found in CODES.values() for code in found.exits}
 
 
-def test_the_document_is_what_the_generator_writes() -> None:
+def test_the_documents_are_what_the_generator_writes() -> None:
     spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
     assert spec is not None
     assert spec.loader is not None
@@ -74,4 +74,5 @@ def test_the_document_is_what_the_generator_writes() -> None:
     spec.loader.exec_module(module)
     written = (DOCS / "errors.md").read_text(encoding="utf-8")
     assert module.errors() == written, "python docs/generate.py"
+    assert module.reference() == (DOCS / "reference.md").read_text(encoding="utf-8"), "python docs/generate.py"
     assert [] == [code for code in {*CODES} | FINAL_TYPES if f"\n| `{code}` |" not in written]
