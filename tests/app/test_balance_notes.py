@@ -313,6 +313,7 @@ def test_the_links_are_shown_before_the_last_balance_is_asked_for(program: Progr
 
     with relay(emulator, balance) as server:
         running = program.start(*GIFT, "--batch", "one", "--yes", "-o", "links", RUNA_BASE_URL=f"{server.url}/v2")
-        running.wait(timeout=LONGEST)
+        with running:  # closes its pipes
+            running.wait(timeout=LONGEST)
     assert (0, links_at(emulator)) == (running.returncode, set(shown))
     assert [("after", "1.00")] == told(program)

@@ -686,7 +686,8 @@ def test_a_backup_is_copied_to_a_server_once_it_has_read_back_what_it_lacks(
     assert 0 == program(*GIFT, "--batch", "lost", "--again").code
     new = {"RUNA_LEDGER": server.database().url}
     assert 4 == program("ledger", "copy", "--from", str(backup), **new).code
-    assert 0 == program("ledger", "check", RUNA_LEDGER=str(backup)).code
+    assert 6 == program("ledger", "check", RUNA_LEDGER=str(backup)).code
+    assert 0 == program("ledger", "check", "--yes", RUNA_LEDGER=str(backup)).code
     assert 0 == program("ledger", "copy", "--from", str(backup), **new).code
     shown = program(*GIFT, "--batch", "lost", **new)
     assert (0, 2) == (shown.code, posts(emulator)), shown.err

@@ -815,7 +815,7 @@ def test_a_list_that_cannot_be_read_to_its_end_is_refused_before_anything_is_sen
     assert (code, "not_issued") == (ran.code, ran.error["money"])
     assert reason in ran.error["message"]
     assert "Nothing was sent." in ran.error["message"]
-    assert "--no-lookup" in ran.error["hint"]
+    assert (code == 7) == ("--no-lookup" in ran.error["hint"])
     assert ([], []) == (fake.posted, program.states())
 
 

@@ -927,4 +927,4 @@ class IssueAtLength(Issue):
 
 
 TestIssueAtLength = pytest.mark.slow(IssueAtLength.TestCase)
-TestIssueAtLength.settings = telling(100, 15, shortest=False)
+TestIssueAtLength.settings = telling(60, 15, shortest=False)
