@@ -169,7 +169,7 @@ class Command:
     @property
     def has_total(self) -> bool:
         """Whether its file has a row of totals, or a last row that looks like one, and so is refused."""
-        *above, last = self.gifts
+        *above, last = self.gifts[::-1] if self.spelling.rows_reversed else self.gifts
         is_sum = (
             len(above) > 1 and not last.address and Decimal(last.value) == sum(Decimal(gift.value) for gift in above)
         )
