@@ -101,11 +101,16 @@ class Client:
             return Uncertain(Outcome.UNCLEAR, str(error))
 
     def read_order(self, order_id: str, *, seconds: float) -> Answered:
-        """Return an order, repeating the request as `ask` does. Raises what `ask` raises."""
+        """Return an order, repeating the request as `ask` does.
+
+        Raises what `ask` raises, and Unreachable for an answer that is unreadable or is about another order.
+        """
         reply = self.ask(f"/order/{quote(order_id, safe='')}", seconds=seconds)
         answer = classify_order_answer(reply)
         if not isinstance(answer, Answered):
             raise Unreachable(f"Runa's answer about order {order_id} is unreadable.")
+        if answer.order.id != order_id:
+            raise Unreachable(f"Runa answered with another order ({answer.order.id}) than {order_id}.")
         return answer
 
     # --- requests that move no money -----------------------------------------------------------------------------

@@ -4,9 +4,7 @@ Runa's list is read once, and has price and status of each order. Only what diff
 is fetched, and read from the ledger again: an order may have settled between two looks.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,15 +13,13 @@ from typing import Any
 
 from runa_cli.api import canonical, responses
 from runa_cli.api.client import Client
-from runa_cli.core.clock import SIGNAL_CHECK_SECONDS
 from runa_cli.core.errors import RequestRefused, Unreachable
 from runa_cli.core.states import State
 from runa_cli.issuing.order_pages import Entry, order_pages, recent_pages
 from runa_cli.issuing.origin import MAX_CLOCK_ERROR
+from runa_cli.issuing.parallel_reads import read_each
 from runa_cli.ledger.audit_queries import AuditedOrder
 from runa_cli.ledger.ledger import Ledger
-
-READERS = 8  # orders that are fetched at a time
 
 
 class Category(StrEnum):
@@ -225,23 +221,16 @@ class Audit:
 
     def _fetched(self, wanted: Iterable[tuple[str, Any]]) -> Iterator[tuple[OrderAtRuna, Any]]:
         """Yield orders as they are now, each with what came with its id, several at a time."""
-        pool = ThreadPoolExecutor(READERS)
-        answers = deque((pool.submit(self._read, order_id), order_id, beside) for order_id, beside in wanted)
-        try:
-            while answers:
-                answer, order_id, beside = answers.popleft()
-                while not answer.done():  # the system may hand a signal to another thread, which would not end a wait
-                    wait([answer], timeout=SIGNAL_CHECK_SECONDS)
-                order = answer.result()
-                if order is None:
-                    raise Unreachable(
-                        f"Runa lists order {order_id}, and says that there is none of that id.",
-                        "Run the same command again. If it stays so, ask ordersupport@runa.io with this order id.",
-                        code="list_cut",
-                    )
-                yield order, beside
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        wanted = list(wanted)
+        orders = read_each((order_id for order_id, _ in wanted), self._read)
+        for (order_id, beside), order in zip(wanted, orders, strict=True):
+            if order is None:
+                raise Unreachable(
+                    f"Runa lists order {order_id}, and says that there is none of that id.",
+                    "Run the same command again. If it stays so, ask ordersupport@runa.io with this order id.",
+                    code="list_cut",
+                )
+            yield order, beside
 
     def _read(self, order_id: str) -> OrderAtRuna | None:
         """Return an order as it is now; None where Runa itself says that there is none."""
@@ -251,8 +240,6 @@ class Audit:
             if error.code == "not_found":
                 return None
             raise
-        if answer.order.id != order_id:
-            raise Unreachable(f"Runa answered with another order ({answer.order.id}) than {order_id}.")
         return OrderAtRuna.read(answer.reply.document)
 
 

@@ -6,9 +6,7 @@ What cannot be looked through is an error: nothing may be sent on the belief tha
 """
 
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,15 +15,15 @@ from runa_cli.api import responses
 from runa_cli.api.classify import Answered, Reply
 from runa_cli.api.client import Client
 from runa_cli.api.retry import poll_wait
-from runa_cli.core.clock import REAL, SIGNAL_CHECK_SECONDS, Clock
+from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
 from runa_cli.core.identity import name_key
 from runa_cli.issuing.order_pages import order_pages, recent_pages
+from runa_cli.issuing.parallel_reads import read_each
 from runa_cli.issuing.terms import Say
 
 MOST_NAMED = 3  # orders in a message
 MANY = 50  # orders whose reading takes so long that it is said
-READERS = 8  # orders that are fetched at a time
 
 
 class FoundOrder(NamedTuple):
@@ -79,7 +77,7 @@ class BatchLookup:
         if len(unread) > MANY:
             self.say(f"Looking through {len(unread):,} orders at Runa for batch {self.name}.")
         found, bare = list[FoundOrder](), list[str]()
-        for answer in self._read_all(unread):
+        for answer in read_each(unread, self._read):
             if matches(answer.order):
                 found.append(found_order(answer))
             elif is_bare(answer.order):
@@ -114,26 +112,12 @@ class BatchLookup:
 
     # --- single orders -------------------------------------------------------------------------------------------
 
-    def _read_all(self, order_ids: Iterable[str]) -> Iterator[Answered]:
-        pool = ThreadPoolExecutor(READERS)
-        answers = deque(pool.submit(self._read, order_id) for order_id in order_ids)
-        try:
-            while answers:
-                answer = answers.popleft()
-                while not answer.done():  # the system may hand a signal to another thread, which would not end a wait
-                    wait([answer], timeout=SIGNAL_CHECK_SECONDS)
-                yield answer.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
     def _read(self, order_id: str) -> Answered:
         """Return an order once it is settled, for until then Runa may not show whose it is."""
         poll = 0
         while True:
             answer = self.client.read_order(order_id, seconds=self._seconds_left())
             order = answer.order
-            if order.id != order_id:
-                raise Unreachable(f"Runa answered with another order ({order.id}) than {order_id}.")
             is_anothers = order.batch_stamp is not None and not self._is_named(order.batch_stamp)
             if is_anothers or order.status != "PROCESSING":
                 return answer

@@ -6,9 +6,7 @@ shows it, in the batch that its stamp names (developer.runa.io: reference/2024-0
 read is remembered in the ledger, so that a check that was stopped goes on where it was.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,17 +17,18 @@ from runa_cli.api import binding, canonical, responses
 from runa_cli.api.classify import Answered, Uncertain
 from runa_cli.api.client import Client
 from runa_cli.api.retry import poll_wait
-from runa_cli.core.clock import REAL, SIGNAL_CHECK_SECONDS, Clock
+from runa_cli.core.clock import REAL, Clock
 from runa_cli.core.errors import Unreachable
 from runa_cli.core.states import State
 from runa_cli.issuing.adopted_orders import as_shown
 from runa_cli.issuing.adoption import GENERATIONS
 from runa_cli.issuing.answer_recorder import AnswerRecorder
-from runa_cli.issuing.batch_lookup import READERS, found_order
+from runa_cli.issuing.batch_lookup import found_order
 from runa_cli.issuing.failures import busy
 from runa_cli.issuing.lost_orders import FoundBatch
 from runa_cli.issuing.new_orders import is_made_up, made_up_name, mark_of
 from runa_cli.issuing.order_pages import OLD_PAGES, is_before, order_pages
+from runa_cli.issuing.parallel_reads import read_each
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Exchange, NewBatch, Order
 from runa_cli.ledger.restoration import ADOPTED, SETTLED, Missing, PassedOver
@@ -131,32 +130,21 @@ class ReadBack:
 
     def _read_all(self, order_ids: Sequence[str], take: Callable[[Answered], None]) -> None:
         self._tried.update(order_ids)
-        pool = ThreadPoolExecutor(READERS)
-        answers = deque((order_id, pool.submit(self._fetch, order_id)) for order_id in order_ids)
-        done, total = 0, len(answers)
-        self.progress(done, total)
-        try:
-            while answers:
-                order_id, answer = answers.popleft()
-                while not answer.done():  # the system may hand a signal to another thread, which would not end a wait
-                    wait([answer], timeout=SIGNAL_CHECK_SECONDS)
-                if answered := answer.result():
-                    take(answered)
-                    self.read += 1
-                else:
-                    self.unsettled.append(order_id)
-                done += 1
-                self.progress(done, total)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self.progress(0, len(order_ids))
+        answers = zip(order_ids, read_each(order_ids, self._fetch), strict=True)
+        for done, (order_id, answer) in enumerate(answers, start=1):
+            if answer is None:
+                self.unsettled.append(order_id)
+            else:
+                take(answer)
+                self.read += 1
+            self.progress(done, len(order_ids))
 
     def _fetch(self, order_id: str) -> Answered | None:
         """Return an order once it has settled, for until then Runa may not show whose it is; None where it does not."""
         started, poll = self.clock.seconds(), 0
         while True:
             answer = self.client.read_order(order_id, seconds=self.seconds)
-            if answer.order.id != order_id:
-                raise Unreachable(f"Runa answered with another order ({answer.order.id}) than {order_id}.")
             is_shown = answer.order.status == "FAILED" or binding.has_links(answer.order)
             if answer.order.status != "PROCESSING" and is_shown:
                 return answer
