@@ -260,7 +260,7 @@ class Checks:
             if ledger is not None:
                 self._guard.check_edited(plan, request, adoption.name, None)
         elif ledger is not None and (note := self._guard.check_new(plan, request)):
-            session.console.say(note)
+            session.console.say(f"Note: {note}")
         return adoption
 
     def _find_adoption(self, recorded: Batch | None = None) -> Adoption | None:

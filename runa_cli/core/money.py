@@ -43,12 +43,12 @@ def has_decimals_of(amount: Decimal, currency: str) -> bool:
 
 def to_minor(amount: Decimal, currency: str) -> int:
     """Return an amount in the minor units of its currency (cents), rounded up where it has more decimals."""
-    return int(amount.scaleb(_DECIMALS.get(currency, 2)).to_integral_value(ROUND_CEILING))
+    return int(amount.scaleb(decimals_of(currency)).to_integral_value(ROUND_CEILING))
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
     """Return an amount that is in the minor units of its currency."""
-    return Decimal(minor).scaleb(-_DECIMALS.get(currency, 2))
+    return Decimal(minor).scaleb(-decimals_of(currency))
 
 
 def plain_minor(minor: int, currency: str) -> str:

@@ -52,7 +52,7 @@ class ToSend(NamedTuple):
         if self.policy:
             yield f"  Policy: {self.policy}"
         if self.note:
-            yield f"  {self.note}"
+            yield f"  Note: {self.note}"
 
 
 def source_of(plan: Plan) -> str:

@@ -166,7 +166,7 @@ class Guard:
         )
         if request.batch is not None:
             self._check_seen(issued)
-            return f"Note: {message}; batch {request.batch} issues them once more."
+            return f"{message}; batch {request.batch} issues them once more."
         raise issued.refused(f"{message}. Nothing was sent.", self._ways_out(issued, request))
 
     def _check_seen(self, issued: Overlap) -> None:

@@ -142,7 +142,7 @@ class Issuer:
                     continue
                 raise
             if note and not request.asks:  # the question has it
-                self.warn(note.removeprefix("Note: "))
+                self.warn(note)
             check_confirmed_total(plan, request)
             name = request.batch or made_up_name(self.clock, self.ledger.id)
             self.approval.check_plan(plan, request.batch, proposes=request.propose)
@@ -271,7 +271,7 @@ class Issuer:
             self.ledger,
             batch,
             order,
-            check=lambda: self.policy.check_renewed(batch, order),
+            check=lambda: self.policy.check_order(batch, order),
             policy=self.policy.digest(),
             now=self.clock.now(),
         )

@@ -1,6 +1,6 @@
 """What is about to be spent, as limits look at it: in all, order by order, recipient by recipient, gift by gift."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -84,7 +84,7 @@ class PlanAsked:
             for gift in order.gifts:
                 payee = gift.payee.by_email if kind == "email" else gift.payee.by_reference
                 by_payee.setdefault(payee, []).append(Share(paying, gift.products, gift.cost or 0))
-            yield from ((payee, _added(iter(shares))) for payee, shares in by_payee.items())
+            yield from ((payee, _added(shares)) for payee, shares in by_payee.items())
 
     def gifts(self) -> Iterator[AskedGift]:
         """Yield each gift."""
@@ -120,7 +120,7 @@ class RecordedAsked:
         by_payee: dict[str, list[Share]] = {}
         for payee, shares in self.payees_by_order(kind):
             by_payee.setdefault(payee, []).extend(shares)
-        return ((payee, _added(iter(shares))) for payee, shares in by_payee.items())
+        return ((payee, _added(shares)) for payee, shares in by_payee.items())
 
     def orders(self) -> Iterator[list[Share]]:
         """Yield what each order costs."""
@@ -181,7 +181,7 @@ def _grouped(found: Iterator[tuple[str, str, str, int]]) -> Iterator[tuple[str, 
         yield current, shares
 
 
-def _added(shares: Iterator[Share]) -> list[Share]:
+def _added(shares: Iterable[Share]) -> list[Share]:
     sums: dict[tuple[str, str], int] = {}
     for currency, products, amount in shares:
         sums[currency, products] = sums.get((currency, products), 0) + amount

@@ -87,10 +87,6 @@ class PolicyGuard:
         asked = to_be_sent(self.ledger, batch, renewed=renewed)
         return self._check(asked, self._scales(batch, Left(batch=batch.id)), policies, about=Context(batch=batch.name))
 
-    def check_renewed(self, batch: Batch, order: Order) -> None:
-        """Check an order that Runa rejected and that is recorded once more. Raises GuardRefused."""
-        self._check_order(batch, order)
-
     def check_first_sending(self, batch: Batch, order: Order) -> None:
         """Check an order before it is sent for the first time. Raises GuardRefused.
 
@@ -102,9 +98,10 @@ class PolicyGuard:
         reserved = self.ledger.reservation(order)
         if reserved.policy == self.digest() and self._is_in_same_windows(policies, reserved.time):
             return
-        self._check_order(batch, order)
+        self.check_order(batch, order)
 
-    def _check_order(self, batch: Batch, order: Order) -> None:
+    def check_order(self, batch: Batch, order: Order) -> None:
+        """Check a recorded order, as for one that Runa rejected and that is recorded once more. Raises GuardRefused."""
         policies = self.policies()
         if not policies or self.ledger is None:
             return

@@ -67,8 +67,8 @@ class AuditQueries(LedgerQueries):
         """Yield the orders that may be at Runa and were first sent within a time, except for the marked ones."""
         last = 0
         while rows := self._engine.select(
-            f"SELECT id FROM purchase WHERE environment = ? AND id > ? AND {_EXPECTED} AND {_SENT} >= ? AND {_SENT} < ?"  # noqa: S608 - own text
-            f" AND first_sent_at IS NOT NULL ORDER BY id LIMIT {_AT_A_TIME}",
+            f"SELECT id FROM purchase WHERE environment = ? AND id > ? AND {_EXPECTED}"  # noqa: S608 - own text
+            f" AND first_sent_at >= ? AND first_sent_at < ? ORDER BY id LIMIT {_AT_A_TIME}",
             environment,
             last,
             to_timestamp(since),
