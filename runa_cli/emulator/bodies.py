@@ -8,6 +8,7 @@ from io import BufferedIOBase
 MOST_BODY_BYTES = 8 * 1024 * 1024
 _MOST_LINE = 4096  # bytes of the line before a chunk, or of one trailer
 _MOST_TRAILERS = 100
+_MOST_DIGITS = 18  # of a length; Python refuses to convert one of thousands of digits
 _PART = 64 * 1024
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
@@ -38,6 +39,8 @@ def read_body(headers: Message, stream: BufferedIOBase) -> bytes:
     length = headers.get("Content-Length", "0")
     if not (length.isascii() and length.isdecimal()):
         raise BodyRefusedError(411, "it needs a Content-Length")
+    if len(length) > _MOST_DIGITS:
+        raise BodyRefusedError(413, "it is too large")
     return _within_limit(_parts(stream, int(length)))
 
 

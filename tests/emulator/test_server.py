@@ -148,7 +148,9 @@ def test_chunks_that_cannot_be_read_are_refused(emulator: Emulator, lines: tuple
         ("Transfer-Encoding: gzip", 501),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
         ("Content-Length: many", 411),
+        (f"Content-Length: {'9' * 5000}", 413),
     ],
+    ids=["another coding", "two lengths", "no number", "thousands of digits"],
 )
 def test_a_body_without_a_clear_end_is_refused(emulator: Emulator, header: str, status: int) -> None:
     head = f"POST /v2/order HTTP/1.1\r\nHost: x\r\nX-Api-Key: xxa.b\r\n{header}\r\n\r\n0\r\n\r\n"
