@@ -130,7 +130,7 @@ def row(entry: Mapping[str, object]) -> list[str]:
     here, at_runa = (_cell(entry[name], entry) for name in ("here", "at_runa"))
     sides = (("Here", "state_here"), ("At Runa", "state_at_runa"))
     states = " ".join(f"{name}: {entry[key]}." for name, key in sides if entry[key])
-    whose = f" From {entry['whose']}." if entry["whose"] else ""
+    whose = f" Whose: {entry['whose']}." if entry["whose"] else ""
     return [
         words(entry["category"]),
         str(entry["order_id"] or "(no id)"),

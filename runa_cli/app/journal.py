@@ -34,7 +34,9 @@ def audit_journal(session: Session, heads: list[str]) -> None:
     formats.show(session.output, _view(chain, problems))
     if problems:
         raise DifferencesFound(
-            "\n  ".join(["The journal is not as it was written, or the ledger is not as it tells:", *problems]),
+            "\n  ".join(
+                ["The journal was changed after it was written, or the ledger does not agree with it:", *problems]
+            ),
             "Compare with an older backup (`runa audit --journal` on it), and the orders with those at Runa.",
             details=[{"problem": problem} for problem in problems],
             code="journal_differs",

@@ -34,15 +34,15 @@ def sentences(found: "ReadBack", *, leaves: bool) -> list[str]:
         said.append(f"Not recorded here, as you say: {orders_text(left)} without a stamp.")
     if found.repeated:
         said.append(
-            f"Warning: {', '.join(found.repeated[:MOST_NAMED])} bear the key of another order: their gifts were issued"
-            " twice, after Runa had forgotten the key. They are recorded beside it."
+            f"Warning: {', '.join(found.repeated[:MOST_NAMED])} have the same key as another order: their gifts were"
+            " issued twice, after Runa had forgotten the key. They are recorded beside it."
         )
     return said
 
 
 def _batch_sentence(batch: "FoundBatch") -> str:
     how = [f"{batch.adopted} not known before"] if batch.adopted else []
-    how += [f"{batch.settled} whose outcome was not"] if batch.settled else []
+    how += [f"{batch.settled} whose outcome was unknown"] if batch.settled else []
     how += [f"{batch.failed} of them FAILED"] if batch.failed else []
     orders = orders_text(batch.adopted + batch.settled)
     return f"Batch {batch.name}: {orders} ({', '.join(how)}), {format_gifts(batch.gifts)}, {format_money(batch.money)}."

@@ -154,7 +154,7 @@ def show(session: Session) -> None:
     )
     formats.show(session.output, view)
     if any(limit.each for policy in policies for limit in policy.rules.limit):
-        session.console.note(f"Of a limit for each recipient, the {_NEAREST} who have most of it are shown.")
+        session.console.note(f"Of a limit for each recipient, the {_NEAREST} recipients who used most of it are shown.")
     _note_given_up(session, policies)
 
 

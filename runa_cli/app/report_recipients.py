@@ -105,14 +105,14 @@ def show(session: Session, wanted: Wanted, to: Path | None) -> None:
         columns,
         lambda entry: _row(wanted.by, entry, len(columns)),
         totals.lines,
-        "Nobody got as much." if threshold.units else "Nothing was issued from here.",
+        "Nobody got that much." if threshold.units else "Nothing was issued from here.",
     )
     show_report(session, report, entries, to)
     session.console.note(report_scope.describe(session, about))
     if to is not None or session.output.format != "table":  # which ends with it
         session.console.note(_NO_ADVICE)
     if wanted.also:
-        session.console.note("What --also adds counts whole: a gift that is in this ledger too is counted twice.")
+        session.console.note("A gift that is in a file of --also and in this ledger is counted twice.")
     if totals.nobody:
         session.console.note(f"Gifts without {_a(wanted.by)} count for nobody: {format_gifts(totals.nobody)}.")
     tell_of_other_environments(session, [session.environment])

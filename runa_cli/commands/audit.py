@@ -26,7 +26,9 @@ def audit(
     ] = False,
     head: Annotated[
         list[str] | None,
-        typer.Option("--head", metavar="HASH", help="With --journal: a hash kept elsewhere is still there; repeat."),
+        typer.Option(
+            "--head", metavar="HASH", help="With --journal: this earlier hash must still be in it; may be repeated."
+        ),
     ] = None,
     timeout: TimeoutOption = None,
 ) -> None:

@@ -14,7 +14,7 @@ app = typer.Typer(cls=Group, help="The record of what was issued.", no_args_is_h
 
 Yes = Annotated[
     bool,
-    typer.Option("--yes", "-y", metavar="", help="The ledger that has gone on from this one is lost for good."),
+    typer.Option("--yes", "-y", metavar="", help="Do not ask: the newer copy of this ledger is lost for good."),
 ]
 
 

@@ -154,7 +154,7 @@ NoLookup = Annotated[
     typer.Option(
         "--no-lookup",
         metavar="",
-        help="Do not look for orders of this name at Runa, issued from elsewhere.",
+        help="Do not look at Runa for orders of this batch that were issued from another ledger.",
         rich_help_panel=ONCE,
     ),
 ]

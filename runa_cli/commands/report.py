@@ -55,7 +55,9 @@ def recipients(
     year: Annotated[
         int | None, typer.Option("--year", metavar="YEAR", min=2000, max=2999, help="Issued in that year.")
     ] = None,
-    by: Annotated[str, typer.Option("--by", metavar="email|reference", help="What a person is told by.")] = "email",
+    by: Annotated[
+        str, typer.Option("--by", metavar="email|reference", help="Tell people apart by address or by reference.")
+    ] = "email",
     threshold: Annotated[
         str | None,
         typer.Option("--threshold", metavar="AMOUNT", help="Only persons who got that much: 2000, or '2000 USD'."),
