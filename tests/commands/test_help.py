@@ -99,7 +99,8 @@ def test_an_option_names_its_variable_and_its_default(words: str) -> None:
         assert f"{variable})" in option.help
         if variable in {"RUNA_MODE", "RUNA_TIMEOUT", "RUNA_RATE_LIMIT", "RUNA_CONCURRENCY", "RUNA_OUTPUT"}:
             default = getattr(defaults, variable[5:].lower()).value
-            assert f"(default {default:g};" if isinstance(default, float) else f"(default {default};" in option.help
+            shown = f"{default:g}" if isinstance(default, float) else default
+            assert f"(default {shown};" in option.help
 
 
 def test_the_program_alone_shows_where_to_start(program: Program) -> None:
