@@ -1,7 +1,5 @@
 """`audit` finds what differs between ledger and Runa, changes nothing, and never takes half a list for a whole one."""
 
-import csv
-import io
 import json
 import sqlite3
 from contextlib import closing
@@ -13,7 +11,7 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
-from tests.support.csv_files import gifts, sheet
+from tests.support.csv_files import gifts, rows_of, sheet
 from tests.support.program import GIFT, KEY, Program, ask, at_runa, order_elsewhere, orders_at, posts
 from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, ScriptedServer, as_json
@@ -36,7 +34,7 @@ def issued(program: Program, emulator: Emulator) -> Program:
 
 
 def rows(ran: Ran) -> list[dict[str, str]]:
-    return [*csv.DictReader(io.StringIO(ran.out))]
+    return rows_of(ran.out)
 
 
 def found(ran: Ran) -> list[tuple[str, str]]:

@@ -1,16 +1,12 @@
 """In live the balance is noted before and after a run, `audit` compares what it can, and no run depends on it."""
 
-import csv
-import io
 import json
 import os
 import signal
-import sqlite3
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,7 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
-from tests.support.csv_files import gifts, sheet
+from tests.support.csv_files import gifts, rows_of, sheet
 from tests.support.program import GIFT, Program, at_runa, links_at, order_elsewhere, posts, wait_for
 from tests.support.ran import LONGEST
 from tests.support.scripted_server import Answer, ScriptedServer, as_json
@@ -44,10 +40,7 @@ def create(program: Program, *flags: str, batch: str = "bonus", first: int = 0) 
 
 def notes(program: Program) -> list[dict[str, Any]]:
     statement = "SELECT facts FROM event WHERE kind = 'balance.noted' ORDER BY id"
-    if program.database is not None:
-        return [json.loads(facts) for (facts,) in program.database.run(statement)]
-    with closing(sqlite3.connect(program.ledger)) as connection:
-        return [json.loads(facts) for (facts,) in connection.execute(statement)]
+    return [json.loads(facts) for (facts,) in program.sql(statement)]
 
 
 def told(program: Program) -> list[tuple[str, str | None]]:
@@ -64,10 +57,9 @@ def compared(program: Program) -> list[tuple[str, str, str, str]]:
     """Return category, charge, fall of the balance, and batch of each row about balances, where no order differs."""
     ran = program("audit", "-o", "csv")
     assert 0 == ran.code, ran.err
-    rows = csv.DictReader(io.StringIO(ran.out))
     return [
         (row["category"], row["here"], row["at_runa"], row["batch"])
-        for row in rows
+        for row in rows_of(ran.out)
         if row["category"].startswith("balance")
     ]
 
@@ -134,7 +126,7 @@ def test_what_somebody_else_spends_during_a_run_shows_as_a_difference_of_that_ru
     assert 0 == running.end().code
     ran = program("audit", "-o", "csv")
     assert 10 == ran.code
-    (row,) = (row for row in csv.DictReader(io.StringIO(ran.out)) if row["category"].startswith("balance"))
+    (row,) = (row for row in rows_of(ran.out) if row["category"].startswith("balance"))
     assert ("balance_differs", "3", "33.00", "58.00", "bonus") == tuple(
         row[name] for name in ("category", "orders", "here", "at_runa", "batch")
     )

@@ -1,7 +1,5 @@
 """`batch cards`: a card a gift, each with the link of its own recipient, and none for what is not issued."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -16,7 +14,7 @@ from runa_cli.output.card_page import LAYOUTS, card_page
 from runa_cli.output.cards import Card, card_of
 from tests.conftest import Emulate
 from tests.support.broken_output import broken_output
-from tests.support.csv_files import gifts, sheet
+from tests.support.csv_files import gifts, rows_of, sheet
 from tests.support.program import GIFT, KEY, Program
 from tests.support.qr_codes import codes_in
 from tests.support.ran import Ran
@@ -45,7 +43,7 @@ def text_of(card: str) -> str:
 
 
 def results(program: Program) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(program("batch", "export", "bonus", "-o", "csv").out)))
+    return rows_of(program("batch", "export", "bonus", "-o", "csv").out)
 
 
 # --- one card a gift -------------------------------------------------------------------------------------------------

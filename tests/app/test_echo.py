@@ -1,7 +1,5 @@
 """What Runa echoes need not be spelled as it was asked for; a link still goes to its own row, or to none."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Emulate
+from tests.support.csv_files import rows_of
 from tests.support.program import GIFT, KEY, Program, links_at, orders_at, posts
 from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, ScriptedServer, as_json, completed
@@ -58,7 +57,7 @@ def issue(
 
 def links(ran: Ran) -> list[str]:
     """Return what the link of each row ends in: the number of the item that Runa made for it."""
-    return [row["payout_url"].rpartition("/")[2] for row in csv.DictReader(io.StringIO(ran.out))]
+    return [row["payout_url"].rpartition("/")[2] for row in rows_of(ran.out)]
 
 
 # --- the same in another spelling ------------------------------------------------------------------------------------
@@ -212,10 +211,7 @@ def test_an_item_that_matches_no_row_is_shown_apart_and_the_rest_beside_its_rows
     ran, fake = issue(program, THREE, second_for_eve, "-o", "csv", again=again)
     assert 8 == ran.code, ran.err
     assert "matches no row" in ran.err
-    rows = [
-        (row["row"], row["email"], row["status"], row["payout_url"][-2:], row["error"])
-        for row in csv.DictReader(io.StringIO(ran.out))
-    ]
+    rows = [(row["row"], row["email"], row["status"], row["payout_url"][-2:], row["error"]) for row in rows_of(ran.out)]
     assert rows == [
         ("1", "ann@example.com", "ACTIVE", "/0", ""),
         ("2", "bob@example.com", "completed", "", "Runa's answer has no item that matches this row"),
@@ -260,7 +256,7 @@ def test_an_item_that_matches_no_row_is_a_gift_line_without_one_at_once_and_late
 
 def test_the_results_file_has_the_items_that_match_no_row_at_its_end(program: Program) -> None:
     issue(program, THREE, second_for_eve, "--results", "results.csv")
-    rows = list(csv.DictReader(io.StringIO((program.home / "results.csv").read_text())))
+    rows = rows_of((program.home / "results.csv").read_text())
     assert ["1", "2", "3", "0"] == [row["row"] for row in rows]
 
 

@@ -15,16 +15,9 @@ from tests.support.program import GIFT, Program
 AUDIT = ("audit", "--journal", "--json")
 
 
-def read(program: Program, statement: str) -> list[tuple[Any, ...]]:
-    if program.database is not None:
-        return program.database.run(statement)
-    with closing(sqlite3.connect(program.ledger)) as connection:
-        return connection.execute(statement).fetchall()
-
-
 def told(program: Program) -> list[tuple[str, dict[str, Any]]]:
     """Return the kinds of the events after the first, with what they say."""
-    rows = read(program, "SELECT kind, facts FROM event WHERE id > 1 ORDER BY id")
+    rows = program.sql("SELECT kind, facts FROM event WHERE id > 1 ORDER BY id")
     return [(kind, json.loads(facts)) for kind, facts in rows]
 
 
@@ -70,10 +63,10 @@ def test_a_kill_leaves_neither_an_event_without_its_change_nor_the_reverse(
 ) -> None:
     emulate()
     program.killed_at(point, *GIFT, "--batch", "one")
-    sent = read(program, "SELECT count(*) FROM purchase WHERE state = 'sent'")
-    assert sent == read(program, "SELECT count(*) FROM event WHERE kind = 'order.sent'")
-    assert read(program, "SELECT count(*) FROM batch") == read(
-        program, "SELECT count(*) FROM event WHERE kind = 'batch.recorded'"
+    sent = program.sql("SELECT count(*) FROM purchase WHERE state = 'sent'")
+    assert sent == program.sql("SELECT count(*) FROM event WHERE kind = 'order.sent'")
+    assert program.sql("SELECT count(*) FROM batch") == program.sql(
+        "SELECT count(*) FROM event WHERE kind = 'batch.recorded'"
     )
     assert 0 == program(*GIFT, "--batch", "one").code
     assert (0, True) == (program(*AUDIT).code, program(*AUDIT).json["intact"])

@@ -16,13 +16,11 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
-from tests.support.csv_files import rows_of
+from tests.support.csv_files import LINKS, STAFF, links_of, rows_of
 from tests.support.postgres import Server
 from tests.support.program import GIFT, KEY, Program, behave, links_at, orders_at, posts
 from tests.support.ran import Ran
 
-STAFF = "face_value,email\n25,ann@example.com\n25,ben@example.com\n40,cem@example.com\n"
-LINKS = "face_value,reference\n25,E001\n25,E002\n40,E003\n"
 CREATE = ("order", "create", "--product", "AMZ-US", "-o", "csv", "--no-preflight")
 
 
@@ -88,11 +86,6 @@ def machine(program: Program, emulate: Emulate, request: pytest.FixtureRequest) 
     assert 0 == program(*GIFT, "--batch", "before").code
     made.back_up()
     return made
-
-
-def links_of(ran: Ran) -> dict[str, str]:
-    """Return the link that is shown beside each address or reference."""
-    return {row["email"] or row["reference"]: row["payout_url"] for row in rows_of(ran.out)}
 
 
 def post(emulator: Emulator, metadata: dict[str, str] | None, items: list[Any], key: str = "another program's") -> None:
@@ -721,12 +714,7 @@ def test_a_healthy_ledger_is_told_to_be_sound_without_a_request(machine: Machine
 
 
 def test_a_body_that_was_changed_is_damage(machine: Machine) -> None:
-    statement = "UPDATE purchase SET sent_sha256 = 'another'"
-    if machine.program.database is not None:
-        machine.program.database.run(statement)
-    else:
-        with closing(sqlite3.connect(machine.program.ledger, isolation_level=None)) as ledger:
-            ledger.execute(statement)
+    machine.program.sql("UPDATE purchase SET sent_sha256 = 'another'")
     checked = machine.check()
     assert (4, "ledger_damaged") == (checked.code, checked.error["code"])
     assert "the body of order 1 of batch before was changed" in checked.error["message"]

@@ -1,13 +1,11 @@
 """Cards on paper, as a real browser prints them: each whole, in its place, its code beside its own recipient."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 import pytest
 
 from tests.conftest import Emulate
-from tests.support.csv_files import sheet
+from tests.support.csv_files import rows_of, sheet
 from tests.support.printing import Area, Paper, plain, printed
 from tests.support.program import Program
 
@@ -47,7 +45,7 @@ def rows(program: Program, emulate: Emulate) -> list[dict[str, str]]:
     path = sheet(program.home / "gifts.csv", gifts)
     flags = ("--batch", "bonus", "--no-preflight", "--concurrency", "1")
     assert 8 == program("order", "create", "--file", str(path), *flags).code
-    return list(csv.DictReader(io.StringIO(program("batch", "export", "bonus", "-o", "csv").out)))
+    return rows_of(program("batch", "export", "bonus", "-o", "csv").out)
 
 
 @pytest.mark.parametrize(("layout", "places"), [("a4", A4), ("letter", LETTER), ("fold", FOLD)])

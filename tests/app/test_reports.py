@@ -1,7 +1,6 @@
 """`report spend` and `report recipients`: what was spent from here, and on whom, to the cent."""
 
 import csv
-import io
 import json
 import stat
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from tests.conftest import Emulate
+from tests.support.csv_files import rows_of
 from tests.support.program import GIFT, Program
 from tests.support.ran import Ran
 
@@ -39,7 +39,7 @@ def written(path: Path, lines: list[str]) -> str:
 
 def rows(ran: Ran) -> list[dict[str, str]]:
     assert 0 == ran.code, ran.err
-    return [*csv.DictReader(io.StringIO(ran.out))]
+    return rows_of(ran.out)
 
 
 def sums(ran: Ran, key: str) -> list[tuple[str, str, str, str, str]]:

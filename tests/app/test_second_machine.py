@@ -12,13 +12,11 @@ import pytest
 
 from runa_cli.emulator.server import Emulator
 from tests.conftest import Emulate
-from tests.support.csv_files import rows_of
+from tests.support.csv_files import LINKS, STAFF, links_of, rows_of
 from tests.support.program import GIFT, KEY, Program, links_at, orders_at, posts
 from tests.support.ran import Ran
 from tests.support.scripted_server import Answer, ScriptedServer, as_json, completed
 
-STAFF = "face_value,email\n25,ann@example.com\n25,ben@example.com\n40,cem@example.com\n"
-LINKS = "face_value,reference\n25,E001\n25,E002\n40,E003\n"
 BONUS = ("--product", "AMZ-US", "--batch", "bonus", "-o", "csv")
 
 
@@ -46,11 +44,6 @@ def two_machines(program: Program, emulator: Emulator, path: Path) -> Machines:
     home = path / "second"
     home.mkdir()
     return Machines(program, program.elsewhere(home), emulator)
-
-
-def links_of(ran: Ran) -> dict[str, str]:
-    """Return the link that is shown beside each address or reference."""
-    return {row["email"] or row["reference"]: row["payout_url"] for row in rows_of(ran.out)}
 
 
 def gifts_at(emulator: Emulator) -> int:

@@ -8,6 +8,10 @@ from typing import Any
 
 from runa_cli.emulator.server import Emulator
 from tests.support.program import orders_at
+from tests.support.ran import Ran
+
+STAFF = "face_value,email\n25,ann@example.com\n25,ben@example.com\n40,cem@example.com\n"
+LINKS = "face_value,reference\n25,E001\n25,E002\n40,E003\n"
 
 
 def sheet(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -38,6 +42,11 @@ def gifts(count: int, *, orders: int = 1, first: int = 0, **more: str) -> list[d
 def rows_of(text: str) -> list[dict[str, str]]:
     """Read a CSV file."""
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def links_of(ran: Ran) -> dict[str, str]:
+    """Return the link that is shown beside each address or reference."""
+    return {row["email"] or row["reference"]: row["payout_url"] for row in rows_of(ran.out)}
 
 
 def links_by_address(emulator: Emulator) -> dict[str, list[str]]:

@@ -114,13 +114,14 @@ class Program:
 
     def states(self) -> list[str]:
         """Return the states of all recorded orders, as the database itself reads them."""
+        return [state for (state,) in self.sql("SELECT state FROM purchase ORDER BY id")]
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement in the ledger, past the program, and return its rows."""
         if self.database is not None:
-            return [state for (state,) in self.database.run("SELECT state FROM purchase ORDER BY id")]
-        connection = sqlite3.connect(self.ledger)
-        try:
-            return [state for (state,) in connection.execute("SELECT state FROM purchase ORDER BY id")]
-        finally:
-            connection.close()
+            return self.database.run(statement)
+        with closing(sqlite3.connect(self.ledger, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
 
 
 def orders_at(emulator: Emulator) -> list[dict[str, Any]]:
