@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from runa_cli.core.errors import OutputFailed, UsageMistake
-from runa_cli.core.extras import missing_for_xlsx
 from runa_cli.output.csv_format import csv_lines
-from runa_cli.output.private_file import private_file, try_private_file
-from runa_cli.output.results_file import is_xlsx
+from runa_cli.output.private_file import private_file
+from runa_cli.output.results_file import is_xlsx, load_writer, why_unwritable
 
 
 def check(path: Path) -> None:
@@ -15,18 +14,12 @@ def check(path: Path) -> None:
     if path.suffix.lower() not in {".csv", ".xlsx"}:
         raise UsageMistake(f"--to writes XLSX or CSV, by the end of the file's name, found {path.name!r}.")
     try:
-        wrong = try_private_file(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        wrong = f"{path.parent}: {error.strerror}"
+        wrong = why_unwritable(path)
     except OSError as error:
         raise _failed(path, error.strerror or str(error)) from error
     if wrong:
         raise UsageMistake(f"--to cannot be written to {path}: {wrong}.")
-    if is_xlsx(path):
-        try:
-            from runa_cli.output import xlsx_format  # noqa: F401 - it is loaded where it is needed
-        except ImportError as error:
-            raise missing_for_xlsx("Writing XLSX", "XlsxWriter", "name a CSV file") from error
+    load_writer(path)
 
 
 def write(path: Path, header: Sequence[str], numbers: Collection[str], rows: Iterable[Sequence[str]]) -> None:

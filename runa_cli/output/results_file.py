@@ -18,8 +18,28 @@ _OTHERS = frozenset(
 
 
 def is_xlsx(path: Path) -> bool:
-    """Tell whether the results are written as XLSX."""
+    """Tell whether a file is written as XLSX."""
     return path.suffix.lower() == ".xlsx"
+
+
+def why_unwritable(path: Path) -> str | None:
+    """Return what is wrong with the name of a file that cannot be written; None where it can.
+
+    Raises OSError where the name is right: a full disk, or a directory that belongs to others.
+    """
+    try:
+        return try_private_file(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return f"{path.parent}: {error.strerror}"
+
+
+def load_writer(path: Path) -> None:
+    """Load what writes a file of XLSX, before there is anything to write. Raises ConfigurationError."""
+    if is_xlsx(path):
+        try:
+            from runa_cli.output import xlsx_format  # noqa: F401 - only loaded here
+        except ImportError as error:
+            raise missing_for_xlsx("Writing XLSX", "XlsxWriter", "name a CSV file") from error
 
 
 def check_writable(path: Path) -> None:
@@ -27,10 +47,8 @@ def check_writable(path: Path) -> None:
     if path.suffix.lower() in _OTHERS:
         raise UsageMistake(f"--results writes CSV or XLSX, found {path.suffix}. Nothing was sent.")
     try:
-        wrong = try_private_file(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        wrong = f"{path.parent}: {error.strerror}"
-    except OSError as error:  # no mistake in the command: a full disk, or a directory that belongs to others
+        wrong = why_unwritable(path)
+    except OSError as error:  # no mistake in the command
         raise ConfigurationError(
             f"--results cannot be written to {path}: {error.strerror}. Nothing was sent.",
             "Make room or get permission there, or name another file.",
@@ -38,11 +56,7 @@ def check_writable(path: Path) -> None:
         ) from error
     if wrong:
         raise UsageMistake(f"--results cannot be written to {path}: {wrong}. Nothing was sent.")
-    if is_xlsx(path):
-        try:
-            from runa_cli.output import xlsx_format  # noqa: F401 - loaded before anything is sent
-        except ImportError as error:
-            raise missing_for_xlsx("Writing XLSX", "XlsxWriter", "name a CSV file") from error
+    load_writer(path)
 
 
 def check_fits(path: Path, gifts: int, columns: int, long_cell: int | None = None) -> None:
