@@ -19,11 +19,10 @@ from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.output import batch_formats, formats
 from runa_cli.output.formats import View
-from runa_cli.output.tables import Column, Part, Summary, list_parts, summary_parts
+from runa_cli.output.tables import Column, Part, Summary, list_parts, long_list_parts, summary_parts
 
 LISTED = 20  # batches, enough for a screen
 _NO_BOUND: Mapping[str, int] = {}
-_TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _BATCH_COLUMNS = (
     Column("Batch", min_width=23),  # the length of a generated name
     Column("In"),
@@ -132,12 +131,8 @@ def show_list(session: Session, *, limit: int | None = LISTED, after: str | None
 
     def table(width: int | None) -> Iterator[Part]:
         rows = (_batch_row(*pair) for pair in batches)
-        chunk = [*islice(rows, _TABLE_ROWS)]
-        if not chunk:
-            yield Part("Nothing was issued from here yet." if after is None else f"No batch is older than {after}.")
-        while chunk:
-            yield from list_parts(_BATCH_COLUMNS, chunk, width)
-            chunk = [*islice(rows, _TABLE_ROWS)]
+        none = "Nothing was issued from here yet." if after is None else f"No batch is older than {after}."
+        return long_list_parts(_BATCH_COLUMNS, rows, width, empty_message=none)
 
     if session.output.format == "links":
         for environment in environments:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from runa_cli.app.changes import show_changes
@@ -11,10 +10,9 @@ from runa_cli.core.safe_text import printable
 from runa_cli.output import formats, report_file
 from runa_cli.output.formats import View
 from runa_cli.output.lists import no_links
-from runa_cli.output.tables import Column, Part, list_parts
+from runa_cli.output.tables import Column, Part, long_list_parts
 
 Entry = Mapping[str, object]
-_TABLE_ROWS = 200  # of one table: a longer report is several tables, so that it is never in memory as a whole
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def show_report(session: Session, report: Report, entries: Iterable[Entry], to: 
         return
     view = View(
         entries=lambda: entries,
-        table=lambda width: _table(report, iter(entries), width),
+        table=lambda width: _table(report, entries, width),
         csv_header=report.fields,
         csv_cells=lambda: (_cells(report, entry) for entry in entries),
         links=no_links,
@@ -71,14 +69,9 @@ def _cells(report: Report, entry: Entry) -> list[str]:
     return ["" if entry[name] is None else str(entry[name]) for name in report.fields]
 
 
-def _table(report: Report, entries: Iterator[Entry], width: int | None) -> Iterator[Part]:
+def _table(report: Report, entries: Iterable[Entry], width: int | None) -> Iterator[Part]:
     rows = map(report.cells, entries)
-    chunk = [*islice(rows, _TABLE_ROWS)]
-    if not chunk:
-        yield Part(report.empty_message)
-    while chunk:
-        yield from list_parts(report.columns, chunk, width)
-        chunk = [*islice(rows, _TABLE_ROWS)]
+    yield from long_list_parts(report.columns, rows, width, empty_message=report.empty_message)
     for number, line in enumerate(report.ending()):
         if not number:
             yield Part("")

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from runa_cli.core.identity import label_text
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
-from runa_cli.output.tables import Column, Part, Summary, list_parts
+from runa_cli.output.tables import Column, Part, Summary, long_list_parts
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,6 @@ class Listed:
     beside: Sequence[str] = ()
 
 
-_TABLE_ROWS = 200  # of one table: a longer list is several tables, so that it is never in memory as a whole
 _ENVIRONMENT = Column("In", min_width=5)
 _COLUMNS = (
     Column("Batch"),
@@ -41,12 +39,7 @@ def gift_table(
     """Yield gifts as a table, in parts as they come. `width` is None where there is no terminal."""
     columns = (_ENVIRONMENT, *_COLUMNS) if with_environment else _COLUMNS
     rows = (_row(gift, with_environment=with_environment) for gift in gifts)
-    chunk = [*islice(rows, _TABLE_ROWS)]
-    if not chunk:
-        yield Part(empty_message)
-    while chunk:
-        yield from list_parts(columns, chunk, width)
-        chunk = [*islice(rows, _TABLE_ROWS)]
+    return long_list_parts(columns, rows, width, empty_message=empty_message)
 
 
 def gift_facts(gift: ResultRow, batch: Batch, created_at: str) -> Summary:

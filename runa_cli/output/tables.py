@@ -4,12 +4,15 @@ Rich, which draws them, is loaded only where a table is shown (`rich_tables.py`)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from runa_cli.ledger.results import ResultRow
+
+_TABLE_ROWS = 200  # of one table of a long list
 
 
 class Part(NamedTuple):
@@ -64,3 +67,19 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
     from runa_cli.output import rich_tables
 
     return rich_tables.list_parts(columns, rows, width)
+
+
+def long_list_parts(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None, *, empty_message: str
+) -> Iterator[Part]:
+    """Yield a list as several tables, as its rows come, so that it is never in memory as a whole.
+
+    `empty_message` replaces a table without rows.
+    """
+    rows = iter(rows)
+    chunk = [*islice(rows, _TABLE_ROWS)]
+    if not chunk:
+        yield Part(empty_message)
+    while chunk:
+        yield from list_parts(columns, chunk, width)
+        chunk = [*islice(rows, _TABLE_ROWS)]
