@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from itertools import islice
 
 from runa_cli.app.session import Session
 
@@ -19,9 +18,5 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 def similar_batch(session: Session, name: str, environments: Sequence[str]) -> str:
     """Ask, after a sentence, whether one of the newest batches was meant; empty where none has a similar name."""
-    newest = [
-        batch.name
-        for environment in environments
-        for batch, _ in islice(session.ledger.tallied_batches(environment, first_page=_COMPARED), _COMPARED)
-    ]
+    newest = [name for environment in environments for name in session.ledger.batch_names(environment, _COMPARED)]
     return did_you_mean(name, newest)
