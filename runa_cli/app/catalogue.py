@@ -1,7 +1,5 @@
 """Runa's catalogue, with a copy that is kept on this machine for a day to make searches fast."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from runa_cli.app.session import Session
 from runa_cli.config import paths, settings
 from runa_cli.core import exact_json
 from runa_cli.core.errors import ConfigurationError, RunaError
+from runa_cli.output.private_file import private_file
 
 MAX_AGE = timedelta(hours=24)  # codes and values change rarely; the preflight of a batch does not use the copy
 
@@ -129,10 +128,8 @@ def _read_copy(path: Path, now: datetime) -> tuple[datetime, list[dict[str, Any]
 
 def _write_copy(path: Path, products: list[dict[str, Any]], now: datetime) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(exact_json.dumps({"fetched_at": now.isoformat(), "catalog": products}))
-    Path(temporary).replace(path)
+    with private_file(path, lasting=False) as stream:
+        stream.write(exact_json.dumps({"fetched_at": now.isoformat(), "catalog": products}).encode())
 
 
 def _in_words(age: timedelta) -> str:
