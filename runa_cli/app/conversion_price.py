@@ -4,7 +4,6 @@ from runa_cli.app.estimate import estimate_of
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RunaError
 from runa_cli.input.plan import Plan
-from runa_cli.issuing.policy_guard import PolicyGuard
 from runa_cli.ledger.spending import converted_price
 
 
@@ -12,8 +11,7 @@ def price_conversion(session: Session, plan: Plan) -> None:
     """Ask Runa for the price of a converted gift, and note it in the plan. What cannot be asked stays unknown."""
     if not plan.has_unknown_costs:
         return
-    ledger = session.ledger if session.has_ledger else None
-    policies = PolicyGuard(ledger, session.environment, session.clock, session.own_policy).policies()
+    policies = session.policy_guard().policies()
     if not any(policy.rules.limit for policy in policies) or session.environment == "playground":  # has no estimates
         return
     (order,) = plan.orders()  # Runa converts a single item only

@@ -130,9 +130,8 @@ def _warn_of_changed_addresses(session: Session, plan: Plan) -> None:
     """Warn of cards that Runa would refuse to load again, because their recipient has another address now."""
     if not plan.loads_cards:
         return
-    ledger = session.ledger if session.has_ledger else None
     count = 0
-    for count, changed in enumerate(changed_addresses(plan, ledger, session.environment), 1):
+    for count, changed in enumerate(changed_addresses(plan, session.existing_ledger, session.environment), 1):
         if count <= _MOST_NAMED:
             session.console.warn(
                 f"Row {changed.row}: the card of {changed.reference} was first loaded with the address {changed.first},"

@@ -14,6 +14,7 @@ from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing import by_reference, confirming, references
 from runa_cli.issuing.adoption import Adoption, look_for_batch
+from runa_cli.issuing.approval import ApprovalGuard
 from runa_cli.issuing.confirmation import ISSUED, confirm_key
 from runa_cli.issuing.failures import body_changed
 from runa_cli.issuing.guard import (
@@ -28,7 +29,7 @@ from runa_cli.issuing.guard import (
 from runa_cli.issuing.issued_since import may_be_issued_elsewhere
 from runa_cli.issuing.issuer import Preflight
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
-from runa_cli.issuing.policy_guard import NOTHING_WEIGHED, PolicyGuard, Weighing
+from runa_cli.issuing.policy_guard import NOTHING_WEIGHED, Weighing
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.issuing.refusals import GiftsRefused
 from runa_cli.ledger.ledger import Ledger
@@ -67,8 +68,7 @@ class Checks:
 
     def __post_init__(self) -> None:
         """Prepare the check against the policies in force."""
-        session = self.session
-        self._policy = PolicyGuard(self._ledger, session.environment, session.clock, session.own_policy)
+        self._policy = self.session.policy_guard()
         self._adopted: list[AdoptedOrder] = []
 
     def run(self) -> None:
@@ -96,7 +96,11 @@ class Checks:
 
     @property
     def _ledger(self) -> Ledger | None:
-        return self.session.ledger if self.session.has_ledger else None
+        return self.session.existing_ledger
+
+    @property
+    def _approval(self) -> ApprovalGuard:
+        return self.session.approval_guard(self._policy)
 
     @property
     def _guard(self) -> Guard:
@@ -124,7 +128,7 @@ class Checks:
                 known = self._match(adoption)
                 check_cap_beside(sums, plan, request.max_total)
                 self.weighing = self._policy.check_plan(plan, adopted=self._adopted)
-        approval = self.session.approval_guard()
+        approval = self._approval
         approval.check_plan(plan, request.batch, target, adds=True)
         if self.preflight and plan.count_left:
             self.preflight(plan)
@@ -209,9 +213,9 @@ class Checks:
             as_recorded = is_as_recorded(ledger, batch, plan)
         check_confirmed_total(plan, request)
         if as_recorded and not request.propose:
-            self.session.approval_guard().check(batch)
+            self._approval.check(batch)
         else:
-            self.session.approval_guard().check_plan(plan, batch.name, batch, proposes=request.propose)
+            self._approval.check_plan(plan, batch.name, batch, proposes=request.propose)
         if as_recorded:
             self.weighing = self._policy.check_unsent(batch, renewed=True)
             self._check_unsent(batch, ledger.orders(batch, [State.PREPARED]))
@@ -243,8 +247,7 @@ class Checks:
         adoption = self._check_against_ledger()
         self.weighing = self._policy.check_plan(self.plan, adopted=self._adopted)
         check_confirmed_total(self.plan, self.request)
-        approval, propose = self.session.approval_guard(), self.request.propose
-        approval.check_plan(self.plan, self.request.batch, proposes=propose)
+        self._approval.check_plan(self.plan, self.request.batch, proposes=self.request.propose)
         if self.preflight and self.plan.count_left:
             self.preflight(self.plan)
         taken = adoption.taken if adoption else NOTHING_TAKEN

@@ -13,7 +13,6 @@ from runa_cli.core.money import from_minor, plain_minor
 from runa_cli.core.system import host_name, system_user
 from runa_cli.issuing.policy import Amount, Limit, Policy
 from runa_cli.issuing.policy_file import read_policy_file
-from runa_cli.issuing.policy_guard import PolicyGuard
 from runa_cli.issuing.policy_standing import PER
 from runa_cli.issuing.policy_windows import Window, window_at
 from runa_cli.issuing.policy_words import in_words
@@ -58,7 +57,7 @@ def check(session: Session, path: Path | None) -> None:
 
 
 def _in_force(session: Session) -> list[Policy]:
-    found = PolicyGuard(_ledger(session), session.environment, session.clock, session.own_policy).policies()
+    found = session.policy_guard().policies()
     if not found:
         raise ConfigurationError(
             "No policy is in force: RUNA_POLICY is not set, and none is stored in the ledger.",
@@ -66,10 +65,6 @@ def _in_force(session: Session) -> list[Policy]:
             code="no_policy",
         )
     return found
-
-
-def _ledger(session: Session) -> Ledger | None:
-    return session.ledger if session.has_ledger else None
 
 
 def _document(policy: Policy) -> Mapping[str, object]:
@@ -163,7 +158,7 @@ def _cell(value: object) -> str:
 
 
 def _rows(session: Session, policy: Policy) -> Iterator[_Row]:
-    ledger, own = _ledger(session), session.clock.now()
+    ledger, own = session.existing_ledger, session.clock.now()
     now = ledger.shared_time(own) if ledger else own
     unsettled = ledger.unsettled(session.environment) if ledger else []
     for limit in policy.rules.limit:
@@ -186,7 +181,7 @@ def _spent(session: Session, ledger: Ledger, limit: Limit, window: Window) -> li
 
 def _nearest(session: Session, policy: Policy, limit: Limit, window: Window) -> Iterator[_Row]:
     """Yield how a limit stands for the recipients who have most of it."""
-    ledger = _ledger(session)
+    ledger = session.existing_ledger
     if ledger is None:
         yield _Row(policy, limit, window, used=0, reserved=0)
         return
@@ -222,7 +217,7 @@ def _sum(limit: Limit, shares: list[Share]) -> int:
 
 def _note_given_up(session: Session, policies: list[Policy]) -> None:
     """Say what is not counted though it may have been issued."""
-    ledger = _ledger(session)
+    ledger = session.existing_ledger
     for currency in sorted({limit.max.currency for policy in policies for limit in policy.rules.limit}):
         if ledger and (minor := ledger.given_up(session.environment, currency, None)):
             session.console.note(

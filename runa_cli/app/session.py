@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runa_cli.issuing.concurrency import Concurrency
     from runa_cli.issuing.issuer import Issuer
     from runa_cli.issuing.policy import Policy
+    from runa_cli.issuing.policy_guard import PolicyGuard
     from runa_cli.issuing.rate_limit import RateLimit
     from runa_cli.issuing.terms import Progress
     from runa_cli.ledger.ledger import Ledger
@@ -204,6 +205,11 @@ class Session:
         return True
 
     @property
+    def existing_ledger(self) -> "Ledger | None":
+        """The open ledger; None where there is none, so that none is made. Raises what `ledger` raises."""
+        return self.ledger if self.has_ledger else None
+
+    @property
     def client(self) -> "Client":
         """The client of Runa; for `local`, of the emulator, which is started now. Raises ConfigurationError."""
         if self._client is None:
@@ -280,14 +286,21 @@ class Session:
             error.hint = f"RUNA_POLICY ({self.settings.policy.origin}) names it. {error.hint}"
             raise
 
-    def approval_guard(self) -> "ApprovalGuard":
-        """Return what refuses batches that are not approved, as the issuer of this session has it."""
-        from runa_cli.issuing.approval import ApprovalGuard
+    def policy_guard(self) -> "PolicyGuard":
+        """Return what holds gifts to the policies in force. Raises what `own_policy` and `existing_ledger` raise."""
         from runa_cli.issuing.policy_guard import PolicyGuard
 
-        ledger = self.ledger if self.has_ledger else None
-        policy = PolicyGuard(ledger, self.environment, self.clock, self.own_policy)
-        return ApprovalGuard(ledger, self.settings.account, self.clock, policy.policies)
+        return PolicyGuard(self.existing_ledger, self.environment, self.clock, self.own_policy)
+
+    def approval_guard(self, policy: "PolicyGuard | None" = None) -> "ApprovalGuard":
+        """Return what refuses batches that are not approved, as the issuer of this session has it.
+
+        `policy` knows the policies in force where one is at hand: reading their file again could find another one.
+        """
+        from runa_cli.issuing.approval import ApprovalGuard
+
+        policies = (policy or self.policy_guard()).policies
+        return ApprovalGuard(self.existing_ledger, self.settings.account, self.clock, policies)
 
     def _concurrency(self) -> "Concurrency":
         """Return how many orders are sent at a time. The emulator runs on this machine and gains nothing from many."""
