@@ -23,7 +23,8 @@ def lost_since(ledger: Ledger, doubt: Doubt | None, environment: str) -> Missing
     """Return which orders of an environment a ledger may lack that is behind its high-water mark.
 
     They were sent after the latest order that it knows. Only orders count that were created before the mark was
-    written, by Runa's clock: later ones were issued from this copy, after the others were lost.
+    written, by Runa's clock: later ones were issued from this copy, after the others were lost. What an earlier check
+    was to read back and did not is missing still.
     """
     if doubt is None or doubt.written_at is None:
         return ANY_ORDER
@@ -32,7 +33,12 @@ def lost_since(ledger: Ledger, doubt: Doubt | None, environment: str) -> Missing
         for reply in ledger.newest_replies(environment, _LOOKED_AT)
         if (created := _created(reply)) and created < doubt.written_at - _CLOCKS_DIFFER
     ]
-    return Missing(max(known) - _MARGIN if known else None, name_mark(ledger.id))
+    since, own_names = max(known) - _MARGIN if known else None, name_mark(ledger.id)
+    unread = ledger.unread(environment)
+    if unread is None:
+        return Missing(since, own_names)
+    earliest = None if since is None or unread.since is None else min(since, unread.since)
+    return Missing(earliest, None if unread.own_names is None else own_names)
 
 
 def _created(reply: bytes) -> datetime | None:

@@ -50,10 +50,12 @@ class Marks:
 
     `own` is that of the ledger's path, None where there is none. `furthest` has, by the id of a ledger, how far it had
     got under whichever path it was used, with the file that says so: a copy elsewhere must not be behind that either.
+    `used_here` has the ids of the ledgers with orders that were used under this path, one after the other.
     """
 
     own: Mark | None = None
     furthest: Mapping[str, tuple[Mark, Path]] = field(default_factory=dict)
+    used_here: frozenset[str] = frozenset()
 
 
 NO_MARKS = Marks()
@@ -63,8 +65,9 @@ class Doubt(NamedTuple):
     """Why a ledger may lack orders that were issued from it, found while it was opened to be checked.
 
     `error` is what every other command ends in. `checks` is the greatest such number of the marks. `written_at` is when
-    the mark was written that the ledger is behind; None where the ledger is another one, or that is not known: then it
-    may lack any order. `elsewhere` is where another ledger has gone on from this one; None where none has.
+    the mark was written that the ledger is behind. It is None where the ledger may lack any order, whichever ledger has
+    issued it: its mark is not known, another ledger was used in its place, or it was checked since, and what that read
+    back is lost with it. `elsewhere` is where another ledger has gone on from this one; None where none has.
     """
 
     error: LedgerUnusable
@@ -92,17 +95,21 @@ class MarkFile:
         It counts as none where this user may not read it, and so never wrote one: writing it then fails with a warning.
         """
         furthest: dict[str, tuple[Mark, Path]] = {}
+        used_here = set()
         for path in self.path.parent.glob(f"{_PREFIX}*.json"):
             with suppress(OSError, LedgerUnusable):  # another ledger's is not this one's business
                 mark = self._read_file(path)
                 if mark and mark.progress >= furthest.get(mark.ledger_id, (mark, path))[0].progress:
                     furthest[mark.ledger_id] = mark, path
+                if mark and mark.orders and self._is_here(path):
+                    used_here.add(mark.ledger_id)
         try:
-            return Marks(self._read_file(self.path), furthest)
+            own = self._read_file(self.path)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return Marks(None, furthest)
+            own = None
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
+        return Marks(own, furthest, frozenset(used_here))
 
     def advance(self, mark: Mark) -> None:
         """Write the mark, unless the file is further already. It survives a crash of the machine.
@@ -151,9 +158,10 @@ class MarkFile:
             checks = max(mark.checks for mark, _ in marks.furthest.values())
             if found.ledger_id not in marks.furthest:
                 return Doubt(error, checks)
-            path = marks.furthest[found.ledger_id][1]
-            moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            return Doubt(error, checks, moment, self._elsewhere(path))
+            mark, path = marks.furthest[found.ledger_id]
+            lacks_any = mark.checks > found.checks or marks.used_here - {found.ledger_id}
+            written_at = None if lacks_any else datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return Doubt(error, checks, written_at, self._elsewhere(path))
         return None
 
     def set_aside(self) -> None:
@@ -176,18 +184,25 @@ class MarkFile:
 
     def _elsewhere(self, path: Path) -> str | None:
         """Return the ledger of another place that a mark is about; None where it is about this place, or not known."""
-        if path.name.startswith(self.path.stem):
+        if self._is_here(path):
             return None
         with suppress(OSError, ValueError, KeyError, TypeError):
             content: Any = exact_json.loads(path.read_bytes().strip(b"\0 \n"))
             return str(content["ledger"])
         return None
 
+    def _is_here(self, path: Path) -> bool:
+        """Tell whether a mark is about this place: the own one, or one that was kept of an earlier ledger."""
+        return path.name.startswith(self.path.stem)
+
     def _left_behind(self, elsewhere: str, found: Mark, mark: Mark) -> LedgerUnusable:
+        if mark.checks == found.checks:
+            how = f"holds {_extent(found)}, and {elsewhere}, one a copy of the other, has gone on to {_extent(mark)}"
+        else:
+            how = f"lacks what `runa ledger check` has read back into {elsewhere} since, one a copy of the other"
         return LedgerUnusable(
-            f"The ledger {self._ledger} was left behind: it holds {_extent(found)}, and {elsewhere}, one a copy"
-            f" of the other, has gone on to {_extent(mark)}. What is issued from one of them, the other does not know."
-            " Nothing was sent.",
+            f"The ledger {self._ledger} was left behind: it {how}. What is issued from one of them, the other does not"
+            " know. Nothing was sent.",
             f"Set RUNA_LEDGER to {elsewhere}. Only if that one is lost for good: `runa ledger check` reads back from"
             " Runa what this one lacks.",
             code="ledger_went_backwards",

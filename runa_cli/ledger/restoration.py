@@ -76,6 +76,11 @@ class Restoration(GiftSearch):
         rows = self._engine.select("SELECT since, own_names FROM closed WHERE environment = ?", environment)
         return Missing(from_timestamp(rows[0]["since"]), rows[0]["own_names"]) if rows else None
 
+    def unread(self, environment: str) -> Missing | None:
+        """Return the same, but None where all is read back for every account that this ledger has seen."""
+        opened = self.opened(environment)
+        return None if opened and opened >= self.accounts_used(environment) else self.missing(environment)
+
     def opened(self, environment: str) -> set[str]:
         """Return the accounts of an environment whose orders are all recorded again."""
         rows = self._engine.select("SELECT account FROM opened WHERE environment = ?", environment)
