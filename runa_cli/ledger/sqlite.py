@@ -82,8 +82,8 @@ class SQLiteEngine:
         with self._lock, _errors_name(self.path):
             self._connection.execute("BEGIN IMMEDIATE")  # a deferred one collides only later, when it must write
             try:
+                self._connection.execute("UPDATE ledger SET changes = changes + 1")  # first: a copy sets its own number
                 yield self._transaction
-                self._connection.execute("UPDATE ledger SET changes = changes + 1")
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:

@@ -142,6 +142,55 @@ def test_a_backup_is_a_private_ledger_with_all_that_is_recorded_and_no_newer_tha
     assert [] == [path.name for path in program.home.glob(".backup*")]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_backup_has_got_as_far_as_the_ledger_and_its_copy_one_change_further(
+    tmp_path: Path, postgres: Server, engine: str
+) -> None:
+    """A restored backup is behind after a single change, and a ledger that was copied elsewhere is at once."""
+    other, copied = postgres.database().address, postgres.database().address
+    with (
+        Ledger(tmp_path / "ledger.db" if engine == "sqlite" else other) as ledger,
+        Ledger(copied if engine == "sqlite" else tmp_path / "copied.db") as target,
+    ):
+        ledger.record(new_batch(1), [order(1)], known=[], check=lambda: None, now=datetime.now(UTC))
+        ledger.back_up(tmp_path / "backup.db", lambda *_: None)
+        (row,) = ledger._engine.select("SELECT changes FROM ledger")
+        with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
+            assert [(row["changes"],)] == backup.execute("SELECT changes FROM ledger").fetchall()
+        target.copy_from(ledger, lambda *_: None)
+        numbers = [each._engine.select("SELECT changes FROM ledger")[0]["changes"] for each in (target, ledger)]
+        assert 1 == numbers[0] - numbers[1]
+
+
+def test_a_backup_that_is_shown_does_not_close_the_ledger(program: Program, emulate: Emulate) -> None:
+    emulator = emulate(processing_seconds=0)
+    assert 0 == program(*GIFT, "--batch", "first").code
+    backup = program.home / "backup.db"
+    assert 0 == program("ledger", "backup", str(backup)).code
+    assert 0 == program("batch", "list", RUNA_LEDGER=str(backup)).code
+    assert 0 == program(*GIFT, "--batch", "second", "--again").code
+    assert 2 == posts(emulator)
+
+
+@pytest.mark.parametrize("change", [("batch", "abandon", "lost", "--yes"), ("policy", "store", "policy.toml")])
+def test_a_restored_backup_is_refused_after_a_single_change(
+    program: Program, emulate: Emulate, change: tuple[str, ...]
+) -> None:
+    """An order that was given up would be sent, a policy that was stored would not hold."""
+    emulator = emulate(processing_seconds=0)
+    (program.home / "policy.toml").write_text('version = 1\n[[limit]]\nper = "order"\nmax = "50 USD"\n')
+    program.killed_at("call:Client.create_order", *GIFT, "--batch", "lost")
+    backup = program.home / "backup.db"
+    assert 0 == program("ledger", "backup", str(backup)).code
+    changed = program(*change)
+    assert 0 == changed.code, changed.err
+    backup.replace(program.ledger)
+    for end in ("-wal", "-shm"):
+        program.ledger.with_name(program.ledger.name + end).unlink(missing_ok=True)
+    refused = program("batch", "resume", "lost", "--json")
+    assert (4, "ledger_went_backwards", 0) == (refused.code, refused.error["code"], posts(emulator))
+
+
 def test_a_backup_is_made_while_another_process_writes(tmp_path: Path, database: Database) -> None:
     for address in (tmp_path / "ledger.db", ServerLedger(database.url)):
         with Ledger(address) as ledger, Ledger(address) as other:
