@@ -255,6 +255,9 @@ class Orders(LedgerWriter):
                     self._warn(f"{path} is Runa's reply to an order that the ledger does not hold. It is left there.")
                     continue
                 order = read_order(rows[0])
+                if order.state is State.COMPLETED:  # known already: only its commit was in doubt, or it was read back
+                    path.unlink(missing_ok=True)  # of which the gifts may be in another order than in this answer
+                    continue
                 if (order.state, order.reply) != (answer.state, answer.reply):  # else only its commit was in doubt
                     with self._engine.transaction() as transaction:  # what was shown of the batch lacked it
                         transaction.execute("UPDATE batch SET shown_at = NULL WHERE id = ?", order.batch_id)

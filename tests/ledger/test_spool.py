@@ -70,6 +70,25 @@ def answer(ledger: Ledger, sent: Order, state: State) -> Order:
             return ledger.mark_rejected(sent, b"\0\xff", EXCHANGE, NOW)
 
 
+def test_an_answer_to_an_order_that_was_read_back_meanwhile_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gifts may be in another order than in the answer, and a link must not come to stand beside another one."""
+    monkeypatch.setattr("runa_cli.ledger.sqlite_file.BUSY_SECONDS", 0.05)
+    first, second = ({"id": f"E-{n}", "payout": {"url": f"https://link/{n}"}} for n in (1, 2))
+    with Ledger(tmp_path / "ledger.db", spool=tmp_path / "replies") as ledger:
+        batch, sent = sent_order(ledger)
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerUnusable):
+                ledger.mark_completed(sent, "O-1", b"then", [first, second], exchange=EXCHANGE, now=NOW)
+        ledger.mark_completed(sent, "O-1", b"now", [second, first], exchange=EXCHANGE, now=NOW)
+    with Ledger(tmp_path / "ledger.db", spool=tmp_path / "replies") as ledger:
+        assert [second, first] == [result.issued for result in ledger.results(batch)]
+        assert b"now" == ledger.order(sent.id).reply
+    assert [] == [*(tmp_path / "replies").iterdir()]
+
+
 def test_an_answer_for_another_ledger_is_left_for_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runa_cli.ledger.sqlite_file.BUSY_SECONDS", 0.05)
     with Ledger(tmp_path / "ledger.db", spool=tmp_path / "replies") as ledger:
