@@ -12,7 +12,6 @@ from typing import NamedTuple
 from runa_cli.core import exact_json
 from runa_cli.core.errors import Context
 from runa_cli.core.identity import GiftIdentity, identify
-from runa_cli.core.states import State
 from runa_cli.input.plan import Plan, is_link_item
 from runa_cli.input.request import CreateRequest
 from runa_cli.issuing.refusals import GiftsRefused
@@ -33,15 +32,14 @@ class _Link(NamedTuple):
 def check_new(ledger: Ledger, plan: Plan, request: CreateRequest, *, own: Batch | None = None) -> None:
     """Check the links of a plan that are not left out of it. Raises GiftsRefused.
 
-    `own` is the batch that they are added to. A name says that what is known to be issued is meant once more, but not
-    that of what nobody has seen; a reference is issued once, whatever the name.
+    `own` is the batch that they are added to. A name of their own does not allow them: it says that what is known to be
+    issued is meant once more, and for whom these links were issued is not known, not even where they were shown.
     """
-    doubtful: dict[str, Batch] = {}
-    for kind, _, batch in ledger.read_back_links(request.environment):
-        if own is not None and batch.id == own.id:
-            continue
-        if request.by_reference or request.batch is None or _is_unseen(ledger, batch):
-            doubtful[kind] = batch
+    doubtful = {
+        kind: batch
+        for kind, _, batch in ledger.read_back_links(request.environment)
+        if own is None or batch.id != own.id
+    }
     found = [link for link in _links(plan) if link.kind in doubtful] if doubtful else []
     if found:
         raise _refused(found, doubtful[found[0].kind])
@@ -78,12 +76,6 @@ def _links(plan: Plan) -> Iterator[_Link]:
 def _without_label(item: str, currency: str) -> str:
     document = exact_json.loads(item)
     return identify(document if isinstance(document, dict) else {}, currency, None, ()).gift
-
-
-def _is_unseen(ledger: Ledger, batch: Batch) -> bool:
-    """Tell whether nobody chose the batch's name, or has seen its links since they were read back."""
-    tally = ledger.tally(batch)
-    return not batch.named and tally.any(State.COMPLETED) and not tally.was_shown(batch)
 
 
 def _refused(links: Iterable[_Link], batch: Batch) -> GiftsRefused:

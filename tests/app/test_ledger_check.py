@@ -357,14 +357,21 @@ def test_links_are_not_given_to_references_in_another_order(machine: Machine, na
 
 
 @pytest.mark.parametrize("by", ["--by-reference", "--batch=other"])
-def test_a_reference_or_another_name_does_not_make_such_links_again(machine: Machine, by: str) -> None:
-    post(machine.emulator, {"runa_cli_key": "k", "runa_cli_batch": "2026-11-30-0123456789"}, [item(25), item(25)])
+@pytest.mark.parametrize("batch", ["2026-11-30-0123456789", "bonus"], ids=["unnamed", "named"])
+def test_a_reference_or_another_name_does_not_make_such_links_again(machine: Machine, by: str, batch: str) -> None:
+    """That somebody has looked at the links, as the hint says, does not tell for whom they are."""
+    post(machine.emulator, {"runa_cli_key": "k", "runa_cli_batch": batch}, [item(25), item(25)])
     assert 0 == machine.program(*GIFT, "--batch", "lost", "--again").code
     machine.restore()
     assert 0 == machine.check().code
-    refused = machine.issue(LINKS, by, "-o", "json")
-    assert (6, "links_in_doubt") == (refused.code, refused.error["code"])
+    for look in ((), ("batch", "export", batch), ("gift", "list")):
+        if look:
+            assert 0 == machine.program(*look).code
+        for dry_run in ((), ("--dry-run",)):
+            refused = machine.issue(LINKS, by, *dry_run, "-o", "json")
+            assert (6, "links_in_doubt") == (refused.code, refused.error["code"])
     assert 3 == posts(machine.emulator)
+    assert 0 == machine.issue(LINKS, by, "--again").code
 
 
 # --- never twice ----------------------------------------------------------------------------------------------------
@@ -655,6 +662,55 @@ def test_a_ledger_that_is_gone_is_read_back_whole(machine: Machine) -> None:
     assert "--read-back" in machine.check().error["hint"]
     assert 2 == len(machine.check("--read-back").json["batches"])
     assert (0, 2) == (machine.issue(STAFF).code, posts(machine.emulator))
+
+
+def _damaged_and_read_back(machine: Machine) -> None:
+    _overwritten(machine.program.ledger)
+    assert 0 == machine.check("--read-back").code
+
+
+def _gone_and_made_anew(machine: Machine) -> None:
+    machine.program.ledger.unlink()
+
+
+@pytest.mark.file_ledger("it damages the file")
+@pytest.mark.parametrize("replace", [_damaged_and_read_back, _gone_and_made_anew])
+@pytest.mark.parametrize("is_behind", [False, True], ids=["as it was", "behind"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_ledger_that_comes_back_reads_what_was_issued_from_the_one_in_its_place(
+    machine: Machine, replace: Callable[[Machine], None], times: int, *, is_behind: bool
+) -> None:
+    """Whichever name that one has made up, and also where an older copy comes back after it was read back once."""
+    if is_behind:
+        assert 0 == machine.program(*GIFT, "--batch", "lost", "--again").code
+    replace(machine)
+    issued = machine.issue(STAFF)
+    assert 0 == issued.code, issued.err
+    sent = posts(machine.emulator)
+    for _ in range(times):
+        machine.restore()
+        assert 4 == machine.issue(STAFF).code
+        checked = machine.check()
+        assert (0, True) == (checked.code, checked.json["open"]), checked.err
+    again = machine.issue(STAFF)
+    assert (0, links_of(issued), sent) == (again.code, links_of(again), posts(machine.emulator)), again.err
+
+
+@pytest.mark.file_ledger("it damages the file")
+def test_a_copy_made_during_a_check_lacks_no_less_than_the_check_was_to_read(machine: Machine) -> None:
+    machine.program.ledger.unlink()
+    issued = machine.issue(STAFF)  # from another ledger, made in its place
+    machine.restore()
+    assert -9 == machine.program.killed_at("return:Ledger.begin_check", "ledger", "check").code
+    machine.back_up()
+    shutil.rmtree(machine.program.home / ".local/state")  # which would tell that another one was used
+    assert 0 == machine.check().code
+    assert 0 == machine.program(*GIFT, "--batch", "lost", "--again").code
+    sent = posts(machine.emulator)
+    machine.restore()
+    assert 0 == machine.check().code
+    again = machine.issue(STAFF)
+    assert (0, links_of(issued), sent) == (again.code, links_of(again), posts(machine.emulator)), again.err
 
 
 @pytest.mark.file_ledger("it is a file")
