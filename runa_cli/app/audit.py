@@ -12,10 +12,11 @@ from runa_cli.app.batches import active_environment
 from runa_cli.app.report_output import Entry, Report, show_report
 from runa_cli.app.session import Session
 from runa_cli.core.errors import DifferencesFound, UsageMistake
-from runa_cli.core.money import plain_amount
+from runa_cli.core.money import counted, plain_decimal
 from runa_cli.issuing.audit import AGREEING, Audit, Category, Finding
 from runa_cli.issuing.balances import LIVE
 
+_Sums = dict[tuple[Category, str], list[Decimal]]  # how many orders, and their amounts here and at Runa
 _LINE_INTERVAL = 10.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -77,7 +78,7 @@ class _Found:
     """What was found: each difference, and of what agrees only the sums."""
 
     differences: list[Finding] = field(default_factory=list)
-    agreeing: dict[tuple[Category, str], list[Decimal]] = field(default_factory=dict)  # orders, here, at Runa
+    agreeing: _Sums = field(default_factory=dict)
     other_keys: set[str] = field(default_factory=set)
 
     def add(self, finding: Finding) -> None:
@@ -87,10 +88,7 @@ class _Found:
             return
         if finding.category is Category.OTHER_KEY and finding.here is not None:
             self.other_keys.add(finding.here.account)
-        here, at_runa = audit_rows.amount_here(finding.here), audit_rows.amount_at_runa(finding.at_runa)
-        sums = self.agreeing.setdefault((finding.category, audit_rows.currency_of(finding)), [Decimal(0)] * 3)
-        for index, value in enumerate((Decimal(1), here, at_runa)):
-            sums[index] += value or 0
+        _add(finding, self.agreeing)
 
     def entries(self) -> Iterator[Entry]:
         """Yield a row for each currency of what agrees, and one for each difference."""
@@ -100,8 +98,8 @@ class _Found:
                 "category": str(category),
                 "orders": int(orders),
                 "currency": currency,
-                "here": plain_amount(f"{here:f}", currency),
-                "at_runa": None if category is Category.OTHER_KEY else plain_amount(f"{at_runa:f}", currency),
+                "here": plain_decimal(here, currency),
+                "at_runa": None if category is Category.OTHER_KEY else plain_decimal(at_runa, currency),
             }
         yield from self.differing()
 
@@ -111,16 +109,20 @@ class _Found:
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each category and currency with orders and money."""
-        sums: dict[tuple[Category, str], list[Decimal]] = {key: [*value] for key, value in self.agreeing.items()}
+        sums: _Sums = {key: [*value] for key, value in self.agreeing.items()}
         for finding in self.differences:
-            own = sums.setdefault((finding.category, audit_rows.currency_of(finding)), [Decimal(0)] * 3)
-            values = Decimal(1), audit_rows.amount_here(finding.here), audit_rows.amount_at_runa(finding.at_runa)
-            for index, value in enumerate(values):
-                own[index] += value or 0
+            _add(finding, sums)
         for (category, currency), (orders, here, at_runa) in sorted(sums.items(), key=lambda each: _rank(each[0])):
-            what = "1 order" if orders == 1 else f"{orders:,} orders"
             money = f"{audit_rows.shown(here, currency)} here, {audit_rows.shown(at_runa, currency)} at Runa"
-            yield f"{audit_rows.words(category)}: {what}, {money}."
+            yield f"{audit_rows.words(category)}: {counted(int(orders), 'order')}, {money}."
+
+
+def _add(finding: Finding, sums: _Sums) -> None:
+    """Add an order with its amounts to the sums of its category and currency."""
+    own = sums.setdefault((finding.category, audit_rows.currency_of(finding)), [Decimal(0)] * 3)
+    here, at_runa = audit_rows.amount_here(finding.here), audit_rows.amount_at_runa(finding.at_runa)
+    for index, value in enumerate((Decimal(1), here, at_runa)):
+        own[index] += value or 0
 
 
 def _day_of(time: datetime) -> datetime:

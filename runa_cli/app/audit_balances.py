@@ -8,7 +8,7 @@ from itertools import groupby
 
 from runa_cli.app import audit_rows
 from runa_cli.app.report_output import Entry
-from runa_cli.core.money import plain_amount
+from runa_cli.core.money import counted, plain_decimal
 from runa_cli.ledger.balance_notes import BalanceSpan
 
 AGREES, DIFFERS, NOT_COMPARED = "balance_agrees", "balance_differs", "balance_not_compared"
@@ -20,17 +20,21 @@ def balance_entries(spans: Sequence[BalanceSpan]) -> Iterator[Entry]:
         common = {**dict.fromkeys(audit_rows.FIELDS), "currency": currency, "whose": f"account {account}"}
         if balance.agreeing:
             orders, charged = sum(each.orders for each in balance.agreeing), _charged(balance.agreeing)
-            amount = plain_amount(f"{charged:f}", currency)
+            amount = plain_decimal(charged, currency)
             yield {**common, "category": AGREES, "orders": orders, "here": amount, "at_runa": amount}
         for reason, count in sorted(balance.reasons.items()):
-            yield {**common, "category": NOT_COMPARED, "next": f"{_periods(count)} cannot be compared: {reason}"}
+            yield {
+                **common,
+                "category": NOT_COMPARED,
+                "next": f"{counted(count, 'period')} cannot be compared: {reason}",
+            }
         for span in balance.differing:
             yield {
                 **common,
                 "category": DIFFERS,
                 "orders": span.orders,
-                "here": plain_amount(f"{span.charged:f}", currency),
-                "at_runa": plain_amount(f"{span.spent:f}", currency),
+                "here": plain_decimal(span.charged, currency),
+                "at_runa": plain_decimal(span.spent or Decimal(0), currency),
                 "batch": span.last.batch if span.is_run else None,
                 "created_at": span.last.at.isoformat(),
                 "next": f"{_when(span)}: {_hint(span)}",
@@ -42,15 +46,15 @@ def balance_lines(spans: Sequence[BalanceSpan]) -> Iterator[str]:
     for (account, currency), balance in _balances(spans):
         begin = f"balance of {account}, {currency}:"
         if balance.agreeing:
-            charged = audit_rows.shown(_charged(balance.agreeing), currency)
-            yield f"{begin} {_periods(len(balance.agreeing))} {_agree(len(balance.agreeing))}, {charged} charged."
+            count, charged = len(balance.agreeing), audit_rows.shown(_charged(balance.agreeing), currency)
+            yield f"{begin} {counted(count, 'period')} {'agrees' if count == 1 else 'agree'}, {charged} charged."
         for span in balance.differing:
             by, charged = _shown(abs(_over(span)), span), _shown(span.charged, span)
             fell = _shown(span.spent or Decimal(0), span)
             amounts = f"it fell by {fell}, and {charged} were charged"
             yield f"{begin} differs by {by} {_when(span)}: {amounts}; {_hint(span)}."
         for reason, count in sorted(balance.reasons.items()):
-            yield f"{begin} {_periods(count)} cannot be compared: {reason}."
+            yield f"{begin} {counted(count, 'period')} cannot be compared: {reason}."
 
 
 @dataclass
@@ -112,11 +116,3 @@ def _shown(amount: Decimal, span: BalanceSpan) -> str:
 
 def _charged(spans: Sequence[BalanceSpan]) -> Decimal:
     return sum((span.charged for span in spans), Decimal(0))
-
-
-def _periods(count: int) -> str:
-    return "1 period" if count == 1 else f"{count:,} periods"
-
-
-def _agree(count: int) -> str:
-    return "agrees" if count == 1 else "agree"

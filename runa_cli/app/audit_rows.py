@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from runa_cli.app.report_output import Entry
-from runa_cli.core.money import format_amount, plain_amount
+from runa_cli.core.money import amount_text, plain_decimal
 from runa_cli.core.states import State
 from runa_cli.issuing.audit import Category, Finding, OrderAtRuna
 from runa_cli.ledger.audit_queries import AuditedOrder
@@ -35,7 +35,7 @@ def words(category: object) -> str:
 
 def shown(amount: Decimal, currency: str) -> str:
     """Return an amount of money for people."""
-    return f"{format_amount(amount, currency)} {currency}".strip()
+    return amount_text(amount, currency).strip()
 
 
 def currency_of(finding: Finding) -> str:
@@ -83,7 +83,7 @@ def entry(finding: Finding) -> Entry:
 
 
 def _plain(amount: Decimal | None, currency: str) -> str | None:
-    return None if amount is None else plain_amount(f"{amount:f}", currency)
+    return None if amount is None else plain_decimal(amount, currency)
 
 
 def _whose(finding: Finding) -> str | None:

@@ -13,7 +13,7 @@ from runa_cli.app.similar_names import similar_batch
 from runa_cli.config.settings import check_readable
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
-from runa_cli.core.money import format_money, plain_amount
+from runa_cli.core.money import counted, format_money, plain_amount
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
@@ -148,7 +148,7 @@ def show_list(session: Session, *, limit: int | None = LISTED, after: str | None
     if limit is not None and shown:
         more = sum(ledger.count_batches(name, **before) for name, before in scopes) - limit
         if more > 0:
-            what = "1 more batch" if more == 1 else f"{more:,} more batches"
+            what = counted(more, "more batch", "more batches")
             session.console.next_page(shown[0].name, f"{what}: `runa batch list --all` shows all of them.")
     tell_of_other_environments(session, environments)
     keep_batches(session)

@@ -13,6 +13,7 @@ from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money, OutputFailed, UsageMistake
 from runa_cli.core.masking import shown
+from runa_cli.core.money import counted
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import UNFINISHED, State
 from runa_cli.issuing.guard import check_not_pruned
@@ -88,6 +89,5 @@ def _not_written(session: Session, to: Path, reason: str) -> OutputFailed:
 
 def _tell(session: Session, batch: Batch, to: Path, written: Counter[bool]) -> None:
     document = {"batch": batch.name, "cards": written[False], "empty": written[True], "file": str(to)}
-    made = "1 card" if written[False] == 1 else f"{written[False]:,} cards"
     empty = f", and {written[True]:,} empty" if written[True] else ""
-    show_changes(session, document, [f"{made}{empty}: {printable(str(to))}"])
+    show_changes(session, document, [f"{counted(written[False], 'card')}{empty}: {printable(str(to))}"])

@@ -11,7 +11,7 @@ from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config.ledger_address import ServerLedger, read_ledger
 from runa_cli.core.errors import ConfigurationError, LedgerUnusable, UsageMistake
-from runa_cli.core.money import format_money, plain_amount
+from runa_cli.core.money import counted, format_gifts, format_money, plain_amount
 
 if TYPE_CHECKING:
     from runa_cli.ledger.copying import Content, Report
@@ -114,7 +114,8 @@ _SAID_EACH = 50_000
 
 def _show(session: Session, copied: "Content", sentence: str, places: dict[str, object]) -> None:
     rows = copied.rows
-    counts = f"{rows['batch']:,} batches, {rows['purchase']:,} orders and {rows['gift']:,} gifts"
+    batches, orders = counted(rows["batch"], "batch", "batches"), counted(rows["purchase"], "order")
+    counts = f"{batches}, {orders} and {format_gifts(rows['gift'])}"
     money = f", {format_money(copied.money)}" if copied.money else ""
     document = {
         **places,

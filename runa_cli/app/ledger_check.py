@@ -12,7 +12,6 @@ from runa_cli.app.ledger_check_report import (
     MOST_NAMED,
     found_document,
     money_of,
-    orders_text,
     sentences,
     still_closed,
 )
@@ -20,8 +19,8 @@ from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import GuardRefused, Interrupted, LedgerUnusable, RunaError, Unreachable, UsageMistake
-from runa_cli.core.money import format_gifts, format_money
-from runa_cli.output.count_progress import counted
+from runa_cli.core.money import counted, format_gifts, format_money
+from runa_cli.output.count_progress import counting
 
 if TYPE_CHECKING:
     from runa_cli.issuing.reading_back import ReadBack
@@ -70,7 +69,7 @@ def check(session: Session, *, read_back: bool, unstamped: str | None, yes: bool
     is_open = not closed if not session.environment else session.environment not in closed
     document |= {"open": is_open, "closed": closed, "batches": [], "in_doubt": []}
     sentence = (
-        f"The ledger {ledger.path} is sound: {orders_text(orders)} with {format_gifts(gifts)}, and no order's"
+        f"The ledger {ledger.path} is sound: {counted(orders, 'order')} with {format_gifts(gifts)}, and no order's"
         " bytes have changed."
     )
     show_changes(session, document, [sentence, *still_closed(closed)])
@@ -168,7 +167,7 @@ def _read_back(session: Session, ledger: "Ledger", document: dict[str, Any], uns
     session.console.say(
         f"Reading back {what} in {environment}. This can be stopped: the next check goes on where it was."
     )
-    with counted(session.console, "orders read") as progress:
+    with counting(session.console, "orders read") as progress:
         found = ReadBack(ledger, client, environment, account, missing, seconds, progress, session.clock)
         error = _run(found, unstamped)
     error = error or _undecided(found, unstamped)
@@ -207,11 +206,13 @@ def _run(found: "ReadBack", unstamped: str | None) -> RunaError | None:
             found.adopt_in_doubt()
     except KeyboardInterrupt:
         return Interrupted(
-            f"Interrupted. {orders_text(found.read)} were read. Nothing was sent, and the ledger stays closed.",
+            f"Interrupted. {counted(found.read, 'order')} had been read. Nothing was sent; the ledger stays closed.",
             "`runa ledger check` goes on where it was.",
         )
     except RunaError as error:
-        error.message += f" {orders_text(found.read)} were read by then. Nothing was sent, and the ledger stays closed."
+        error.message += (
+            f" {counted(found.read, 'order')} had been read by then. Nothing was sent, and the ledger stays closed."
+        )
         error.hint = f"{error.hint or ''} `runa ledger check` then goes on where it was.".strip()
         return error
     if found.unsettled:
@@ -234,7 +235,7 @@ def _undecided(found: "ReadBack", unstamped: str | None) -> RunaError | None:
     named = ", ".join(order.order_id for order in left[:MOST_NAMED]) + (", …" if len(left) > MOST_NAMED else "")
     gifts = format_gifts(sum(order.gifts for order in left))
     return GuardRefused(
-        f"It cannot be told whether this ledger issued {orders_text(len(left))} at Runa ({gifts},"
+        f"It cannot be told whether this ledger issued {counted(len(left), 'order')} at Runa ({gifts},"
         f" {format_money(money_of(left))}): {named}. They have no stamp, because they were made in Runa's portal,"
         " by another program or with --no-stamp, or cannot be read. Nothing was sent, and the ledger stays closed.",
         "Look at them (`runa order get ID`). If none was issued from this ledger, run `runa ledger check --unstamped"

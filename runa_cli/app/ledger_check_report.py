@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from runa_cli.core.money import format_gifts, format_money, plain_amount
+from runa_cli.core.money import counted, format_gifts, format_money, plain_amount
 
 if TYPE_CHECKING:
     from runa_cli.issuing.lost_orders import FoundBatch
@@ -22,16 +22,16 @@ def sentences(found: "ReadBack", *, leaves: bool) -> list[str]:
     said = [_batch_sentence(batch) for batch in batches[:MOST_NAMED]]
     if len(batches) > MOST_NAMED:
         said.append(f"… and {len(batches) - MOST_NAMED} more batches (`runa batch list`).")
-    said = said or [f"Nothing was missing among the {orders_text(found.read)} that were read."]
+    said = said or [f"Nothing was missing; {counted(found.read, 'order')} had to be read."]
     by_reason: dict[str, int] = {}
     for order in found.passed.values():
         by_reason[order.reason] = by_reason.get(order.reason, 0) + 1
     if others := by_reason.get(OTHERS):
-        said.append(f"Not recorded here: {orders_text(others)} that another ledger issued without a batch name.")
+        said.append(f"Not recorded here: {counted(others, 'order')} that another ledger issued without a batch name.")
     if failed := by_reason.get(NOTHING_ISSUED):
-        said.append(f"Not recorded here: {orders_text(failed)} that FAILED, so that nothing was issued.")
+        said.append(f"Not recorded here: {counted(failed, 'order')} that FAILED, so that nothing was issued.")
     if leaves and (left := sum(by_reason.get(reason, 0) for reason in IN_DOUBT)):
-        said.append(f"Not recorded here, as you say: {orders_text(left)} without a stamp.")
+        said.append(f"Not recorded here, as you say: {counted(left, 'order')} without a stamp.")
     if found.repeated:
         said.append(
             f"Warning: {', '.join(found.repeated[:MOST_NAMED])} have the same key as another order: their gifts were"
@@ -44,7 +44,7 @@ def _batch_sentence(batch: "FoundBatch") -> str:
     how = [f"{batch.adopted} not known before"] if batch.adopted else []
     how += [f"{batch.settled} whose outcome was unknown"] if batch.settled else []
     how += [f"{batch.failed} of them FAILED"] if batch.failed else []
-    orders = orders_text(batch.adopted + batch.settled)
+    orders = counted(batch.adopted + batch.settled, "order")
     return f"Batch {batch.name}: {orders} ({', '.join(how)}), {format_gifts(batch.gifts)}, {format_money(batch.money)}."
 
 
@@ -93,11 +93,6 @@ def still_closed(environments: Sequence[str]) -> list[str]:
         f"It is still closed for {' and '.join(environments)}: `runa ledger check --env {environments[0]}` reads back"
         " what was issued there, if anything was."
     ]
-
-
-def orders_text(count: int) -> str:
-    """Return a number of orders as text for people."""
-    return f"{count:,} {'order' if count == 1 else 'orders'}"
 
 
 def money_of(orders: "Sequence[PassedOver]") -> dict[str, Decimal]:

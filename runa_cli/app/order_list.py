@@ -10,6 +10,7 @@ from runa_cli.api.pagination import LIST_PAGE, Page
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RequestRefused, UsageMistake
 from runa_cli.core.masking import shown
+from runa_cli.core.money import counted
 from runa_cli.output import lists
 from runa_cli.output.lists import ListView, cell_text
 from runa_cli.output.tables import Column
@@ -73,9 +74,8 @@ def show(session: Session, order_filter: OrderFilter) -> None:
     lists.show_list(session.output, _VIEW, _orders(session, order_filter, searched))
     if order_filter.search is not None:
         back = f", back to {searched.oldest.astimezone():%Y-%m-%d}" if searched.oldest else ""
-        orders = "1 order" if searched.orders == 1 else f"{searched.orders:,} orders"
         session.console.note(
-            f"Searched the descriptions of {orders} at Runa ({session.environment}){back}."
+            f"Searched the descriptions of {counted(searched.orders, 'order')} at Runa ({session.environment}){back}."
             " `runa gift list --search` finds addresses, names and references of what was issued from here."
         )
 

@@ -7,7 +7,7 @@ from itertools import islice
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RunaError
 from runa_cli.core.identity import label_text
-from runa_cli.core.money import format_gifts, format_money, plain_amount
+from runa_cli.core.money import counted, format_gifts, format_money, plain_amount, plain_decimal
 from runa_cli.core.states import GIVEN_UP, State
 from runa_cli.input.places import FLAGS
 from runa_cli.input.plan import ColumnUse, Plan, PlannedRow
@@ -104,7 +104,7 @@ class Preview:
             self._verdict(),
             ("Delivery", contents.delivery),
             ("Products", contents.product_list if plan.count_left else ""),
-            ("To be sent", "" if self.refusal else f"{self.orders:,} {'order' if self.orders == 1 else 'orders'}"),
+            ("To be sent", "" if self.refusal else counted(self.orders, "order")),
             ("Policy", "" if self.refusal else self.policy),
             ("Confirmation", self._confirmation() if self.orders and not self.refusal else ""),
         ]
@@ -125,7 +125,7 @@ class Preview:
         if not self.request.asks:
             return ""
         sums = list(self.plan.sums_left.items())
-        total = f" or --confirm-total {plain_amount(str(sums[0][1]), sums[0][0])}" if len(sums) == 1 else ""
+        total = f" or --confirm-total {plain_decimal(sums[0][1], sums[0][0])}" if len(sums) == 1 else ""
         return f"asked for before sending; without a terminal it needs --yes{total}"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runa_cli.app.changes import show_changes
 from runa_cli.app.session import Session
+from runa_cli.core.money import counted
 from runa_cli.core.safe_text import printable
 from runa_cli.output import formats, report_file
 from runa_cli.output.formats import View
@@ -37,10 +38,10 @@ def show_report(session: Session, report: Report, entries: Iterable[Entry], to: 
     """
     if to is not None:
         report_file.check(to)
-        counted = _Counted(entries)
-        report_file.write(to, report.fields, report.numbers, (_cells(report, entry) for entry in counted))
-        rows = "1 row" if counted.number == 1 else f"{counted.number:,} rows"
-        show_changes(session, {"file": str(to), "rows": counted.number}, [f"{rows}: {printable(str(to))}"])
+        written = _Counted(entries)
+        report_file.write(to, report.fields, report.numbers, (_cells(report, entry) for entry in written))
+        rows = counted(written.number, "row")
+        show_changes(session, {"file": str(to), "rows": written.number}, [f"{rows}: {printable(str(to))}"])
         return
     view = View(
         entries=lambda: entries,

@@ -13,7 +13,7 @@ from runa_cli.app.report_scope import Days
 from runa_cli.app.session import Session
 from runa_cli.core import exact_json
 from runa_cli.core.errors import UsageMistake
-from runa_cli.core.money import format_amount, format_gifts, parse_amount
+from runa_cli.core.money import amount_text, counted, format_gifts, parse_amount
 from runa_cli.core.units import to_units, units_text
 from runa_cli.ledger.spent_queries import PERSON_FIELDS, PERSONS, PersonSum, Scope
 from runa_cli.output.tables import Column
@@ -231,7 +231,7 @@ def _zero(entry: Entry) -> str:
 
 
 def _money(amount: object, entry: Entry) -> str:
-    return f"{format_amount(Decimal(str(amount)), str(entry['currency']))} {entry['currency']}"
+    return amount_text(Decimal(str(amount)), str(entry["currency"]))
 
 
 def _a(by: str) -> str:
@@ -263,9 +263,7 @@ class _Totals:
     def lines(self) -> Iterator[str]:
         """Yield a line for each currency: currencies are never added up."""
         for currency, units in sorted(self.units.items()):
-            count = self.persons.get(currency, 0)
-            people = "1 person" if count == 1 else f"{count:,} persons"
-            amount = format_amount(Decimal(units_text(units, currency)), currency)
-            yield f"{people}, {amount} {currency}."
+            persons = counted(self.persons.get(currency, 0), "person")
+            yield f"{persons}, {amount_text(Decimal(units_text(units, currency)), currency)}."
         if self.units:
             yield _NO_ADVICE

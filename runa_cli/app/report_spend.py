@@ -12,7 +12,7 @@ from runa_cli.app.report_output import Entry, Report, show_report
 from runa_cli.app.report_scope import PERIODS, Days, Period
 from runa_cli.app.session import Session
 from runa_cli.core.errors import UsageMistake
-from runa_cli.core.money import format_amount, format_gifts
+from runa_cli.core.money import amount_text, format_gifts
 from runa_cli.core.units import units_text
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.spent import to_moment
@@ -55,7 +55,7 @@ def _entries(session: Session, by: str, about: Scope, totals: "_Totals") -> Iter
     for key, sums in _by_key(session, by, about):
         first = label(key)
         for each in sums:
-            totals.add(each)
+            _add(each, totals.sums)
             yield {**first, **_amounts(each)}
 
 
@@ -119,12 +119,17 @@ def _added(sums: Iterable[SpentSum]) -> list[SpentSum]:
     """Add up what has the same currencies."""
     added: dict[tuple[str, str], SpentSum] = {}
     for each in sums:
-        pair = each.currency, each.charged_in
-        added[pair] = _plus(added[pair], each) if pair in added else each
+        _add(each, added)
     return [added[pair] for pair in sorted(added)]
 
 
 _COUNTS = ("gifts", "face", "charged", "unpriced_gifts", "unpriced_face", "unknown_gifts", "unknown_face")
+
+
+def _add(each: SpentSum, sums: dict[tuple[str, str], SpentSum]) -> None:
+    """Add a sum to that of the same currencies."""
+    pair = each.currency, each.charged_in
+    sums[pair] = _plus(sums[pair], each) if pair in sums else each
 
 
 def _plus(one: SpentSum, other: SpentSum) -> SpentSum:
@@ -162,18 +167,14 @@ _UNNAMED = {"product": "(pruned)", "user": "(not recorded)"}
 
 
 def _money(amount: object, currency: object) -> str:
-    return f"{format_amount(Decimal(str(amount)), str(currency))} {currency}"
+    return amount_text(Decimal(str(amount)), str(currency))
 
 
 @dataclass
 class _Totals:
-    """Adds up the rows of the report as they pass, by their currencies."""
+    """What the rows of the report that have passed add up to, by their currencies."""
 
     sums: dict[tuple[str, str], SpentSum] = field(default_factory=dict)
-
-    def add(self, each: SpentSum) -> None:
-        pair = each.currency, each.charged_in
-        self.sums[pair] = _plus(self.sums[pair], each) if pair in self.sums else each
 
     @property
     def unpriced(self) -> int:

@@ -65,11 +65,20 @@ def plain_amount(text: str, currency: str) -> str | None:
         amount = Decimal(text)
     except InvalidOperation:
         return text or None
-    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
-        return text
-    decimals = decimals_of(currency)
-    rounded = f"{amount:.{decimals}f}"
-    return rounded if Decimal(rounded) == amount else f"{amount:f}"
+    return plain_decimal(amount, currency) if _has_few_digits(amount) else text
+
+
+def plain_decimal(amount: Decimal, currency: str) -> str:
+    """Return an amount as `plain_amount` does; one with too many digits is written as it is."""
+    if _has_few_digits(amount):
+        rounded = f"{amount:.{decimals_of(currency)}f}"
+        if Decimal(rounded) == amount:
+            return rounded
+    return f"{amount:f}"
+
+
+def _has_few_digits(amount: Decimal) -> bool:
+    return amount.is_finite() and abs(amount.adjusted()) <= _MOST_DIGITS
 
 
 def decimals_of(currency: str) -> int:
@@ -79,8 +88,12 @@ def decimals_of(currency: str) -> int:
 
 def format_amount(amount: Decimal, currency: str) -> str:
     """Return an amount for people, with the decimals of its currency, for example `7,500.00` or `5,500`."""
-    plain = plain_amount(f"{amount:f}", currency) or ""
-    return f"{Decimal(plain):,f}"
+    return f"{Decimal(plain_decimal(amount, currency)):,f}"
+
+
+def amount_text(amount: Decimal, currency: str) -> str:
+    """Return an amount for people with its currency, for example `7,500.00 USD`."""
+    return f"{format_amount(amount, currency)} {currency}"
 
 
 def format_money(sums: Mapping[str, Decimal]) -> str:

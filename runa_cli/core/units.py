@@ -7,7 +7,7 @@ hold 900 billion of each.
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from runa_cli.core.money import decimals_of, plain_amount
+from runa_cli.core.money import decimals_of, plain_decimal
 
 _DECIMALS = 4
 _MOST = 10**18  # of one amount, so that a sum of several still has room in 64 bits
@@ -28,7 +28,7 @@ def from_units(units: int) -> Decimal:
 
 def units_text(units: int, currency: str) -> str:
     """Return units as an amount in plain digits, with the decimals of its currency."""
-    return plain_amount(f"{from_units(units).normalize():f}", currency) or ""
+    return plain_decimal(from_units(units).normalize(), currency)
 
 
 def smallest_share(currency: str) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from runa_cli.core.money import counted
 from runa_cli.input.plan import Plan
 from runa_cli.ledger import results
 from runa_cli.ledger.records import Order
@@ -36,10 +37,10 @@ class Contents:
         """How the gifts are delivered, as text for people."""
         parts = []
         if self.mailed:
-            people = "" if self.people is None else f" to {self.people:,} {'person' if self.people == 1 else 'people'}"
+            people = "" if self.people is None else f" to {counted(self.people, 'person', 'people')}"
             parts.append(f"{self.mailed:,} mailed{people}")
         if self.links:
-            parts.append(f"{self.links:,} payout {'link' if self.links == 1 else 'links'} made")
+            parts.append(f"{counted(self.links, 'payout link')} made")
         return ", ".join(parts)
 
     @property

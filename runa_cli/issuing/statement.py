@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runa_cli.core import exact_json
-from runa_cli.core.money import format_gifts, format_money
+from runa_cli.core.money import counted, format_gifts, format_money
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import State
 from runa_cli.issuing.confirmation import issued_before
@@ -71,7 +71,7 @@ def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, un
 
 
 def _gifts(items: int, orders: int) -> str:
-    return f"{format_gifts(items)} in {orders:,} {'order' if orders == 1 else 'orders'}"
+    return f"{format_gifts(items)} in {counted(orders, 'order')}"
 
 
 def statement_of(facts: Mapping[str, str]) -> bytes:

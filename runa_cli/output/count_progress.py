@@ -17,7 +17,7 @@ class Counted(Protocol):
 
 
 @contextmanager
-def counted(console: Console, what: str) -> Iterator[Counted]:
+def counting(console: Console, what: str) -> Iterator[Counted]:
     """Show progress as long as the block runs; `what` stands after the numbers, as in `120 of 300 orders read`."""
     if console.quiet:
         yield lambda *_: None

@@ -178,8 +178,8 @@ def test_an_order_is_found_wherever_it_is_in_the_list(
         if path.startswith("/order?"):
             page = [made["order"]] if "after" in path else first_page or [made["order"]]
             return as_json(200, {"items": page, "pagination": {"cursors": {"after": "next"}}})
-        own = path.endswith(made["order"]["id"])
-        return as_json(200, made["order"] if own else {**made["order"], "id": "O-x", "metadata": {"a": "b"}})
+        other = {**made["order"], "id": path.rsplit("/", 1)[-1], "metadata": {"a": "b"}}
+        return as_json(200, made["order"] if path.endswith(made["order"]["id"]) else other)
 
     with ScriptedServer(script) as fake:
         program.env.update(RUNA_ENV="local", RUNA_BASE_URL=fake.url, RUNA_API_KEY=KEY)

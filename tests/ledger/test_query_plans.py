@@ -169,6 +169,7 @@ def _use_restoration(use: Callable[..., Any], adopted: AdoptedOrder) -> None:
     use("close_to", {"local": Missing()}, None)
     use("is_closed", "local", "xxtests")
     use("missing", "local")
+    use("unread", "local")
     use("pass_over", "local", "xxtests", [PassedOver("O-1", "unstamped")])
     use("passed_over", "local", "xxtests")
     use("recorded_by_check", "local", "xxtests")
