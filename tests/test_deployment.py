@@ -1,8 +1,6 @@
 """The image keeps to the rules that its documentation tells, and the example of a workflow does what it says."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,9 @@ import yaml
 
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, sheet
+from tests.support.documented import put_on_path
 from tests.support.program import Program, posts
+from tests.support.ran import Ran
 
 PROJECT = Path(__file__).parents[1]
 WORKFLOW = PROJECT / "docs/ci-github-actions.yml"
@@ -89,18 +89,9 @@ def steps() -> dict[str, str]:
     return {step["name"]: step["run"] for step in workflow()["jobs"]["issue"]["steps"] if "run" in step}
 
 
-def in_shell(program: Program, script: str, **env: str) -> "subprocess.CompletedProcess[str]":
+def in_shell(program: Program, script: str, **env: str) -> Ran:
     """Run a script as the runner does, where `runa` is this program."""
-    bin_directory = program.home / "bin"
-    bin_directory.mkdir(exist_ok=True)
-    (bin_directory / "runa").write_text(f'#!/bin/sh\nexec {sys.executable} -m runa_cli "$@"\n')
-    (bin_directory / "runa").chmod(0o755)
-    environment = program.environment(**env)
-    environment["PATH"] = f"{bin_directory}:{environment['PATH']}"
-    return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        capture_output=True, text=True, cwd=program.home, env=environment, check=False,
-    )  # fmt: skip
+    return program.execute(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script], **env)
 
 
 def test_the_workflow_is_valid_and_reads_its_secrets_as_such() -> None:
@@ -119,24 +110,26 @@ def test_no_script_of_the_workflow_has_an_input_pasted_into_it() -> None:
 
 def test_the_workflow_issues_a_list_once_and_prints_no_link(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
+    put_on_path(program, program.home)
     sheet(program.home / "2026-11 bonus.csv", gifts(3))
     env = {"LIST": "2026-11 bonus.csv", "MOST": "100"}
     shown = in_shell(program, steps()["Show what is new"], **env)
-    assert 0 == shown.returncode, shown.stderr
-    assert re.search(r"^ *New +3 gifts, 33.00 USD$", shown.stdout, re.MULTILINE)
+    assert 0 == shown.code, shown.err
+    assert re.search(r"^ *New +3 gifts, 33.00 USD$", shown.out, re.MULTILINE)
     for _ in range(2):
         issued = in_shell(program, steps()["Issue it"], **env)
-        assert (0, "") == (issued.returncode, issued.stdout), issued.stderr
-        assert "/gift/" not in issued.stderr
+        assert (0, "") == (issued.code, issued.out), issued.err
+        assert "/gift/" not in issued.err
     assert 1 == posts(emulator)
 
 
 def test_the_workflow_repeats_what_it_could_not_tell_and_pays_once(program: Program, emulate: Emulate) -> None:
     emulator = emulate("lost-after@*")
+    put_on_path(program, program.home)
     sheet(program.home / "list.csv", gifts(2))
     issued = in_shell(program, steps()["Issue it"], LIST="list.csv", MOST="100", RUNA_TIMEOUT="1")
-    assert 7 == issued.returncode
-    assert [f"Attempt {number} did not finish." for number in (1, 2, 3)] == issued.stdout.splitlines()
+    assert 7 == issued.code
+    assert [f"Attempt {number} did not finish." for number in (1, 2, 3)] == issued.out.splitlines()
     assert {"USD": 21} == emulator.spent
 
 
@@ -145,6 +138,7 @@ def test_the_workflow_fails_with_the_code_of_the_program(
     program: Program, emulate: Emulate, most: str, code: int
 ) -> None:
     emulator = emulate()
+    put_on_path(program, program.home)
     sheet(program.home / "list.csv", gifts(2))
-    assert code == in_shell(program, steps()["Issue it"], LIST="list.csv", MOST=most).returncode
+    assert code == in_shell(program, steps()["Issue it"], LIST="list.csv", MOST=most).code
     assert 0 == posts(emulator)

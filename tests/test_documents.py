@@ -2,22 +2,17 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from runa_cli.config.names import NAMES
 from runa_cli.core.states import State
+from tests.support.documented import ROOT, read
 from tests.support.program import Program
 from tests.test_imports import ORDER
 
-ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-
-
-def read(document: str) -> str:
-    return (ROOT / document).read_text(encoding="utf-8")
+ARCHITECTURE = read("docs/architecture.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -1,21 +1,21 @@
 """The completion scripts are what the program's commands and options make of them, and the shells agree with them."""
 
-import importlib.util
 import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import pytest
 import typer
 
 from runa_cli.cli import app
+from tests.support.scripts import load_script
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
+GENERATOR = COMPLETIONS / "generate.py"
 LONGEST = 60  # seconds: no shell takes longer unless it hangs
 HOSTILE = """It's "a" [list]: `id` $HOME $(id) \\ 100% *? {x} <y> & !z ~ # | ;"""
 
@@ -67,16 +67,6 @@ COMPLETED = [
     ("runa order create --face-value ", set()),
     ("runa product get --json --orderable", set()),
 ]
-
-
-def load() -> ModuleType:
-    """Return the generator, which is no part of any package."""
-    spec = importlib.util.spec_from_file_location("generate", COMPLETIONS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Place:
@@ -199,14 +189,14 @@ def hostile(tmp_path: Path) -> Path:
 
     scripts = tmp_path / "scripts"
     scripts.mkdir()
-    for name, written in load().scripts(program).items():
+    for name, written in load_script(GENERATOR).scripts(program).items():
         (scripts / name).write_text(written, encoding="utf-8")
     return scripts
 
 
 @pytest.mark.parametrize("name", ["runa.bash", "_runa", "runa.fish"])
 def test_a_script_is_what_the_generator_writes_of_the_program_as_it_is(name: str) -> None:
-    assert load().scripts(app)[name] == (COMPLETIONS / name).read_text(encoding="utf-8"), (
+    assert load_script(GENERATOR).scripts(app)[name] == (COMPLETIONS / name).read_text(encoding="utf-8"), (
         "python completions/generate.py"
     )
 

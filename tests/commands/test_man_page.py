@@ -16,8 +16,8 @@ from typer.core import TyperArgument, TyperGroup
 from runa_cli.cli import app
 from runa_cli.config.names import NAMES
 from runa_cli.core import errors
-from tests.commands.test_completions import load
 from tests.support.program import Program
+from tests.support.scripts import load_script
 from tests.test_readme import kinds
 
 PROJECT = Path(__file__).parents[2]
@@ -50,9 +50,8 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 def test_the_page_is_what_the_generator_writes_of_the_program_as_it_is() -> None:
-    assert load().generated(app)["docs/man/runa.1"] == PAGE.read_text(encoding="utf-8"), (
-        "python completions/generate.py"
-    )
+    generated = load_script(PROJECT / "completions/generate.py").generated(app)
+    assert generated["docs/man/runa.1"] == PAGE.read_text(encoding="utf-8"), "python completions/generate.py"
 
 
 @needs_mandoc

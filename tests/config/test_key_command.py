@@ -13,13 +13,6 @@ from runa_cli.config.key_command import printed_by
 KEY = "xxacme.secret~part"
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in an empty directory with an empty home."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 def problem(command: str) -> str:
     """Return the one problem with a command in the environment."""
     (found,) = settings.load(environ={"RUNA_API_KEY_COMMAND": command}).problems
@@ -96,7 +89,7 @@ def test_a_settings_file_cannot_run_a_command(named: bool) -> None:
 
 
 def test_a_profile_may_name_a_command() -> None:
-    path = Path(".config/runa/config.toml")
+    path = Path.home() / ".config/runa/config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(f'[profile.acme]\napi_key_command = "echo {KEY}"\n')
     loaded = settings.load(environ={"RUNA_PROFILE": "acme"})

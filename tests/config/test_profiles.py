@@ -16,15 +16,6 @@ from runa_cli.core.errors import ConfigurationError, UsageMistake
 KEY = "xxacme.secret~part"
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in an empty directory with an empty home."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-
-
 def written(text: str | bytes) -> Path:
     """Write the file of profiles, and return its path."""
     path = Path.home() / ".config/runa/config.toml"

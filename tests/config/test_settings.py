@@ -19,13 +19,6 @@ LIVE = "wgABC.secret~part"
 PLAYGROUND = "XXabc.secret~part"
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in an empty directory with an empty home."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 def load(flags: Mapping[str, object] | None = None, /, **environ: str) -> Settings:
     """Return the settings of these flags and this environment, with the `.env` of the working directory."""
     return settings.load(flags, environ=environ)
@@ -247,8 +240,8 @@ def test_a_live_key_does_not_keep_local_from_being_local() -> None:
     assert ("local", None) == (loaded.environment.value, settings.request_url(loaded))
 
 
-def test_a_key_file_is_read_without_its_line_end(tmp_path: Path) -> None:
-    path = tmp_path / "key"
+def test_a_key_file_is_read_without_its_line_end() -> None:
+    path = Path.home() / "key"
     path.write_text(f"\n{LIVE}\r\n")
     key = load(RUNA_API_KEY_FILE="~/key").api_key
     assert (ApiKey(LIVE), f"{path} (RUNA_API_KEY_FILE, environment)") == (key.value, key.origin)

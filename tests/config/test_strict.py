@@ -11,13 +11,6 @@ from runa_cli.core.errors import ConfigurationError
 from runa_cli.core.masking import mask_keys
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in an empty directory with an empty home."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 def from_file(content: str | bytes) -> Settings:
     """Return the settings of a `.env` file with this content."""
     Path(".env").write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -1,7 +1,6 @@
 """The table of error codes holds every code that the program uses, with its exit codes; the document is made of it."""
 
 import ast
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from runa_cli.api.classify import FINAL_TYPES
 from runa_cli.core import errors
 from runa_cli.core.error_codes import CODES
 from runa_cli.ledger.records import UNMATCHED
+from tests.support.scripts import load_script
 
 ROOT = Path(runa_cli.__file__).parent
 DOCS = ROOT.parent / "docs"
@@ -67,11 +67,7 @@ def test_the_exit_codes_of_the_table_are_those_of_the_errors() -> None:
 
 
 def test_the_documents_are_what_the_generator_writes() -> None:
-    spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(DOCS / "generate.py")
     written = (DOCS / "errors.md").read_text(encoding="utf-8")
     assert module.errors() == written, "python docs/generate.py"
     assert module.reference() == (DOCS / "reference.md").read_text(encoding="utf-8"), "python docs/generate.py"

@@ -7,8 +7,8 @@ import pytest
 
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Exchange
-from tests.ledger.test_query_plans import Statements, reads_all
 from tests.support.ledgers import new_batch, order
+from tests.support.statements import Statements, reads_all
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 # Of orders first sent within a time: an index that holds nothing but state and times, page by page.

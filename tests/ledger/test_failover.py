@@ -13,6 +13,7 @@ from tests.support.csv_files import gifts, sheet
 from tests.support.cutting_proxy import CuttingProxy, cutting
 from tests.support.postgres import Database, Server
 from tests.support.program import Program, links_at, orders_at, posts
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.file_ledger("it has one of its own")]
 
@@ -39,8 +40,8 @@ class Pair:
 
     def lose_touch(self) -> None:
         """Let the standby receive what there is, and nothing more."""
-        while self.primary_says("SELECT 1 FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()") == []:
-            pass
+        replayed = "SELECT 1 FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
+        wait_until(lambda: self.primary_says(replayed) != [])
         self.standby.cluster.stop("fast")
 
     def primary_says(self, statement: str) -> list[tuple[object, ...]]:

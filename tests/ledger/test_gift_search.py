@@ -1,35 +1,20 @@
 """Orders are chosen by their search texts, which follow what happens to their gifts."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from runa_cli.config.ledger_address import LedgerAddress
 from runa_cli.core.states import State
 from runa_cli.ledger import gift_search
 from runa_cli.ledger.gift_search import EVERY_GIFT, GiftFilter
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Exchange, Order
 from tests.support.ledgers import new_batch, order
-from tests.support.postgres import Database
 from tests.support.searching import differences_in
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ISSUED = {"id": "E-1", "payout": {"url": "https://links.example/a1", "status": "ACTIVE"}}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    """Return an empty ledger, of each engine."""
-    address: LedgerAddress = tmp_path / "ledger.db"
-    if request.param == "postgres":
-        database: Database = request.getfixturevalue("database")
-        address = database.address
-    with Ledger(address) as opened:
-        yield opened
 
 
 def record(ledger: Ledger, number: int, environment: str = "local", orders: int = 1, days: int = 0) -> Batch:

@@ -21,7 +21,7 @@ from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.postgres_schema import MIGRATIONS
 from runa_cli.ledger.records import NOTHING, Batch, Exchange
 from runa_cli.ledger.rows import to_timestamp
-from tests.support.ledgers import make_older, make_server_older, new_batch, order
+from tests.support.ledgers import allow, make_older, make_server_older, new_batch, order
 from tests.support.postgres import Database
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
@@ -70,10 +70,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(tmp_path / "ledger.db", None)
     database: Database = request.getfixturevalue("database")
     return Place(database.address, database)
-
-
-def allow() -> None:
-    """Refuse nothing."""
 
 
 def record(ledger: Ledger, number: int = 1, orders: int = 1) -> Batch:

@@ -3,12 +3,9 @@
 import ast
 import inspect
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,8 @@ from runa_cli.ledger.restoration import Missing, PassedOver
 from runa_cli.ledger.spending import Left
 from runa_cli.ledger.spent_queries import SpentQueries
 from runa_cli.ledger.spool import Answer, Spool
-from tests.support.ledgers import gift, new_batch, order
+from tests.support.ledgers import allow, gift, new_batch, order
+from tests.support.statements import Statements, plan, reads_all
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 BATCHES, GIFTS = 60, 200  # of one order each; without ANALYZE, SQLite plans for a large ledger as for this one
@@ -53,65 +51,9 @@ CHECKS = {"check_intact", "accounts_used", "newest_replies"}
 
 
 def record(ledger: Ledger, number: int) -> Batch:
-    recorded = ledger.record(new_batch(number), [order(number, gifts=GIFTS)], known=[], check=_allow, now=NOW)
+    recorded = ledger.record(new_batch(number), [order(number, gifts=GIFTS)], known=[], check=allow, now=NOW)
     assert recorded is not None
     return recorded
-
-
-def _allow(*_: object) -> None:
-    """Refuse nothing."""
-
-
-class Statements:
-    """What the ledger sends to its database, with the marks of its parameters, and the plan of each statement."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.sent: set[str] = set()
-        sent = self.sent
-
-        class Connection(sqlite3.Connection):
-            def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-                sent.add(sql)
-                return super().execute(sql, *values)
-
-            def executemany(self, sql: str, *rows: Any) -> sqlite3.Cursor:
-                sent.add(sql)
-                return super().executemany(sql, *rows)
-
-        patch.setattr("runa_cli.ledger.sqlite_file.sqlite3.connect", partial(sqlite3.connect, factory=Connection))
-
-    def plans(self, path: Path) -> Iterator[tuple[str, list[str]]]:
-        """Yield each statement that reads or changes rows with the lines of its plan."""
-        for statement in sorted(self.sent):
-            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
-                yield statement, plan(path, statement)
-
-
-def plan(path: Path, statement: str) -> list[str]:
-    with closing(sqlite3.connect(path)) as database:
-        return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * statement.count("?"))]
-
-
-def reads_all(line: str) -> bool:
-    """Tell whether a line of a plan is about every row of a table, or every row of an environment."""
-    if "INDEX purchase_read_back" in line:  # which holds orders that a check has read back, until they are confirmed
-        return False
-    if line.startswith("SCAN"):
-        # The table `ledger` has one row; the index holds unfinished orders only, and the other is what it was read to.
-        # The last two are empty unless the ledger was restored, and have a row an environment then.
-        few = (
-            "SCAN ledger",
-            "SCAN sqlite_master",
-            "SCAN CONSTANT ROW",
-            "SCAN unfinished",
-            "SCAN found",
-            "SCAN closed",
-            "SCAN opened",
-        )
-        return not line.startswith(few) and "INDEX purchase_unfinished" not in line
-    return bool(
-        re.search(r"SEARCH (batch|purchase|gift) .*\((environment=\?|rowid[<>]\?)( AND (row)?id[<>]\?)?\)$", line)
-    )
 
 
 def use_all(ledger: Ledger) -> set[str]:
@@ -126,31 +68,31 @@ def use_all(ledger: Ledger) -> set[str]:
     for number in range(1, BATCHES + 1):
         record(ledger, number)
     batch = record(ledger, 0)
-    use("record", new_batch(0), [order(0, gifts=GIFTS)], known=[], check=_allow, now=NOW)
+    use("record", new_batch(0), [order(0, gifts=GIFTS)], known=[], check=allow, now=NOW)
     use("add_event", Event("links.read", {}))
     use("shared_time", NOW)
     adopted = AdoptedOrder(
         **{**vars(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
         issued=[{}], created=NOW, settled=NOW,
     )  # fmt: skip
-    use("record", new_batch(1000), [adopted], known=[], check=_allow, now=NOW)
+    use("record", new_batch(1000), [adopted], known=[], check=allow, now=NOW)
     _use_order(use, ledger, batch)
     _use_queries(use, ledger, batch)
     content = replace(new_batch(0), columns=["team"])
     placed = [Placed(held.id, held.row, "other", held.carried, "s", "r", "a") for held in ledger.held(batch)]
     facts = dict.fromkeys(("proposal", "gifts", "total", "content"), "")
     proposal = use("propose", batch, facts, ("anna", "host"), NOW)
-    use("approve", batch, Approval(proposal.id, "bob", "SHA256:x", "signature", NOW), check=_allow)
+    use("approve", batch, Approval(proposal.id, "bob", "SHA256:x", "signature", NOW), check=allow)
     use("proposal", batch.id)
     use("approvals", proposal)
     use("content_digest", batch.id)
     use("adopt", batch, ["team"], [replace(adopted, position=9, idempotency_key="key 9", order_id="O-9")], NOW)
     use("relabel", batch, content, placed)
-    use("append", batch, ["team"], [order(2000, 7)], check=_allow, now=NOW)
-    use("amend", batch, content, [order(3000, 8)], placed, check=_allow, now=NOW)
+    use("append", batch, ["team"], [order(2000, 7)], check=allow, now=NOW)
+    use("amend", batch, content, [order(3000, 8)], placed, check=allow, now=NOW)
     use("mark_abandoned", [*ledger.orders(batch, [State.PREPARED])], NOW)
     use("mark_shown", batch, NOW)
-    use("prune", batch, check=_allow, now=NOW)
+    use("prune", batch, check=allow, now=NOW)
     _use_restoration(use, replace(adopted, idempotency_key="key 10", order_id="O-10"))
     use("pause", "local", 5.0, NOW)
     use("store_policy", "version = 1", "me", NOW)
@@ -190,7 +132,7 @@ def record_kept_reply(path: Path, replies: Path) -> None:
 def _use_order(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     (first,) = ledger.orders(batch)
     exchange = Exchange()
-    use("mark_sent", first, "xxtests", check=_allow, now=NOW, turn=Turn(1, 60))
+    use("mark_sent", first, "xxtests", check=allow, now=NOW, turn=Turn(1, 60))
     use("mark_unsent", first, exchange)
     use("note", first, exchange)
     use("mark_accepted", first, "O-1", b"{}", exchange)

@@ -20,6 +20,7 @@ from tests.support.csv_files import gifts, links_by_address, sheet
 from tests.support.ledgers import new_batch, order
 from tests.support.postgres import Database, Server
 from tests.support.program import Program, links_at, orders_at, posts, wait_for
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
 
@@ -138,11 +139,6 @@ def test_an_order_is_not_sent_whose_commit_no_standby_has_though_the_server_was_
                 sending.result()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        pass
-
-
 def test_a_process_that_is_stopped_in_a_transaction_keeps_others_waiting_for_a_limited_time_only(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +194,14 @@ def four_at_once(program: Program, tmp_path: Path, arguments: Callable[[int], tu
         home = tmp_path / f"host{number}"
         home.mkdir()
         host = Program(home, program.env)
-        while (ran := host.execute(host.command(*arguments(number)))).code == 75:
-            pass
-        codes.append(ran.code)
+
+        def ends() -> bool:
+            code = host.execute(host.command(*arguments(number))).code
+            if code != 75:
+                codes.append(code)
+            return code != 75
+
+        wait_until(ends)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
     for thread in threads:

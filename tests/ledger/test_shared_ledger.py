@@ -25,7 +25,7 @@ from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order
 from tests.conftest import Emulate
 from tests.support.csv_files import gifts, sheet
 from tests.support.cutting_proxy import CuttingProxy, When, cutting
-from tests.support.ledgers import new_batch, order
+from tests.support.ledgers import allow, new_batch, order
 from tests.support.postgres import Database, Server, free_port
 from tests.support.program import GIFT, Program, links_at, orders_at, posts, wait_for
 
@@ -34,10 +34,6 @@ pytestmark = pytest.mark.file_ledger("it has one of its own")
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def allow() -> None:
-    """Refuse nothing."""
 
 
 def record(ledger: Ledger, number: int = 1, orders: int = 1) -> Batch:

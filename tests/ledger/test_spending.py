@@ -1,6 +1,5 @@
 """What is held of the money follows the state of each order, whatever changes it, on every engine."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,29 +15,13 @@ from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.postgres_policy import store_policy
 from runa_cli.ledger.postgres_schema import MIGRATIONS
-from runa_cli.ledger.records import AdoptedOrder, Batch, Exchange, Order
+from runa_cli.ledger.records import NOTHING, AdoptedOrder, Batch, Order
 from runa_cli.ledger.spending import Left, Share
-from tests.support.ledgers import new_batch, order
+from tests.support.ledgers import allow, new_batch, order
 from tests.support.postgres import Database, Server
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-NOTHING = Exchange()
-
-
-@pytest.fixture(params=["file", "server"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    if request.param == "file":
-        opened = Ledger(tmp_path / "ledger.db")
-    else:
-        database: Database = request.getfixturevalue("database")
-        opened = Ledger(database.address)
-    with opened:
-        yield opened
-
-
-def allow() -> None:
-    """Refuse nothing."""
 
 
 def record(ledger: Ledger, number: int = 1) -> tuple[Batch, Order]:

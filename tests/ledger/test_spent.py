@@ -16,26 +16,14 @@ from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.postgres_init import initialise
 from runa_cli.ledger.records import Batch, Exchange, Gift, NewOrder, Order
 from runa_cli.ledger.spent_queries import KEYS, PERSONS, PersonSum, Scope, SpentSum
-from tests.ledger.test_query_plans import Statements, reads_all
-from tests.support.ledgers import make_older, make_server_older, new_batch, order
+from tests.support.ledgers import allow, make_older, make_server_older, new_batch, order
 from tests.support.postgres import Database
+from tests.support.statements import Statements, reads_all
 
 pytestmark = pytest.mark.file_ledger("it has one of its own")
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LOCAL = Scope("local")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    """Return an empty ledger of each kind."""
-    if request.param == "sqlite":
-        with Ledger(tmp_path / "ledger.db") as opened:
-            yield opened
-        return
-    database: Database = request.getfixturevalue("database")
-    with Ledger(database.address) as opened:
-        yield opened
 
 
 def item(value: str, address: str | None = None, product: str = "AMZ-US") -> str:
@@ -49,11 +37,11 @@ def sent(ledger: Ledger, number: int, items: list[str], currency: str = "USD", w
     gifts = [Gift(row, None, [], f"i{number}-{row}", f"s{number}-{row}", "", text) for row, text in enumerate(items, 1)]
     total = sum((json.loads(text, parse_float=Decimal, parse_int=Decimal)["face_value"] for text in items), Decimal(0))
     new: NewOrder = replace(order(number), gifts=gifts, item_count=len(items), currency=currency, total=str(total))
-    batch = ledger.record(new_batch(number), [new], known=[], check=_allow, now=when)
+    batch = ledger.record(new_batch(number), [new], known=[], check=allow, now=when)
     assert isinstance(batch, Batch)
     ledger.claim(batch)
     (recorded,) = ledger.orders(batch)
-    return ledger.mark_sent(recorded, "xxtests", check=_allow, now=when)
+    return ledger.mark_sent(recorded, "xxtests", check=allow, now=when)
 
 
 def complete(ledger: Ledger, done: Order, prices: list[str], **reply: object) -> Order:
@@ -61,10 +49,6 @@ def complete(ledger: Ledger, done: Order, prices: list[str], **reply: object) ->
     body = json.dumps({"id": f"O-{done.id}", "status": "COMPLETED", **reply}).encode()
     issued: list[dict[str, Any]] = [{"id": f"E-{done.id}-{row}", "price": price} for row, price in enumerate(prices)]
     return ledger.mark_completed(done, f"O-{done.id}", body, issued, exchange=Exchange(), now=NOW)
-
-
-def _allow(*_: object) -> None:
-    """Refuse nothing."""
 
 
 def only(ledger: Ledger, by: str = "currency", scope: Scope = LOCAL) -> SpentSum:
@@ -135,7 +119,7 @@ def test_only_what_was_issued_or_may_have_been_counts(ledger: Ledger) -> None:
     """A rejected or failed order cost nothing, and one that was never sent neither."""
     ledger.mark_rejected(sent(ledger, 1, [item("1")]), b"{}", Exchange(), NOW)
     ledger.mark_failed(sent(ledger, 2, [item("2")]), "O-2", b"{}", Exchange(), NOW)
-    ledger.record(new_batch(3), [order(3)], known=[], check=_allow, now=NOW)
+    ledger.record(new_batch(3), [order(3)], known=[], check=allow, now=NOW)
     sent(ledger, 4, [item("4")])
     ledger.mark_accepted(sent(ledger, 5, [item("5")]), "O-5", b"{}", Exchange())
     ledger.mark_abandoned([sent(ledger, 6, [item("6")])], NOW)
@@ -209,7 +193,7 @@ def test_persons_below_a_sum_are_left_out(ledger: Ledger) -> None:
 def test_a_pruned_gift_still_counts_for_its_person_without_the_address(ledger: Ledger) -> None:
     done = sent(ledger, 1, [item("10", "ann@example.com")])
     complete(ledger, done, ["9.87"], total_price="9.87", currency="USD")
-    ledger.prune(ledger.batch_by_id(done.batch_id), check=_allow, now=NOW)
+    ledger.prune(ledger.batch_by_id(done.batch_id), check=allow, now=NOW)
     (person,) = ledger.person_sums("email", LOCAL)
     assert PersonSum(address_key("ann@example.com"), "USD", 1, 100_000) == person
     assert (1, "10.00", "9.87", "USD") == shown(only(ledger, "product"))
@@ -219,7 +203,7 @@ def test_a_pruned_gift_still_counts_for_its_person_without_the_address(ledger: L
 def test_an_order_that_is_given_up_and_pruned_may_still_have_cost_its_value(ledger: Ledger) -> None:
     done = sent(ledger, 1, [item("10", "ann@example.com")])
     ledger.mark_abandoned([done], NOW)
-    ledger.prune(ledger.batch_by_id(done.batch_id), check=_allow, now=NOW)
+    ledger.prune(ledger.batch_by_id(done.batch_id), check=allow, now=NOW)
     (person,) = ledger.person_sums("email", LOCAL)
     assert (address_key("ann@example.com"), 0, 1, 100_000) == (
         person.key, person.gifts, person.unknown_gifts, person.unknown_face,
@@ -233,7 +217,7 @@ def test_an_older_ledger_learns_what_its_gifts_cost(tmp_path: Path) -> None:
         complete(older, sent(older, 1, [item("10", "ann@example.com")]), ["9.87"], total_price="9.87", currency="USD")
         pruned = sent(older, 2, [item("10", "bob@example.com"), item("15.01")])
         complete(older, pruned, ["1", "2"], total_price="3.00", currency="USD")
-        older.prune(older.batch_by_id(pruned.batch_id), check=_allow, now=NOW)
+        older.prune(older.batch_by_id(pruned.batch_id), check=allow, now=NOW)
     make_older(path, 11)
     with Ledger(path) as newer:
         found = only(newer)

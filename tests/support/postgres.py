@@ -15,6 +15,7 @@ from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.ledger.postgres_init import initialise
 from tests.support import postgres_cluster
 from tests.support.postgres_cluster import NOT_INSTALLED, Cluster, free_port
+from tests.support.waiting import wait_until
 
 __all__ = ["NOT_INSTALLED", "Database", "Server", "free_port", "is_left_out", "server"]
 
@@ -87,9 +88,12 @@ class Server:
             self.run(f"ALTER SYSTEM RESET {name}" if value is None else f"ALTER SYSTEM SET {name} = '{value}'")
         self.run("SELECT pg_reload_conf()")
         asked = Database(self.url("postgres"), "postgres")
-        for name, value in values.items():  # it reads them again in its own time
-            while [] == (asked.run(_IS_RESET, name) if value is None else asked.run(_IS_SET, name, value)):
-                pass
+        wait_until(  # it reads them again in its own time
+            lambda: all(
+                asked.run(_IS_RESET, name) if value is None else asked.run(_IS_SET, name, value)
+                for name, value in values.items()
+            )
+        )
 
     @contextmanager
     def standby(self) -> Iterator["Server"]:
