@@ -1,6 +1,7 @@
 """`report recipients`: what each person got, added up over all batches and perhaps other sources."""
 
 import heapq
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,7 +12,6 @@ from runa_cli.app.batches import tell_of_other_environments
 from runa_cli.app.report_output import Entry, Report, show_report
 from runa_cli.app.report_scope import Days
 from runa_cli.app.session import Session
-from runa_cli.core import exact_json
 from runa_cli.core.errors import UsageMistake
 from runa_cli.core.money import amount_text, counted, format_gifts, parse_amount
 from runa_cli.core.units import to_units, units_text
@@ -176,7 +176,7 @@ def _person(by: str, each: PersonSum) -> _Person:
 
 def _name(by: str, each: PersonSum) -> str:
     """Return the address or reference of a person as one of its gifts has it; empty where all are pruned."""
-    document = exact_json.loads(each.item) if each.item else None
+    document = json.loads(each.item) if each.item else None
     method = document.get("distribution_method") if isinstance(document, dict) else None
     method = method if isinstance(method, dict) else {}
     if by == "email":

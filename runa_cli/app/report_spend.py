@@ -1,9 +1,9 @@
 """`report spend`: what was spent, by month, week, day, batch, product, currency or user."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from runa_cli.app import report_scope
@@ -14,7 +14,6 @@ from runa_cli.app.session import Session
 from runa_cli.core.errors import UsageMistake
 from runa_cli.core.money import amount_text, format_gifts
 from runa_cli.core.units import units_text
-from runa_cli.ledger.records import Batch
 from runa_cli.ledger.spent import to_moment
 from runa_cli.ledger.spent_queries import QUARTER, Scope, SpentSum
 from runa_cli.output.tables import Column
@@ -27,6 +26,7 @@ _MONEY = (
     *("currency", "gifts", "face_value", "charged_currency", "charged", "unknown_gifts", "unknown_face_value"),
     *("unpriced_gifts", "unpriced_face_value"),
 )
+_AT_A_TIME = 500  # rows
 _NUMBERS = frozenset(_MONEY) - {"currency", "charged_currency"}
 
 
@@ -51,12 +51,14 @@ def show(session: Session, by: str, days: Days, to: Path | None) -> None:
 
 
 def _entries(session: Session, by: str, about: Scope, totals: "_Totals") -> Iterator[Entry]:
-    label = _labels(session, by, about)
-    for key, sums in _by_key(session, by, about):
-        first = label(key)
-        for each in sums:
-            _add(each, totals.sums)
-            yield {**first, **_amounts(each)}
+    rows = _by_key(session, by, about)
+    while some := [*islice(rows, _AT_A_TIME)]:
+        label = _labels(session, by, about, [key for key, _ in some])
+        for key, sums in some:
+            first = label(key)
+            for each in sums:
+                _add(each, totals.sums)
+                yield {**first, **_amounts(each)}
 
 
 def _by_key(session: Session, by: str, about: Scope) -> Iterator[tuple[int | str, list[SpentSum]]]:
@@ -72,13 +74,16 @@ def _by_key(session: Session, by: str, about: Scope) -> Iterator[tuple[int | str
         yield key, _added(same)
 
 
-def _labels(session: Session, by: str, about: Scope) -> Callable[[int | str], dict[str, object]]:
-    """Return what makes the first fields of a row from its key."""
+def _labels(
+    session: Session, by: str, about: Scope, keys: Sequence[int | str]
+) -> Callable[[int | str], dict[str, object]]:
+    """Return what makes the first fields of a row from its key, which is one of these."""
     if by in PERIODS:
         period = report_scope.period_of(by)
         return lambda quarter: _period_fields(by, period(int(quarter)), about)
     if by == "batch":
-        return lambda batch_id: _batch_fields(session.ledger.batch_by_id(int(batch_id)))
+        files = session.ledger.batch_files(map(int, keys))
+        return lambda batch_id: dict(zip(("batch", "file"), files[int(batch_id)], strict=True))
     if by == "user":
         return lambda text: _user_fields(str(text))
     return lambda text: {by: str(text) or None}
@@ -89,10 +94,6 @@ def _period_fields(by: str, period: Period, about: Scope) -> dict[str, object]:
     begins = max(period.begins, about.since or period.begins)
     ends = min(period.ends, about.until or period.ends)
     return {by: period.name, "from": begins.isoformat(), "until": ends.isoformat()}
-
-
-def _batch_fields(batch: Batch) -> dict[str, object]:
-    return {"batch": batch.name, "file": batch.file}
 
 
 def _user_fields(sender: str) -> dict[str, object]:
@@ -123,9 +124,6 @@ def _added(sums: Iterable[SpentSum]) -> list[SpentSum]:
     return [added[pair] for pair in sorted(added)]
 
 
-_COUNTS = ("gifts", "face", "charged", "unpriced_gifts", "unpriced_face", "unknown_gifts", "unknown_face")
-
-
 def _add(each: SpentSum, sums: dict[tuple[str, str], SpentSum]) -> None:
     """Add a sum to that of the same currencies."""
     pair = each.currency, each.charged_in
@@ -133,7 +131,18 @@ def _add(each: SpentSum, sums: dict[tuple[str, str], SpentSum]) -> None:
 
 
 def _plus(one: SpentSum, other: SpentSum) -> SpentSum:
-    return one._replace(**{name: getattr(one, name) + getattr(other, name) for name in _COUNTS})
+    return SpentSum(
+        one.key,
+        one.currency,
+        one.charged_in,
+        one.gifts + other.gifts,
+        one.face + other.face,
+        one.charged + other.charged,
+        one.unpriced_gifts + other.unpriced_gifts,
+        one.unpriced_face + other.unpriced_face,
+        one.unknown_gifts + other.unknown_gifts,
+        one.unknown_face + other.unknown_face,
+    )
 
 
 # --- for people ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ hold 900 billion of each.
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 
 from runa_cli.core.money import decimals_of, plain_decimal
 
@@ -28,9 +29,17 @@ def from_units(units: int) -> Decimal:
 
 def units_text(units: int, currency: str) -> str:
     """Return units as an amount in plain digits, with the decimals of its currency."""
-    return plain_decimal(from_units(units).normalize(), currency)
+    smallest, decimals = smallest_share(currency), decimals_of(currency)
+    if units % smallest:  # no amount of that currency
+        return plain_decimal(from_units(units).normalize(), currency)
+    sign, coins = "-" if units < 0 else "", abs(units) // smallest
+    if not decimals:
+        return f"{sign}{coins}"
+    whole, part = divmod(coins, 10**decimals)
+    return f"{sign}{whole}.{part:0{decimals}}"
 
 
+@cache  # a few currencies, asked for with each amount of a report
 def smallest_share(currency: str) -> int:
     """Return the smallest coin of a currency, in units."""
     return int(10 ** max(0, _DECIMALS - decimals_of(currency)))

@@ -124,8 +124,12 @@ class LedgerQueries:
             " FROM batch JOIN purchase ON purchase.batch_id = batch.id AND superseded = 0"
             " WHERE batch.environment = ? AND batch.pruned_at IS NULL"
             f" AND NOT EXISTS (SELECT 1 FROM purchase WHERE purchase.batch_id = batch.id AND {UNFINISHED})"
+            # Which is found with the first order of most batches, so that the others are not read.
+            " AND NOT EXISTS (SELECT 1 FROM purchase AS later WHERE later.batch_id = batch.id AND later.superseded = 0"
+            " AND later.settled_at >= ?)"
             " GROUP BY batch.id HAVING max(settled_at) < ? ORDER BY batch.id DESC",
             environment,
+            to_timestamp(time),
             to_timestamp(time),
         ):
             yield Settled(row["id"], row["name"], row["items"], bool(row["is_shown"]))

@@ -125,6 +125,11 @@ class SpentQueries(LedgerQueries):
             )
             yield from self._persons(groups)
 
+    def batch_files(self, ids: Iterable[int]) -> dict[int, tuple[str, str | None]]:
+        """Return the names of batches, and the files that they were issued from, by the ids of their rows."""
+        found = self._by_ids("SELECT id, name, file FROM batch", [*ids])
+        return {row["id"]: (row["name"], row["file"]) for row in found}
+
     def unsettled_person_sums(self, by: str, scope: Scope) -> Iterator[PersonSum]:
         """Yield the gifts of orders whose outcome may still be told, each as a sum of its own."""
         with self._engine.snapshot() as read:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,8 @@ from runa_cli.core import exact_json
 from runa_cli.core.errors import Context, Money, OutputFailed
 from runa_cli.core.safe_text import printable
 from runa_cli.output.tables import Part
+
+_MOMENT = 0.1  # seconds
 
 
 class BrokenOutput(OutputFailed):
@@ -28,6 +31,8 @@ class Output:
         self.format = output_format
         self._no_color = no_color
         self._stream = sys.stdout
+        self._is_terminal = self.is_terminal
+        self._flushed = 0.0  # when, by the monotonic clock
         self.hint: str | None = None
         self.money = Money.NOT_ISSUED
         self.context = Context()
@@ -58,12 +63,17 @@ class Output:
         self.binary(text.encode(encoding, "replace"))
 
     def binary(self, content: bytes) -> None:
-        """Write bytes as they are. Raises OutputFailed."""
+        """Write bytes as they are: at once to a terminal, else in blocks, or when a moment has passed.
+
+        What must not wait is passed on by `flush`. Raises OutputFailed.
+        """
         try:
             if self._stream is None:
                 raise ValueError("standard output is closed")
-            self._stream.flush()
             self._stream.buffer.write(content)
+            if time.monotonic() - self._flushed > _MOMENT or self._is_terminal:
+                self._stream.flush()
+                self._flushed = time.monotonic()
         except (OSError, ValueError) as error:
             raise self._write_failure(error) from error
 

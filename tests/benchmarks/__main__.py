@@ -18,6 +18,7 @@ BENCHMARKS = {
     "memory": sending.memory,
     "ledger": ledgers.large_ledger,
     "lists": ledgers.lists,
+    "reports": ledgers.reports,
     "postgres": on_server.ledger_on_server,
 }
 

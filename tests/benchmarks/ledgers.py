@@ -7,12 +7,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.measure import Command, Line, TooLong, Unmeasurable, compared, failed, in_turns, unmeasured
+from tests.benchmarks.measure import (
+    Command,
+    Line,
+    TooLong,
+    Unmeasurable,
+    best,
+    compared,
+    failed,
+    in_turns,
+    seconds,
+    unmeasured,
+)
 from tests.benchmarks.setting import GIFT, HERE, Bench, serving, write_gifts
 
 TIMES_EMPTY = 1.2
 FIRST_LINE, MOST_MEMORY = 1.0, 120.0  # seconds and MiB
-LONGEST_LIST = 60.0  # seconds
+LONGEST_LIST = 300.0  # seconds
+LONGEST_REPORT = 2.0
+REPORTS = (
+    *(("spend", "--by", by) for by in ("month", "week", "day", "batch", "product", "currency", "user")),
+    ("recipients",),
+    ("recipients", "--threshold", "600 USD"),
+)
 ENDS_SOON = 5.0
 NAME, BATCH_ROWS = "bench", 1000
 
@@ -45,6 +62,26 @@ def lists(bench: Bench) -> list[Line]:
         ("batch prune, no old batches", ("batch", "prune", "--yes"), "No settled batch"),
     ]
     return [_list(bench, home, *command) for command in commands]
+
+
+def reports(bench: Bench) -> list[Line]:
+    """Measure how long reports on a million gifts take."""
+    with serving() as url:
+        home = _large(bench, url)
+    return [_report(bench, home, arguments) for arguments in REPORTS]
+
+
+def _report(bench: Bench, home: Path, arguments: Sequence[str]) -> Line:
+    runs = in_turns(bench.size.turns, lambda _: bench.runa(home, "report", *arguments, "-o", "csv").run())[0]
+    wall, peak = best(runs, lambda it: it.wall), best(runs, lambda it: it.peak)
+    return Line(
+        f"report {' '.join(arguments)}, {bench.size.ledger_orders:,} gifts",
+        f"{seconds(wall)} (CPU {seconds(best(runs, lambda it: it.cpu))}), {peak:.0f} MiB",
+        "",
+        "",
+        f"{LONGEST_REPORT:g} s, {MOST_MEMORY:g} MiB",
+        wall <= LONGEST_REPORT and peak <= MOST_MEMORY,
+    )
 
 
 def _list(bench: Bench, home: Path, name: str, arguments: Sequence[str], expected: str) -> Line:

@@ -20,6 +20,9 @@ from runa_cli.core.units import from_units, shares, smallest_share, to_units, un
         ("99.5", "JPY", "99.5"),
         ("0", "USD", "0.00"),
         ("90000000000000.01", "USD", "90000000000000.01"),
+        ("-0.05", "USD", "-0.05"),
+        ("-1.0001", "USD", "-1.0001"),
+        ("-5500", "JPY", "-5500"),
     ],
 )
 def test_an_amount_comes_back_with_the_decimals_of_its_currency(amount: str, currency: str, text: str) -> None:
