@@ -9,7 +9,7 @@ from runa_cli.app.session import Session
 from runa_cli.config import settings as configuration
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import ConfigurationError, UsageMistake
-from runa_cli.core.money import from_minor, plain_minor
+from runa_cli.core.money import format_amount, from_minor, plain_minor
 from runa_cli.core.system import host_name, system_user
 from runa_cli.issuing.policy import Amount, Limit, Policy
 from runa_cli.issuing.policy_file import read_policy_file
@@ -110,7 +110,7 @@ class _Row:
 
     def cells(self) -> list[str]:
         """Return the row of the table."""
-        limit, end = self.limit, self.window.end
+        limit, end, currency = self.limit, self.window.end, self.limit.max.currency
         what = f"{self.policy.number_of(limit)}: {PER[limit.per]}"
         if limit.products:
             what += f", {' '.join(limit.products)}"
@@ -119,7 +119,7 @@ class _Row:
             what,
             self.recipient or ("each" if limit.each else ""),
             str(limit.max),
-            *("-" if minor is None else f"{from_minor(minor, limit.max.currency):,.2f}" for minor in amounts),
+            *("-" if minor is None else format_amount(from_minor(minor, currency), currency) for minor in amounts),
             f"{end.astimezone(self.policy.rules.timezone):%Y-%m-%d %H:%M}" if end else "-",
         ]
 

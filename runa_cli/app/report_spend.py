@@ -162,7 +162,7 @@ def _row(by: str, entry: Entry) -> list[str]:
     name = str(entry[by] or _UNNAMED.get(by, ""))
     if by == "user" and entry["host"]:
         name += f" on {entry['host']}"
-    unknown = f"{entry['unknown_face_value']} {entry['currency']}" if entry["unknown_gifts"] else ""
+    unknown = _money(entry["unknown_face_value"], entry["currency"]) if entry["unknown_gifts"] else ""
     return [
         name,
         f"{entry['gifts']:,}",

@@ -156,6 +156,7 @@ class Session:
             address,
             marks=self._marks(),
             warn=self.console.warn,
+            say=self.console.note,
             patience=patience,
             spool=self._spool(),
             clock=self.clock,

@@ -98,7 +98,7 @@ def amount_text(amount: Decimal, currency: str) -> str:
 
 def format_money(sums: Mapping[str, Decimal]) -> str:
     """Return amounts by currency as text for people, for example `7,500.00 USD`."""
-    return " + ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+    return " + ".join(amount_text(amount, currency) for currency, amount in sorted(sums.items())) or "nothing"
 
 
 def format_gifts(count: int) -> str:

@@ -292,7 +292,7 @@ def check_cap(sums: Mapping[str, Decimal], max_total: Decimal | None, batch: str
     # A cap has no currency to convert into, so it holds for the sum over all currencies.
     if max_total is not None and sum(sums.values()) > max_total:
         raise GuardRefused(
-            f"The total of {format_money(sums)} is above the cap of {max_total:,.2f}. Nothing was sent.",
+            f"The total of {format_money(sums)} is above the cap of {max_total:,f}. Nothing was sent.",
             f"Raise {'RUNA_MAX_TOTAL' if batch else '--max-total (or RUNA_MAX_TOTAL)'} if it is meant; it holds for all"
             " currencies together.",
             Context(batch=batch),
@@ -322,7 +322,7 @@ def check_confirmed_total(plan: Plan, request: CreateRequest, to_send: Mapping[s
     if [confirmed] == list(left.values()) or (is_within and [confirmed] == list(plan.sums.values())):
         return
     raise GuardRefused(
-        f"The total is {format_money(plan.sums)}, but {confirmed:,.2f} was confirmed. Nothing was sent.",
+        f"The total is {format_money(plan.sums)}, but {confirmed:,f} was confirmed. Nothing was sent.",
         "Check the input; --confirm-total must be its exact total, in one currency.",
         code="total_differs",
     )

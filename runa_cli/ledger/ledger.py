@@ -47,6 +47,7 @@ class Ledger(Batches, Orders):
         *,
         marks: Path | None = None,
         warn: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
         patience: float = 0.0,
         spool: Path | None = None,
         clock: Clock = REAL,
@@ -54,12 +55,13 @@ class Ledger(Batches, Orders):
     ) -> None:
         """Open the ledger, or make a new one where it is a file.
 
-        `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written.
+        `marks` is the directory of the high-water marks (high_water.py); `warn` is told where one cannot be written,
+        `say` that a large file is brought up to date.
         `patience`: how long a server that was lost is waited for (seconds). `spool` is the directory for answers that
         cannot be recorded; those that are there are recorded now. `clock` is that of the journal. `to_check` opens one
         too that may lack orders: `doubt` says why.
         """
-        engine = _open(address, marks, patience, to_check=to_check)
+        engine = _open(address, marks, patience, to_check=to_check, say=say)
         super().__init__(engine)
         self.path = engine.path
         self.is_new, self.replaced = engine.is_new, engine.replaced
@@ -180,11 +182,11 @@ class Ledger(Batches, Orders):
 
 
 def _open(
-    address: LedgerAddress, marks: Path | None, patience: float, *, to_check: bool
+    address: LedgerAddress, marks: Path | None, patience: float, *, to_check: bool, say: Callable[[str], None]
 ) -> "SQLiteEngine | PostgresEngine":
     """Open the database of a ledger."""
     if not isinstance(address, ServerLedger):
-        return SQLiteEngine(address, marks, to_check=to_check)
+        return SQLiteEngine(address, marks, to_check=to_check, say=say)
     require_driver()
     from runa_cli.ledger.postgres import PostgresEngine  # psycopg takes longer to load than most commands take
 

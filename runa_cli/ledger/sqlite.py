@@ -3,7 +3,7 @@
 import errno
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -44,14 +44,21 @@ class SQLiteEngine:
 
     patience = 0.0
 
-    def __init__(self, path: Path, marks: Path | None = None, *, to_check: bool = False) -> None:
-        """Open the ledger, or make a new one. `marks` is the directory of high-water marks."""
+    def __init__(
+        self,
+        path: Path,
+        marks: Path | None = None,
+        *,
+        to_check: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Open the ledger, or make a new one. `marks` is the directory of high-water marks; `say`: see `open_file`."""
         with _errors_name(path):
             self.path = sqlite_file.real_path(path)
         self.mark = MarkFile(marks, self.path) if marks else None
         self._lock = threading.RLock()  # the threads that send orders share one connection
         with _errors_name(self.path):
-            opened = sqlite_file.open_file(self.path, self.mark, to_check=to_check)
+            opened = sqlite_file.open_file(self.path, self.mark, to_check=to_check, say=say)
         self._connection, self.is_new, self.replaced, self.doubt = opened
         self._transaction = _SQLiteTransaction(self._connection)
         self.claims = Claims(self.path)

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -21,6 +22,7 @@ from runa_cli.ledger.rows import MARK, read_mark
 from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
 _MAGIC = b"SQLite format 3\0"  # how every such file begins
+MANY_ORDERS = 20_000  # that take long enough to be brought up to date to say so
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
 
 
@@ -55,10 +57,17 @@ class Opened(NamedTuple):
     doubt: Doubt | None = None
 
 
-def open_file(path: Path, mark_file: MarkFile | None = None, *, to_check: bool = False) -> Opened:
+def open_file(
+    path: Path,
+    mark_file: MarkFile | None = None,
+    *,
+    to_check: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Opened:
     """Open the file, make it where there is none, and bring its tables up to date.
 
-    A ledger that is behind its high-water mark is refused, unless it is opened `to_check` what it lacks.
+    A ledger that is behind its high-water mark is refused, unless it is opened `to_check` what it lacks. `say` is told
+    before a large one is brought up to date, which takes minutes.
     """
     marks, damaged = NO_MARKS, None
     try:
@@ -79,7 +88,7 @@ def open_file(path: Path, mark_file: MarkFile | None = None, *, to_check: bool =
         _choose_journal_mode(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
+        _migrate(connection, path, say=say)
         found = _found(connection)
         if mark_file and not doubt and marks.own and marks.own.ledger_id != found.ledger_id:
             mark_file.advance(found)  # before anything is recorded in a ledger that replaces one that is gone
@@ -207,12 +216,19 @@ def _choose_journal_mode(connection: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
+def _migrate(
+    connection: sqlite3.Connection, path: Path, *, is_new: bool = False, say: Callable[[str], None] = lambda _: None
+) -> None:
     """Run the migrations that the file does not have yet, all in one transaction with their number."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not is_new:
             _check_is_ledger(connection, path)  # another process may have migrated it since it was checked
+            if _version(connection) < len(MIGRATIONS) and (orders := _found(connection).orders) >= MANY_ORDERS:
+                say(
+                    f"The ledger {path} is brought up to date for this version of runa, once. With about {orders:,}"
+                    " orders that may take some minutes. It can be interrupted: then nothing is changed."
+                )
         for number, migration in enumerate(MIGRATIONS[_version(connection) :], _version(connection) + 1):
             for statement in migration.script.split(";"):
                 connection.execute(statement)

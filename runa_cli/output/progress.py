@@ -4,7 +4,7 @@ import threading
 import time
 from decimal import Decimal
 
-from runa_cli.core.money import format_gifts, format_money
+from runa_cli.core.money import amount_text, format_amount, format_gifts, format_money
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import SETTLED, State
 from runa_cli.ledger.records import Batch, Order, Tally
@@ -141,7 +141,7 @@ def _money(tally: Tally, whole: Tally) -> str:
     issued, asked = tally.sums([State.COMPLETED]), whole.sums()
     if len(asked) == 1:
         ((currency, amount),) = asked.items()
-        text = f"{issued.get(currency, Decimal(0)):,.2f} of {amount:,.2f} {currency} issued"
+        text = f"{format_amount(issued.get(currency, Decimal(0)), currency)} of {amount_text(amount, currency)} issued"
     else:
         text = f"{format_money(issued)} issued"
     lost = sum(tally.items[state] for state in SETTLED - {State.COMPLETED})

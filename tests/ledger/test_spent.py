@@ -228,6 +228,21 @@ def test_an_older_ledger_learns_what_its_gifts_cost(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(("orders", "says"), [(2, True), (3, False)])
+def test_that_a_large_ledger_takes_long_to_be_brought_up_to_date_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orders: int, *, says: bool
+) -> None:
+    monkeypatch.setattr("runa_cli.ledger.sqlite_file.MANY_ORDERS", orders)
+    path, said = tmp_path / "ledger.db", list[str]()
+    with Ledger(path, say=said.append) as older:
+        for number in (1, 2):
+            sent(older, number, [item("10", "ann@example.com")])
+    make_older(path, 11)
+    for _ in range(2):
+        Ledger(path, say=said.append).close()
+    assert [True] * says == ["With about 2 orders that may take some minutes" in line for line in said]
+
+
 def test_an_older_ledger_on_a_server_learns_it_from_init(database: Database) -> None:
     with Ledger(database.address) as older:
         complete(older, sent(older, 1, [item("10", "ann@example.com")]), ["9.87"], total_price="9.87", currency="USD")
