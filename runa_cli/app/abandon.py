@@ -59,6 +59,6 @@ def _show(session: Session, batch: Batch, orders: list[Order]) -> None:
     sentence = (
         f"Of batch {batch.name}, {counted(len(orders), 'order')} {verb} abandoned: {gifts}."
         if orders
-        else f"Batch {batch.name} has no order of unknown outcome; there is nothing to abandon."
+        else f"Batch {batch.name} has no order that is unsent or of unknown outcome; there is nothing to abandon."
     )
     show_changes(session, document, [sentence])

@@ -238,7 +238,7 @@ def _finish(
             try:
                 session.ledger.mark_shown(batch, session.clock.now())
             except LedgerUnusable as unusable:
-                session.console.warn(f"{unusable.message} The result is recorded and was shown nevertheless.")
+                session.console.warn(f"That batch {batch.name} was shown could not be recorded: {unusable.message}")
     if error is not None and output_error is not None:
         session.console.warn(output_error.message)
     if to_raise := error or output_error:

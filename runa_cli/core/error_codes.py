@@ -86,7 +86,7 @@ CODES: dict[str, Explained] = {
     "not_old_enough": Explained((6,), NOT_MOVED, "the batch settled too short a time ago to be pruned", "a smaller `--older-than`"),
     "unstamped_orders": Explained((6,), NOT_MOVED, "Runa has orders that may be another program's, or this ledger's", "`runa ledger check --unstamped adopt` or `leave`"),
     "issued_elsewhere": Explained((6,), NOT_MOVED, "more of the batch was issued from another ledger", "run the command that created it, with its file"),
-    "links_in_doubt": Explained((6,), NOT_MOVED, "for whom links were issued elsewhere cannot be told", "use the ledger they were issued from"),
+    "links_in_doubt": Explained((6,), NOT_MOVED, "for whom payout links were made is not recorded here, and Runa does not tell", "the file as it was then, or the ledger that has recorded it; `--again` where other gifts are meant"),
     # --- 7 -----------------------------------------------------------------------------------------------------------
     "unreachable": Explained((7,), NOT_MOVED, "no usable answer to a request that moves no money", "check the connection, run it again"),
     "unfinished": Explained((6, 7), AS_SAID, "an order is unfinished, or its outcome unknown", "run the same command again: it cannot pay twice"),

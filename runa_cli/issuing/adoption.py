@@ -297,9 +297,9 @@ class Adoption:
         is_labelled = any(gift.reference or any(gift.carried) for gift in order.gifts if is_link(gift))
         if stamped != own or (is_labelled and stamped is None):
             raise GuardRefused(
-                f"Batch {self.name} was issued elsewhere, and for whom each payout link of order"
-                f" {order.order_id} was made cannot be told: Runa keeps no references. Nothing was sent.",
-                "Use the ledger it was issued from, or the file as it was then."
+                f"This ledger does not know for whom each payout link of order {order.order_id} of batch {self.name}"
+                " was made, and Runa keeps no references. Nothing was sent.",
+                "Use the file as it was when the order was issued, or the ledger that has recorded it."
                 f" `runa order get {order.order_id}` shows the links.",
                 Context(batch=self.name, order_id=order.order_id),
                 code="links_in_doubt",
