@@ -338,7 +338,8 @@ class Orders(LedgerWriter):
             new_id = answer.order_id if answer.order_id != order.order_id else None
             unmatched_in = answer.reply if answer.exchange.error_type == UNMATCHED else None
             search_index.extend(transaction, order.id, new_id, answer.issued, unmatched_in)
-            spent.write_anew(transaction, self._engine.select, order.id)
+            is_whole = len(answer.issued) == order.item_count and None not in answer.issued
+            spent.write_anew(transaction, self._engine.select, order.id, answer.issued if is_whole else None)
             if changed:
                 self._add(transaction, self._subject(order.batch_id).answered(order, answer))
         self._advance_mark()

@@ -22,8 +22,12 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _OF_ORDER = "gift_id IN (SELECT id FROM gift WHERE purchase_id = ?)"
-_TERM = "(SELECT id FROM spent_term WHERE text = ?)"
-_AT_A_TIME = 500  # orders
+_COLUMNS = (
+    *("gift_id", "environment", "spent_at", "is_unknown", "batch_id", "is_named", "face", "charged"),
+    *("sender", "currency", "charged_in", "product", "email", "reference"),
+)
+_INSERT = f"INSERT INTO spent ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - own text
+_AT_A_TIME = 500  # orders, or texts
 
 
 class Writer(Protocol):
@@ -68,8 +72,13 @@ def gift_facts(item: str, reference: str) -> GiftFacts:
     )
 
 
-def write_anew(writer: Writer, select: Select, order_row: int) -> None:
-    """Write the rows of an order as it is now; none where it is neither completed nor given up after it was sent."""
+def write_anew(
+    writer: Writer, select: Select, order_row: int, issued: Sequence[Mapping[str, Any] | None] | None = None
+) -> None:
+    """Write the rows of an order as it is now; none where it is neither completed nor given up after it was sent.
+
+    `issued` is what is recorded with its gifts, in their order, where that is at hand.
+    """
     writer.execute(f"DELETE FROM spent WHERE {_OF_ORDER}", order_row)  # noqa: S608 - own text
     (order,) = select(
         "SELECT batch_id, environment, state, first_sent_at, prepared_at, currency, total, sent_by, reply"
@@ -79,29 +88,44 @@ def write_anew(writer: Writer, select: Select, order_row: int) -> None:
     is_unknown = order["state"] == State.ABANDONED and order["first_sent_at"] is not None
     if order["state"] != State.COMPLETED and not is_unknown:
         return
-    gifts = select("SELECT id, item, reference_key, issued FROM gift WHERE purchase_id = ? ORDER BY slot", order_row)
+    gifts = select("SELECT id, item, reference_key FROM gift WHERE purchase_id = ? ORDER BY slot", order_row)
+    if issued is None:
+        found = select("SELECT issued FROM gift WHERE purchase_id = ? ORDER BY slot", order_row)
+        issued = [_read(row["issued"]) if row["issued"] else None for row in found]
     reply = {} if is_unknown else _read_reply(order["reply"])
     facts = _facts(order, gifts)
     paid_in = _text(reply.get("currency")) or order["currency"]
-    charged = _charged(reply, paid_in, order["currency"], [*map(_price, gifts)], [each.face for each in facts])
+    charged = _charged(reply, paid_in, order["currency"], [*map(_price, issued)], [each.face for each in facts])
     made = _time(reply.get("created_at")) or datetime.fromisoformat(order["first_sent_at"] or order["prepared_at"])
     terms = {order["sent_by"], order["currency"], paid_in}
     terms.update(*((each.product, each.email, each.reference) for each in facts))
+    ids = _term_ids(writer, select, sorted(terms))
+    of_order = order["environment"], to_moment(made), int(is_unknown), order["batch_id"]
+    currencies = ids[order["sent_by"]], ids[order["currency"]], ids[paid_in]
     writer.execute_many(
-        "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in sorted(terms)]
-    )
-    writer.execute_many(
-        "INSERT INTO spent (gift_id, environment, spent_at, is_unknown, batch_id, is_named, face, charged, sender,"  # noqa: S608 - own text
-        f" currency, charged_in, product, email, reference) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {', '.join([_TERM] * 6)})",
+        _INSERT,
         [
             (
-                *(gift["id"], order["environment"], to_moment(made), int(is_unknown), order["batch_id"]),
-                *(int(gift["item"] != _PRUNED), each.face, cost, order["sent_by"], order["currency"], paid_in),
-                *(each.product, each.email, each.reference),
+                *(gift["id"], *of_order, int(gift["item"] != _PRUNED), each.face, cost, *currencies),
+                *(ids[each.product], ids[each.email], ids[each.reference]),
             )
             for gift, each, cost in zip(gifts, facts, charged, strict=True)
         ],
     )
+
+
+def _term_ids(writer: Writer, select: Select, texts: Sequence[str]) -> dict[str, int]:
+    """Return the ids of texts in `spent_term`; those that are not there are added."""
+    writer.execute_many(
+        "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in texts]
+    )
+    ids: dict[str, int] = {}
+    for first in range(0, len(texts), _AT_A_TIME):
+        some = texts[first : first + _AT_A_TIME]
+        marks = ", ".join("?" * len(some))
+        found = select(f"SELECT id, text FROM spent_term WHERE text IN ({marks})", *some)  # noqa: S608 - only marks
+        ids |= {row["text"]: row["id"] for row in found}
+    return ids
 
 
 def forget_unless_completed(writer: Writer, order_row: int) -> None:
@@ -164,8 +188,8 @@ def _charged(
     return shares(total, known if is_each_known else [face or 0 for face in faces], smallest_share(paid_in))
 
 
-def _price(gift: Row) -> int | None:
-    return to_units(_decimal(_read(gift["issued"]).get("price"))) if gift["issued"] else None
+def _price(issued: Mapping[str, Any] | None) -> int | None:
+    return to_units(_decimal(issued.get("price"))) if issued else None
 
 
 def _product(products: Mapping[str, Any]) -> str:
