@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.exceptions import TyperException
@@ -153,16 +153,27 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 
 def _flushed(code: int) -> int:
-    """Flush standard output here, so that a failure is handled and does not surface when the interpreter exits."""
+    """Flush the standard streams here, so that a failure is handled and does not surface when the interpreter exits.
+
+    It would replace the code, which says what became of the money. Messages that cannot be written are dropped.
+    """
+    if error := _flush(sys.stdout):
+        code = code if isinstance(error, BrokenPipeError) else code or _report(_unwritten(error), sys.argv[1:])
+    _flush(sys.stderr)
+    return code
+
+
+def _flush(stream: TextIO | None) -> OSError | None:
+    """Flush a standard stream, or return why that is not possible and drop what is left in it."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if stream is not None:
+            stream.flush()
     except OSError as error:
         from runa_cli.output.stdout import discard
 
-        discard(sys.stdout)
-        return code if isinstance(error, BrokenPipeError) else code or _report(_unwritten(error), sys.argv[1:])
-    return code
+        discard(stream)
+        return error
+    return None
 
 
 def _report(error: RunaError, arguments: Sequence[str]) -> int:

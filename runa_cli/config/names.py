@@ -27,6 +27,7 @@ NAMES = (
     "RUNA_LOOK_BACK",
     "RUNA_OUTPUT",
 )
+_ALIKE = 0.7  # of two names: RUNA_POLICIES and RUNA_POLICY_FILE are, RUNA_POLLING is not
 _SAFETY = ("RUNA_MAX_TOTAL", "RUNA_POLICY")  # compared even with names that begin otherwise, such as RNUA_MAX_TOTAL
 
 
@@ -47,9 +48,19 @@ def name_problems(environ: Mapping[str, str], dotenv: DotenvFile) -> Iterator[st
 
 def _problem(name: str) -> str | None:
     """Return what is wrong with a name that is no setting, as the rest of a sentence; None for one unlike any."""
-    known = NAMES if _is_prefixed(name) else _SAFETY
-    meant = meant_by(name, known)
+    if _is_prefixed(name):
+        meant = meant_by(name, NAMES) or next((one for one in _SAFETY if _resembles(name, one)), None)
+    else:
+        meant = meant_by(name, _SAFETY)
     return None if meant is None else f": did you mean {meant}?"
+
+
+def _resembles(name: str, safety: str) -> bool:
+    """Tell whether a name is like that of a safety setting, if more than a typo away: a limit must not be ignored."""
+    from difflib import SequenceMatcher  # only where somebody has a name like ours
+
+    own, known = (plain_name(one).removeprefix("runa") for one in (name, safety))
+    return SequenceMatcher(None, own, known).ratio() >= _ALIKE
 
 
 def meant_by(name: str, known: Iterable[str]) -> str | None:

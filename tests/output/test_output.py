@@ -109,6 +109,20 @@ def check_that_only_the_output_failed(program: Program, emulator: Emulator, ran:
     assert 1 == posts(emulator)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(GIFT, 0), ((*GIFT, "--max-total", "1"), 6), (("batch", "show", "nope"), 3), (("order", "create", "--x"), 2)],
+)
+def test_messages_that_cannot_be_written_leave_the_exit_code_as_it_is(
+    program: Program, emulate: Emulate, arguments: tuple[str, ...], code: int
+) -> None:
+    """It says what became of the money; a log on a full disk must not take that away."""
+    emulator = emulate()
+    command = " ".join(program.command(*arguments))
+    ran = program.execute(["bash", "-c", f"{command} 2>/dev/full"])
+    assert (code, posts(emulator)) == (ran.code, int(code == 0)), ran.out
+
+
 def test_an_export_that_breaks_says_so_and_the_next_one_is_whole(program: Program, emulate: Emulate) -> None:
     emulator = emulate()
     assert 0 == program(*TWO, "--batch", "bonus", "--quiet").code
