@@ -198,6 +198,8 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
         ("Total", format_money(tally.sums())),
         ("Issued", format_money(tally.sums([State.COMPLETED]))),
     ]
+    if unknown := tally.of_unknown_outcome.sums():
+        facts.append(("Unknown", f"{format_money(unknown)}, which may have been issued"))
     if (approval := _approval_object(ledger, batch)) is not None:
         by = ", ".join(approval["approvals"]) or "nobody yet"
         facts.append(("Approval", f"proposed by {approval['proposed_by']}, approved by {by}"))

@@ -94,7 +94,7 @@ CODES: dict[str, Explained] = {
     "still_processing": Explained((7,), UNKNOWN, "Runa has not settled the order yet", "run the same command again: it asks, and sends nothing"),
     "outcome_unknown": Explained((7,), UNKNOWN, "neither Runa's answers nor a search tell whether the order was issued", "look in Runa's portal; `runa batch abandon` only if it was not"),
     "idempotency_validation_error": Explained((7,), UNKNOWN, "Runa has another order under this key", "look for it at Runa before anything is sent under another key"),
-    "abandoned": Explained((7,), UNKNOWN, "the order was given up while its outcome was unknown", "`--again` issues it all the same"),
+    "abandoned": Explained((6, 7), AS_SAID, "the order was given up: before it was sent (6), or while its outcome was unknown (7)", "`--again` issues it all the same"),
     "lookup_too_long": Explained((7,), NOT_MOVED, "the orders at Runa could not all be looked through in time", "a longer `--timeout`, or fewer days in `RUNA_LOOK_BACK`"),
     "list_cut": Explained((7,), NOT_MOVED, "Runa's list of orders could not be read to its end", "run the same command again later"),
     # --- 8, 9, 10, 75, 130 -------------------------------------------------------------------------------------------

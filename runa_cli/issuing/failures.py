@@ -42,18 +42,16 @@ def recorded_failure(order: Order, about: Context) -> RunaError | None:
             about,
         )
     if order.state is State.ABANDONED:
-        return OutcomeUnknown(
-            "The order was abandoned (`runa batch abandon`)"
-            + (" before it was sent." if order.first_sent_at is None else " while its outcome was unknown."),
-            (
-                "To issue it all the same, use another --idempotency-key, with --again."
-                if order.own_key
-                else "To issue it all the same, run the command that created it with --again."
-            ),
-            about,
-            code="abandoned",
-            money=Money.UNKNOWN,
+        hint = (
+            "To issue it all the same, use another --idempotency-key, with --again."
+            if order.own_key
+            else "To issue it all the same, run the command that created it with --again."
         )
+        if order.first_sent_at is None:
+            message = "The order was abandoned (`runa batch abandon`) before it was sent: nothing was issued."
+            return GuardRefused(message, hint, about, code="abandoned")
+        message = "The order was abandoned (`runa batch abandon`) while its outcome was unknown."
+        return OutcomeUnknown(message, hint, about, code="abandoned", money=Money.UNKNOWN)
     if order.state is State.COMPLETED and order.error_type == UNMATCHED:
         return PartlyDone(
             f"Order {order.order_id} is issued, but {order.error_text}. Such items are shown at the end of the results,"

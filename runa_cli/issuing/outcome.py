@@ -85,11 +85,15 @@ class BatchRun:
         )
 
     def _money_when_interrupted(self) -> Money:
-        if self.tally.any(*OUTCOME_UNKNOWN) or (self.left_in_flight and self.tally.any(State.PREPARED)):
+        if self._is_unknown or (self.left_in_flight and self.tally.any(State.PREPARED)):
             return Money.UNKNOWN
         if not self.tally.any(State.COMPLETED):
             return Money.NOT_ISSUED
         return Money.PARTIAL if self.tally.any(*NOT_COMPLETED) else Money.ISSUED
+
+    @property
+    def _is_unknown(self) -> bool:
+        return self.tally.of_unknown_outcome.any(*OUTCOME_UNKNOWN)
 
     def _partly_done(self) -> RunaError:
         if not self.tally.any(*NOT_COMPLETED):  # every order is issued, but some answers do not match their rows
@@ -109,7 +113,7 @@ class BatchRun:
         )
 
     def _nothing_done(self) -> RunaError:
-        unknown = self.tally.any(*OUTCOME_UNKNOWN)
+        unknown = self._is_unknown
         first = self.failures[0][1]
         same_cause = all(error.code == first.code for _, error in self.failures) and not unknown
         error_type = OutcomeUnknown if unknown else type(first) if same_cause else OrderRefused

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import State
-from runa_cli.ledger.engine import Engine
+from runa_cli.ledger.engine import Engine, Row
 from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, Result, SameGift, Settled, Taken, Tally
 from runa_cli.ledger.rows import (
     from_timestamp,
@@ -31,7 +31,8 @@ NOTHING_MADE = "(purchase.state = 'rejected' OR (purchase.state = 'prepared' AND
 IN_ENVIRONMENT = "purchase.environment || '' = ?"
 RESULTS = (
     "SELECT gift.*, purchase.state, purchase.order_id, purchase.currency, purchase.error_text, purchase.position,"
-    " coalesce(purchase.first_sent_at, purchase.prepared_at) AS created_at"
+    " coalesce(purchase.first_sent_at, purchase.prepared_at) AS created_at,"
+    " purchase.first_sent_at IS NOT NULL AS is_sent"
     " FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
 )
 
@@ -151,10 +152,14 @@ class LedgerQueries:
         if only is None:
             return self.tallies([batch.id]).get(batch.id) or Tally()
         tally = Tally()
-        for row in self._engine.select("SELECT id, state, total, currency, item_count, settled_at" + _LATEST, batch.id):
+        columns = "id, state, total, currency, item_count, settled_at, first_sent_at"
+        for row in self._engine.select(f"SELECT {columns}{_LATEST}", batch.id):
             if row["id"] in only:
-                tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"])
+                order = State(row["state"]), Decimal(row["total"]), row["currency"], row["item_count"]
+                tally.count(*order)
                 tally.settled(from_timestamp(row["settled_at"]))
+                if row["state"] == State.ABANDONED and row["first_sent_at"] is None:
+                    tally.count_never_sent().count(*order)
         return tally
 
     def tallies(self, batch_ids: Sequence[int]) -> dict[int, Tally]:
@@ -173,7 +178,20 @@ class LedgerQueries:
             tally = tallies.setdefault(row["batch_id"], Tally())
             tally.count(State(row["state"]), Decimal(row["total"]), row["currency"], row["items"], orders=row["orders"])
             tally.settled(from_timestamp(row["settled_at"]))
+        given_up = [batch_id for batch_id, tally in tallies.items() if tally.any(State.ABANDONED)]
+        for row in self._never_sent(given_up) if given_up else ():
+            unsent = tallies[row["batch_id"]].count_never_sent()
+            unsent.count(State.ABANDONED, Decimal(row["total"]), row["currency"], row["item_count"])
         return tallies
+
+    def _never_sent(self, batch_ids: Sequence[int]) -> Sequence[Row]:
+        """Return what the orders cost that were given up before they were sent."""
+        return self._engine.select(
+            "SELECT batch_id, currency, total, item_count FROM purchase"  # noqa: S608 - only marks
+            f" WHERE batch_id IN ({','.join('?' * len(batch_ids))}) AND superseded = 0 AND state = 'abandoned'"
+            " AND first_sent_at IS NULL",
+            *batch_ids,
+        )
 
     # --- orders --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN, Dialect
 from runa_cli.core.identity import GiftIdentity, Payee, label_text, recipient_key
-from runa_cli.core.states import State
+from runa_cli.core.states import OUTCOME_UNKNOWN, State
 
 _LOADS_A_CARD = '"RECIPIENT"'  # in the JSON of an item
 UNMATCHED = "unmatched_items"  # the `error_type` of a completed order whose answer does not match all of its rows
@@ -275,7 +275,7 @@ class Result(NamedTuple):
     """One row of the results: a gift and the order it is part of.
 
     `item_json` is the item as it was sent, `position` that of the order in its batch, `gift_id` the id of the gift's
-    row. `created_at` is when the order was first sent, or where it was not, when it was recorded.
+    row. `created_at` is when the order was first sent, or where it was not (`is_sent`), when it was recorded.
     """
 
     row: int
@@ -290,6 +290,7 @@ class Result(NamedTuple):
     position: int = 0
     gift_id: int = 0
     created_at: datetime | None = None
+    is_sent: bool = True
 
     @property
     def recipient(self) -> str:
@@ -321,7 +322,8 @@ NOTHING = Exchange()
 class Tally:
     """Orders, items and money (by currency of the face values) in each state, and when the last order settled.
 
-    `by_currency` has the number of orders and of items in each currency.
+    `by_currency` has the number of orders and of items in each currency. `never_sent` counts those of the abandoned
+    orders that were given up before they were sent; None where there are none.
     """
 
     orders: Counter[State] = field(default_factory=Counter)
@@ -329,6 +331,7 @@ class Tally:
     money: dict[State, dict[str, Decimal]] = field(default_factory=dict)
     by_currency: dict[str, tuple[int, int]] = field(default_factory=dict)
     settled_at: datetime | None = None
+    never_sent: "Tally | None" = None
 
     def count(self, state: State, total: Decimal, currency: str, items: int, *, orders: int = 1) -> None:
         """Count one order, or several with the same total each; `items` are those of all of them."""
@@ -351,6 +354,24 @@ class Tally:
             counted = self.by_currency.get(currency, (0, 0))
             self.by_currency[currency] = counted[0] + orders, counted[1] + items
         self.settled(other.settled_at)
+        if other.never_sent:
+            self.count_never_sent().add(other.never_sent)
+
+    def count_never_sent(self) -> "Tally":
+        """Return what counts abandoned orders that were never sent, which are counted here too."""
+        self.never_sent = self.never_sent or Tally()
+        return self.never_sent
+
+    @property
+    def of_unknown_outcome(self) -> "Tally":
+        """The orders of which something may have been issued: sent or accepted and not settled, or given up then."""
+        unknown, unsent = Tally(), self.never_sent or Tally()
+        for state in OUTCOME_UNKNOWN:
+            unknown.orders[state] = self.orders[state] - unsent.orders[state]
+            unknown.items[state] = self.items[state] - unsent.items[state]
+            sums = {key: amount - unsent.sums([state]).get(key, 0) for key, amount in self.sums([state]).items()}
+            unknown.money[state] = {key: amount for key, amount in sums.items() if amount}
+        return unknown
 
     def settled(self, time: datetime | None) -> None:
         """Take into account when an order settled; None where it has not."""

@@ -117,6 +117,7 @@ def read_result(row: Row) -> Result:
         position=row["position"],
         gift_id=row["id"],
         created_at=from_timestamp(row["created_at"]),
+        is_sent=bool(row["is_sent"]),
     )
 
 

@@ -46,7 +46,7 @@ def recorded_gift(result: Result, batch: Batch, columns: Sequence[str]) -> dict[
         results.row_from_ledger(result),
         batch=batch.name,
         order=result.position,
-        money=Money.UNKNOWN if has_no_item else _MONEY[result.state],
+        money=Money.UNKNOWN if has_no_item else _MONEY[result.state] if result.is_sent else Money.NOT_ISSUED,
         columns=columns,
     )
 

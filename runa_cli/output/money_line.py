@@ -22,12 +22,21 @@ def money_line(tally: Tally, before: Tally | None = None) -> str:
 
     `before` are the counts before the run: what was issued then is told from what this run has issued.
     """
+    unsent = tally.never_sent or Tally()
     parts = [
-        f"{format_gifts(count)} {words}, {format_money(tally.sums([state]))}{_issued_before(state, tally, before)}"
-        for state, words in STATE_WORDS.items()
-        if (count := tally.items[state])
+        f"{format_gifts(count)} {words}, {format_money(part.sums([state]))}{_issued_before(state, tally, before)}"
+        for state, words, part in (
+            *((state, words, _told_apart(tally, state)) for state, words in STATE_WORDS.items()),
+            (State.ABANDONED, "given up unsent", unsent),
+        )
+        if (count := part.items[state])
     ]
     return "; ".join(parts or ["No gift"]) + "."
+
+
+def _told_apart(tally: Tally, state: State) -> Tally:
+    """Return what counts a state: of what was given up, only what may have been issued."""
+    return tally.of_unknown_outcome if state is State.ABANDONED else tally
 
 
 def _issued_before(state: State, tally: Tally, before: Tally | None) -> str:

@@ -231,6 +231,25 @@ def test_prune_abandon_and_reset_print_what_they_did_as_json(program: Program, e
     assert (str(program.ledger.with_name("emulator.db")), "") == (json.loads(reset.out)["deleted"], reset.err)
 
 
+def test_what_was_given_up_before_it_was_sent_is_told_apart_from_what_may_have_been_issued(
+    program: Program, emulate: Emulate
+) -> None:
+    emulator = emulate("stored-5xx@1")
+    assert -9 == program.killed_at("return:Batches.record", *GIFT, "--batch", "unsent").code
+    lost = tuple(word.replace("fred", "ben") for word in GIFT)
+    assert 7 == program(*lost, "--batch", "lost").code
+    sent = posts(emulator)
+    for name, command, code, money in (("unsent", GIFT, 6, "not_issued"), ("lost", lost, 7, "unknown")):
+        assert 0 == program("batch", "abandon", name, "--yes").code
+        again = program(*command, "--batch", name, "--json")
+        assert (code, "abandoned", money) == (again.code, again.error["code"], again.error["money"])
+        gift = program("batch", "export", name, "-o", "gifts").json
+        assert ("abandoned", money) == (gift["status"], gift["money"])
+        shown = program("batch", "show", name).out
+        assert ("which may have been issued" in shown) == (money == "unknown")
+    assert sent == posts(emulator)
+
+
 @pytest.mark.file_ledger("reads the tables of a file")
 def test_what_remains_is_what_duplicates_sums_and_the_journal_need(program: Program, emulate: Emulate) -> None:
     """Every column of the batch, its orders and its gifts that still holds something is one of those documented."""

@@ -125,6 +125,19 @@ def test_the_last_line_says_what_became_of_the_money(after: Tally, before: Tally
     assert sentence == money_line(after, before)
 
 
+def test_the_last_line_tells_apart_what_was_given_up_before_it_was_sent() -> None:
+    after = tally(completed=1, abandoned=3)
+    after.count_never_sent().add(tally(abandoned=2))
+    assert (
+        "100 gifts issued, 1,000.00 USD; 100 gifts given up, of unknown outcome, 1,000.00 USD; 200 gifts given up"
+        " unsent, 2,000.00 USD."
+    ) == money_line(after)
+    whole = Tally()
+    whole.add(after)
+    whole.add(after)
+    assert {"USD": Decimal(2000)} == whole.of_unknown_outcome.sums()
+
+
 # --- the program -----------------------------------------------------------------------------------------------------
 
 
