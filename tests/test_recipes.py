@@ -44,7 +44,9 @@ def test_the_script_runs_a_command_of_unknown_outcome_again(runa: Program, emula
 
 def test_the_line_of_cron_issues_once_and_writes_the_results_again(runa: Program) -> None:
     """Run as cron does: by sh, with HOME and little else."""
-    (line,) = blocks(RECIPES, "cron")
+    (crontab,) = blocks(RECIPES, "cron")
+    *settings, line = crontab.splitlines()
+    assert any(setting.startswith("PATH=") for setting in settings)
     command = line.split(maxsplit=5)[5].replace("\\%", "%")
     (runa.home / "gifts").mkdir()
     (runa.home / "runa.key").write_text(KEY)

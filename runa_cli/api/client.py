@@ -153,7 +153,8 @@ class Client:
             self._clock.sleep(wait)
         raise Unreachable(
             f"Runa gave no usable answer at {self.endpoint.shown_url}: {problem}.",
-            hint="Check the connection, and RUNA_BASE_URL if it is set, then run the same command again.",
+            hint="Check the connection, and RUNA_BASE_URL and the proxy variables if they are set, then run the same"
+            " command again.",
         )
 
     def document(

@@ -26,7 +26,9 @@ def audit_journal(session: Session, heads: list[str]) -> None:
     lost = [head for head in wanted if head not in chain.places]
     problems = [chain.broken] if chain.broken else []
     problems += [
-        f"The head {head} is not in the journal: its end was cut off, or it was written anew." for head in lost
+        f"The head {head} is not in the journal: it is that of another ledger, this one was restored from a backup that"
+        " is older than the head, the journal's end was cut off, or it was written anew."
+        for head in lost
     ]
     problems += differences
     if count > len(differences):
@@ -35,9 +37,10 @@ def audit_journal(session: Session, heads: list[str]) -> None:
     if problems:
         raise DifferencesFound(
             "\n  ".join(
-                ["The journal was changed after it was written, or the ledger does not agree with it:", *problems]
+                ["The journal is not as it was, or the ledger does not agree with it:", *problems]
             ),
-            "Compare with an older backup (`runa audit --journal` on it), and the orders with those at Runa.",
+            "Compare with an older backup (`runa audit --journal` on it), and the orders with those at Runa. After a"
+            " restore, keep the new head.",
             details=[{"problem": problem} for problem in problems],
             code="journal_differs",
         )

@@ -70,6 +70,14 @@ def _proxy_problems(url: str, environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} (environment) {problem}."
 
 
+def _is_misread(address: str) -> bool:
+    """Tell whether the HTTP library takes the name of a host for a scheme, as in proxy:8080."""
+    from requests.utils import prepend_scheme_if_needed
+    from urllib3.util import parse_url
+
+    return not parse_url(prepend_scheme_if_needed(address, "http")).host  # type: ignore[no-untyped-call]
+
+
 def _proxy(name: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Return a proxy variable as it is spelled, with its value; the one in lower case is used, even if it is empty."""
     spelled = name if name in environ else next((one for one in environ if one.lower() == name), None)
@@ -85,6 +93,8 @@ def _address_problem(address: str, *, used: bool) -> str | None:
             "is not the address of a proxy, such as http://proxy.example.com:8080. In a password, / is written as %2F,"
             " # as %23, ? as %3F and @ as %40"
         )
+    if not found["scheme"] and _is_misread(address):
+        return "must begin with http://: of an address like this one, what is before the colon would be taken for that"
     if scheme not in {"http", "https"} and used and (find_spec("socks") is None or scheme.startswith("http")):
         return "names a proxy of a kind that cannot be used: it must be an http:// or https:// address"
     try:

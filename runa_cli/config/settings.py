@@ -157,7 +157,8 @@ def _url_problems(settings: Settings) -> list[str]:
     url, origin = settings.base_url.value or "", settings.base_url.origin
     if not is_runa(urlsplit(url).hostname) or urlsplit(url).path.endswith("/v2"):
         return []
-    return [f"RUNA_BASE_URL ({origin}) must end with /v2, as in {BASE_URLS['live']}."]
+    example = BASE_URLS.get(settings.environment.value or "", BASE_URLS["live"])
+    return [f"RUNA_BASE_URL ({origin}) must end with /v2, as in {example}."]
 
 
 def _key_problems(settings: Settings) -> list[str]:

@@ -102,7 +102,7 @@ CODES: dict[str, Explained] = {
     "unmatched_items": Explained((8,), "issued", "Runa issued items that match no row; they are shown apart", "ask ordersupport@runa.io for whom they are"),
     "output_failed": Explained((9,), AS_SAID, "the output could not be written; what was issued is recorded", "`runa batch export` writes it again"),
     "differences": Explained((10,), NOT_MOVED, "an audit found differences", "as the report says"),
-    "journal_differs": Explained((10,), NOT_MOVED, "the journal was changed after it was written, or the ledger does not agree with it", "as the report says"),
+    "journal_differs": Explained((10,), NOT_MOVED, "the journal is not as it was when a head was kept, or the ledger does not agree with it", "as the report says"),
     "batch_busy": Explained((75,), "not moved by this process", "another process works on the batch", "wait until it has ended, run it again"),
     "claim_lost": Explained((7, 8, 75), AS_SAID, "another process took the batch over while this one was stopped", "run the same command again"),
     "interrupted": Explained((130,), AS_SAID, "a person or the system stopped the program; the state is saved", "run the same command again"),

@@ -30,6 +30,12 @@ def test_a_cap_that_cannot_be_read_stops_every_command_with_one_line_of_json(
     assert not program.ledger.exists()
 
 
+def test_the_name_of_a_proxy_that_would_be_taken_for_a_scheme_is_reported_at_once(program: Program) -> None:
+    ran = program("ping", **PLAYGROUND, HTTPS_PROXY="proxy:8080")
+    assert (4, True) == (ran.code, "HTTPS_PROXY (environment) must begin with http://" in ran.err)
+    assert 4 != program("ping", **{**PLAYGROUND, "RUNA_TIMEOUT": "1"}, HTTPS_PROXY="127.0.0.1:1").code
+
+
 WRONG_PLACES = [
     "RUNA_ENV", "RUNA_CURRENCY", "RUNA_PRODUCTS", "RUNA_BASE_URL", "RUNA_MODE", "RUNA_LEDGER", "RUNA_API_KEY_FILE",
     "RUNA_TEMPLATE_ID", "RUNA_API_VERSION",
@@ -100,6 +106,7 @@ MALFORMED = [
     "http://svc:Hunter2?x9@127.0.0.1:8080",
     "http://svc:12/Hunter2@127.0.0.1:8080",
     "svc:Hunter2@127.0.0.1:port",
+    "svc:Hunter2@proxy:8080",
     "http://svc:Hunter2@",
     "http://svc:Hunter2@[::1",
     "http:/svc:Hunter2@127.0.0.1:8080",
