@@ -53,8 +53,7 @@ def audit(session: Session, since: datetime | None, until: datetime | None) -> N
     entries = found.differing() if session.output.format == "table" else chain(found.entries(), balance_entries(spans))
     show_report(session, report, [*entries], None)
     session.console.note(
-        f"Compared {environment}, orders from {since.astimezone():%Y-%m-%d %H:%M:%S} until"
-        f" {until.astimezone():%Y-%m-%d %H:%M:%S}. Nothing was changed."
+        f"Compared {environment}, orders from {_local(since)} until {_local(until)}. Nothing was changed."
     )
     if comparison.uncompared:
         session.console.note(
@@ -115,6 +114,10 @@ class _Found:
         for (category, currency), (orders, here, at_runa) in sorted(sums.items(), key=lambda each: _rank(each[0])):
             money = f"{audit_rows.shown(here, currency)} here, {audit_rows.shown(at_runa, currency)} at Runa"
             yield f"{audit_rows.words(category)}: {counted(int(orders), 'order')}, {money}."
+
+
+def _local(time: datetime) -> str:
+    return time.astimezone().isoformat(" ", "seconds")
 
 
 def _add(finding: Finding, sums: _Sums) -> None:

@@ -11,7 +11,7 @@ from runa_cli.app.catalogue import CatalogueCodes
 from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.session import Session
 from runa_cli.config.ledger_address import ServerLedger
-from runa_cli.core.errors import ConfigurationError, UsageMistake
+from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, UsageMistake
 from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest, OrderInput
@@ -26,6 +26,15 @@ _MOST_NAMED = 5
 def create(session: Session, request: CreateRequest) -> None:
     """Issue what was asked for, once, and show the result. Raises the RunaError that the run ends in."""
     _check_name(session, request)
+    try:
+        _create(session, request)
+    except GuardRefused as error:
+        if error.context == Context():
+            error.context = Context(batch=request.batch)
+        raise
+
+
+def _create(session: Session, request: CreateRequest) -> None:
     gc.freeze()  # what is loaded by now stays: the garbage collector need not look at it (see also __main__.py)
     with before_sending():
         if request.results is not None:

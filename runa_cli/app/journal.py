@@ -36,9 +36,7 @@ def audit_journal(session: Session, heads: list[str]) -> None:
     formats.show(session.output, _view(chain, problems))
     if problems:
         raise DifferencesFound(
-            "\n  ".join(
-                ["The journal is not as it was, or the ledger does not agree with it:", *problems]
-            ),
+            "\n  ".join(["The journal is not as it was, or the ledger does not agree with it:", *problems]),
             "Compare with an older backup (`runa audit --journal` on it), and the orders with those at Runa. After a"
             " restore, keep the new head.",
             details=[{"problem": problem} for problem in problems],

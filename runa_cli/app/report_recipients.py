@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,16 +33,15 @@ class Threshold:
 
     @classmethod
     def of(cls, text: str | None) -> "Threshold":
-        """Read `2000` or `2000 USD`. Raises UsageMistake."""
-        amount, _, currency = (text or "0").strip().partition(" ")
-        currency = currency.strip().upper()
+        """Read `2000`, `2000 USD` or `2000USD`. Raises UsageMistake."""
+        found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]{3})?\s*", text or "0", re.ASCII)
         try:
-            units = to_units(parse_amount(amount))
+            units = to_units(parse_amount(found[1])) if found else None
         except ValueError as error:
             raise UsageMistake(f"--threshold {error}.") from error
-        if units is None or (currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha())):
+        if found is None or units is None:
             raise UsageMistake(f"--threshold must be an amount such as 2000 or '2000 USD', found {text!r}.")
-        return cls(units, currency or None)
+        return cls(units, found[2].upper() if found[2] else None)
 
     def is_met(self, person: "_Person") -> bool:
         """Tell whether a person is shown: what may have been issued counts as if it was."""

@@ -240,6 +240,8 @@ def test_a_total_above_the_cap_is_refused(program: Program, emulate: Emulate) ->
     emulator = emulate()
     refused = program(*TWO, "--max-total", "19.99", "--json")
     assert (6, "above_max_total") == (refused.code, refused.error["code"])
+    for check in (("--max-total", "19.99"), ("--confirm-total", "19.99")):
+        assert "bonus" == program(*TWO, "--batch", "bonus", *check, "--json").error["batch"]
     assert 6 == program(*TWO, RUNA_MAX_TOTAL="19.99").code
     assert 0 == posts(emulator)
     assert 0 == program(*TWO, "--max-total", "20").code

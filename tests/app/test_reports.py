@@ -145,6 +145,7 @@ def test_persons_are_told_by_their_reference(issued: Program) -> None:
         ("30", ["cho@example.jp", "Ann@Example.com"]),
         ("30.01", ["cho@example.jp"]),
         ("30 USD", ["Ann@Example.com"]),
+        ("30usd", ["Ann@Example.com"]),
         ("5000 jpy", ["cho@example.jp"]),
     ],
 )
