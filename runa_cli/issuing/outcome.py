@@ -104,13 +104,18 @@ class BatchRun:
             )
         return PartlyDone(
             f"Batch {self.batch.name} is partly done: {self._counts()}.\n{self._failure_lines()}",
-            "Run the same command again to finish it; what is issued stays issued."
-            if self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED)
-            else "Failed and abandoned orders are not issued again automatically: ask Runa about them first.",
+            self._way_on(),
             self._context(),
             self._details(),
             money=Money.PARTIAL,
         )
+
+    def _way_on(self) -> str:
+        if self.tally.any(State.PREPARED, State.SENT, State.ACCEPTED, State.REJECTED):
+            return "Run the same command again to finish it; what is issued stays issued."
+        if self.tally.any(State.FAILED) or self._is_unknown:
+            return "Failed and abandoned orders are not issued again automatically: ask Runa about them first."
+        return "What was given up unsent is issued only with --again."
 
     def _nothing_done(self) -> RunaError:
         unknown = self._is_unknown
