@@ -6,9 +6,10 @@ takes its labels from there if they are certain.
 """
 
 import zlib
+from dataclasses import replace
 
 from runa_cli.api import canonical, responses
-from runa_cli.core.errors import GuardRefused, Unreachable
+from runa_cli.core.errors import GuardRefused, RunaError, Unreachable
 from runa_cli.core.states import UNSENT
 from runa_cli.input.plan import Plan, is_link
 from runa_cli.input.request import CreateRequest
@@ -61,9 +62,20 @@ def leave_out_recorded(ledger: Ledger, batch: Batch, plan: Plan, request: Create
         plan.leave_nothing_out()
         leave_out_issued(own, batch.name, batch.columns, plan, again=request.reissues)
         if plan.count_left or next(ledger.orders(batch, UNSENT), None) is not None:
-            raise refused from None
+            raise _told_of_restore(refused) from None
         return None
     return adoption
+
+
+def _told_of_restore(refused: RunaError) -> RunaError:
+    """Return the error of a file that lacks what was read back, without the advice to put rows for that into it."""
+    if refused.code != "batch_changed":
+        return refused
+    hint = (
+        "They were read back from Runa, which keeps no references. The file as it was when they were issued tells whose"
+        " they are. Add no rows for them: those would be further gifts."
+    )
+    return replace(refused, hint=hint)
 
 
 def confirmed_by_reference(ledger: Ledger, batch: Batch, plan: Plan, request: CreateRequest) -> list[AdoptedOrder]:

@@ -212,7 +212,7 @@ class Guard:
         """
         if request.again:
             return
-        links_in_doubt.check_new(self.ledger, plan, request, own=batch)
+        links_in_doubt.check_new(self.ledger, plan, request)
         overlap = self._overlap(plan, request, batch)
         if not overlap.gifts:
             return
@@ -226,8 +226,9 @@ class Guard:
     def check_order(self, batch: Batch, order: Order, *, again: bool = False, by_reference: bool = False) -> None:
         """Check, before an order is sent for the first time, that its gifts were not recorded again since.
 
-        Raises GuardRefused where another batch holds one of them that was recorded after it, unless `again` says that
-        this is meant; with `by_reference`, also where another order holds one of its references.
+        Raises GuardRefused where another batch holds one of them that was recorded after it, or its own batch does in
+        an order that was taken over from Runa, unless `again` says that this is meant; with `by_reference`, also where
+        another order holds one of its references.
         """
         if by_reference and (other := references.recorded_elsewhere(self.ledger, batch, order)):
             raise GuardRefused(
@@ -241,7 +242,7 @@ class Guard:
             return
         links_in_doubt.check_order(self.ledger, batch, order)
         own = self.ledger.identities(order)
-        for identity, found in self.ledger.same_gifts(batch.environment, own, except_in=batch.id):
+        for identity, found in self.ledger.same_gifts(batch.environment, own, own=order):
             if found.newest_id > own[identity] and found.state is not State.FAILED:
                 name = shlex.quote(batch.name)
                 raise GuardRefused(

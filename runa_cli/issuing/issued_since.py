@@ -54,8 +54,7 @@ def check_to_resume(
     """
     if not _has_unsent(ledger, batch):
         return
-    if others := [order.order_id or "" for order in ledger.read_back_orders(batch)]:
-        raise _issued_elsewhere(batch, others)
+    check_read_back(ledger, batch)
     if not batch.named or not look_back:
         return
     lookup = BatchLookup(
@@ -75,6 +74,18 @@ def check_to_resume(
     others = [order.id for order in found if _own(ledger, batch, order) is None]
     if others:
         raise _issued_elsewhere(batch, others)
+
+
+def check_read_back(ledger: Ledger, batch: Batch) -> None:
+    """Check that nothing of a batch was read back that what is left to send may be. Raises GuardRefused.
+
+    A ledger was restored from a copy in which orders were not sent yet, or of unknown outcome. The lost one may have
+    given these up and issued their gifts in others, which no input has confirmed here.
+    """
+    left = [order.id for order in ledger.orders(batch, [State.PREPARED, State.SENT])]
+    since = [order for order in ledger.read_back_orders(batch) if left and order.id > min(left)]
+    if since:
+        raise _issued_elsewhere(batch, [order.order_id or "" for order in since])
 
 
 def _issued_elsewhere(batch: Batch, order_ids: Sequence[str]) -> GuardRefused:

@@ -41,7 +41,7 @@ from runa_cli.issuing.guard import (
     is_as_recorded,
     leave_out_issued,
 )
-from runa_cli.issuing.issued_since import may_be_issued_elsewhere
+from runa_cli.issuing.issued_since import check_read_back, may_be_issued_elsewhere
 from runa_cli.issuing.new_orders import (
     carried_under,
     columns_with,
@@ -467,9 +467,11 @@ class Issuer:
 
         `only`: the rows of the orders that a run by reference is about; the batch needs no claim if all are settled.
         An order whose gifts another batch has recorded since is not sent for the first time, unless `again` says so.
-        What goes wrong with single orders is in the run. Raises LedgerUnusable before anything is sent, and
-        OutcomeUnknown where the ledger fails after that.
+        What goes wrong with single orders is in the run. Raises GuardRefused and LedgerUnusable before anything is
+        sent, and OutcomeUnknown where the ledger fails after that.
         """
+        if not again:
+            check_read_back(self.ledger, batch)
         tally = self.ledger.tally(batch, only)
         granted = self._granted(batch, tally)
         run = BatchRun(batch, before=tally)

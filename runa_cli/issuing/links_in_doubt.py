@@ -29,17 +29,13 @@ class _Link(NamedTuple):
     kind: str  # its identity without a label
 
 
-def check_new(ledger: Ledger, plan: Plan, request: CreateRequest, *, own: Batch | None = None) -> None:
+def check_new(ledger: Ledger, plan: Plan, request: CreateRequest) -> None:
     """Check the links of a plan that are not left out of it. Raises GiftsRefused.
 
-    `own` is the batch that they are added to. A name of their own does not allow them: it says that what is known to be
-    issued is meant once more, and for whom these links were issued is not known, not even where they were shown.
+    A name of their own does not allow them: it says that what is known to be issued is meant once more, and for whom
+    these links were issued is not known, not even where they were shown, nor in the batch that is added to.
     """
-    doubtful = {
-        kind: batch
-        for kind, _, batch in ledger.read_back_links(request.environment)
-        if own is None or batch.id != own.id
-    }
+    doubtful = {kind: batch for kind, _, batch in ledger.read_back_links(request.environment)}
     found = [link for link in _links(plan) if link.kind in doubtful] if doubtful else []
     if found:
         raise _refused(found, doubtful[found[0].kind])

@@ -286,11 +286,11 @@ class LedgerQueries:
             yield read_recorded(row)
 
     def same_gifts(
-        self, environment: str, identities: Iterable[GiftIdentity], *, except_in: int = 0
+        self, environment: str, identities: Iterable[GiftIdentity], *, own: Order | None = None
     ) -> Iterator[tuple[GiftIdentity, SameGift]]:
         """Yield each of these identities with what the ledger holds of the same gift, unless Runa rejected it.
 
-        `except_in`: the id of a batch whose gifts do not count; 0 for none.
+        `own` is an order whose batch does not count, but for what was taken over from Runa after it was recorded.
 
         The ledger's side has one entry a batch, state and identity. Those whose references are spelled otherwise come
         last.
@@ -301,16 +301,16 @@ class LedgerQueries:
             by_gift.setdefault(identity.gift, []).append(identity)
             if identity.alike:
                 by_alike.setdefault(identity.alike, []).append(identity)
-        for found in self._gifts_by("same_gift", by_gift, environment, except_in):
+        for found in self._gifts_by("same_gift", by_gift, environment, own):
             for identity in by_gift[found.identity.gift]:
                 if identity.may_be(found.identity):
                     yield identity, found
-        for found in self._gifts_by("alike", by_alike, environment, except_in):
+        for found in self._gifts_by("alike", by_alike, environment, own):
             for identity in by_alike[found.identity.alike]:
                 if identity.is_respelled(found.identity):
                     yield identity, found
 
-    def _gifts_by(self, column: str, keys: Collection[str], environment: str, except_in: int) -> Iterator[SameGift]:
+    def _gifts_by(self, column: str, keys: Collection[str], environment: str, own: Order | None) -> Iterator[SameGift]:
         if not keys:
             return
         rows = self._engine.select(
@@ -318,12 +318,15 @@ class LedgerQueries:
             " max(gift.id) AS newest_id, max(gift.item) AS item, max(gift.reference) AS reference,"
             " max(purchase.settled_at) AS settled_at FROM gift"
             " JOIN purchase ON purchase.id = gift.purchase_id JOIN batch ON batch.id = purchase.batch_id"
-            f" WHERE {IN_ENVIRONMENT} AND purchase.state != 'rejected' AND purchase.batch_id != ?"
+            f" WHERE {IN_ENVIRONMENT} AND purchase.state != 'rejected'"
+            # An order that was not sent from here has no answer to it.
+            " AND (purchase.batch_id != ? OR (purchase.id > ? AND order_id IS NOT NULL AND http_status IS NULL))"
             f" AND gift.{column} IN ({','.join('?' * len(keys))})"
             " GROUP BY gift.same_gift, gift.reference_key, gift.alike, purchase.state, batch.id, batch.name"
             " ORDER BY batch.id",
             environment,
-            except_in,
+            own.batch_id if own else 0,
+            own.id if own else 0,
             *keys,
         )
         yield from map(read_same_gift, rows)

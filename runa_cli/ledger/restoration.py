@@ -210,7 +210,8 @@ class Restoration(GiftSearch):
                 for row in self._engine.select(
                     "SELECT same_gift, max(id) AS newest_id FROM gift"  # noqa: S608 - only marks
                     f" WHERE purchase_id IN ({','.join('?' * len(some))}) AND same_gift IS NOT NULL"
-                    " AND item LIKE '%\"PAYOUT_LINK\"%' GROUP BY same_gift",
+                    # Of a link, or pruned: then its identity tells, which that of a mailed gift never equals.
+                    " AND (item LIKE '%\"PAYOUT_LINK\"%' OR item = '{}') GROUP BY same_gift",
                     *some,
                 ):
                     yield row["same_gift"], row["newest_id"], batch

@@ -417,6 +417,52 @@ def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_se
     assert 2 == posts(machine.emulator)
 
 
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("face_value,email,reference\n25,ann@example.com,R1\n25,ben@example.com,R2\n", "15,dan@example.com,R4\n"),
+        (LINKS, "15,E004\n"),
+    ],
+    ids=["mailed", "links"],
+)
+@pytest.mark.parametrize("by", [(), ("--by-reference",)], ids=["list", "stream"])
+@pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order"])
+def test_gifts_that_were_given_up_and_issued_in_the_same_batch_since_are_not_sent(
+    machine: Machine, text: str, more: str, by: tuple[str, ...], point: str
+) -> None:
+    """Neither before nor after a file has told what was read back."""
+    name = ("--batch", "bonus", *by)
+    machine.killed_at(point, text, *name)
+    machine.back_up()
+    assert 0 == machine.program("batch", "abandon", "bonus", "--yes").code
+    issued = machine.issue(text + more, *name, "--again")
+    assert issued.code in {0, 8}, issued.err  # the order that was given up is still part of a list
+    sent = posts(machine.emulator)
+    machine.restore()
+    assert 0 == machine.check().code
+    resumes = (("batch", "resume", "bonus"), ("batch", "resume", "--all"))
+    for command in resumes:
+        assert machine.program(*command).code in {6, 8}
+    for file in (text, text + more, text):
+        machine.issue(file, *name)
+        for command in resumes:
+            machine.program(*command)
+    assert sent == posts(machine.emulator)
+    links = set(machine.program("batch", "export", "bonus", "-o", "links").out.split())
+    assert {link for link in links_of(issued).values() if link} <= links
+
+
+def test_pruning_links_does_not_tell_for_whom_they_were_made(machine: Machine) -> None:
+    post(machine.emulator, {"runa_cli_key": "k", "runa_cli_batch": "bonus"}, [item(25), item(25)])
+    assert 0 == machine.program(*GIFT, "--batch", "lost", "--again").code
+    machine.restore()
+    assert 0 == machine.check().code
+    assert 0 == machine.program("batch", "export", "bonus").code
+    assert 0 == machine.program("batch", "prune", "bonus", "--older-than", "0", "--yes").code
+    refused = machine.issue(LINKS, "--batch", "other", "-o", "json")
+    assert (6, "links_in_doubt") == (refused.code, refused.error["code"])
+
+
 def test_a_batch_of_which_a_part_was_issued_goes_on_with_the_rest(machine: Machine) -> None:
     text = "description,face_value,reference\n" + "\n".join(f"part {n},25,E{n}" for n in range(4))
     machine.killed_at("call:Orders.mark_completed", text, "--batch", "bonus")
