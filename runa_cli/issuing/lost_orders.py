@@ -15,24 +15,20 @@ from runa_cli.ledger.records import AdoptedOrder, Order
 from runa_cli.ledger.restoration import ADOPTED, ANY_ORDER, SETTLED, Missing
 
 _LOOKED_AT = 1000  # replies that tell until when a ledger knew everything
-_CLOCKS_DIFFER = timedelta(days=1)
 _MARGIN = timedelta(days=2)  # orders that were under way at once are not created in the order of their replies
 
 
 def lost_since(ledger: Ledger, doubt: Doubt | None, environment: str) -> Missing:
     """Return which orders of an environment a ledger may lack that is behind its high-water mark.
 
-    They were sent after the latest order that it knows. Only orders count that were created before the mark was
-    written, by Runa's clock: later ones were issued from this copy, after the others were lost. What an earlier check
-    was to read back and did not is missing still.
+    They were sent after the latest order, by Runa's clock, that was sent before the newest event which its journal has
+    in common with the mark: later ones it may have sent itself, after the others were lost. What an earlier check was
+    to read back and did not is missing still.
     """
-    if doubt is None or doubt.written_at is None:
+    if doubt is None or doubt.known_until is None:
         return ANY_ORDER
-    known = [
-        created
-        for reply in ledger.newest_replies(environment, _LOOKED_AT)
-        if (created := _created(reply)) and created < doubt.written_at - _CLOCKS_DIFFER
-    ]
+    replies = ledger.newest_replies(environment, doubt.known_until, _LOOKED_AT)
+    known = [created for reply in replies if (created := _created(reply))]
     since, own_names = max(known) - _MARGIN if known else None, name_mark(ledger.id)
     unread = ledger.unread(environment)
     if unread is None:

@@ -1,14 +1,15 @@
 """The high-water mark of a ledger: how far it had got when it was last written here, kept apart from it.
 
 A ledger that is behind its mark is an older copy, lacks its `-wal` file or is another one: it does not know everything
-that was issued, and sending from it could pay twice. The mark is written after the ledger has committed, so after a
-crash it may be behind the ledger, but never ahead of it.
+that was issued, and sending from it could pay twice. So does a copy that has gone on by itself: it may have counted as
+many changes, but its journal does not hold the events that the mark names. The mark is written after the ledger has
+committed, so after a crash it may be behind the ledger, but never ahead of it.
 """
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,13 +24,18 @@ _RESTORE_FILE = "Restore the newer file, with its -wal file if there is one."
 RESTORE_SERVER = "Restore the newer database, or go back to the server that has it."
 _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
 _NUMBERS = ("changes", "orders", "gifts", "checks")
+_HEAD_DIGITS = 16  # of an event's hash
+_HEADS_WIDTH = 11 * (10 + 1 + _HEAD_DIGITS + 1)  # so that a mark always has the same number of bytes
+
+EventsAt = Callable[[Collection[int]], Mapping[int, tuple[str, str]]]  # by number: the hash of an event, and its time
 
 
 class Mark(NamedTuple):
     """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts.
 
     `checks` counts how often lost orders were read back into it (`runa ledger check`): whatever it lost then, with more
-    changes than it has, is behind it.
+    changes than it has, is behind it. `heads` has the number of the newest event of its journal with the beginning of
+    the event's hash, and those of some earlier ones, further and further apart.
     """
 
     ledger_id: str
@@ -37,6 +43,7 @@ class Mark(NamedTuple):
     orders: int
     gifts: int
     checks: int = 0
+    heads: tuple[tuple[int, str], ...] = ()
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -64,15 +71,16 @@ NO_MARKS = Marks()
 class Doubt(NamedTuple):
     """Why a ledger may lack orders that were issued from it, found while it was opened to be checked.
 
-    `error` is what every other command ends in. `checks` is the greatest such number of the marks. `written_at` is when
-    the mark was written that the ledger is behind. It is None where the ledger may lack any order, whichever ledger has
-    issued it: its mark is not known, another ledger was used in its place, or it was checked since, and what that read
-    back is lost with it. `elsewhere` is where another ledger has gone on from this one; None where none has.
+    `error` is what every other command ends in. `checks` is the greatest such number of the marks. `known_until` is
+    the time of the newest event that the ledger and its mark have in common. It is None where the ledger may lack any
+    order, whichever ledger has issued it: they have none in common, another ledger was used in its place, or it was
+    checked since, and what that read back is lost with it. `elsewhere` is where another ledger has gone on from this
+    one; None where none has.
     """
 
     error: LedgerUnusable
     checks: int = 0
-    written_at: datetime | None = None
+    known_until: datetime | None = None
     elsewhere: str | None = None
 
 
@@ -99,7 +107,7 @@ class MarkFile:
         for path in self.path.parent.glob(f"{_PREFIX}*.json"):
             with suppress(OSError, LedgerUnusable):  # another ledger's is not this one's business
                 mark = self._read_file(path)
-                if mark and mark.progress >= furthest.get(mark.ledger_id, (mark, path))[0].progress:
+                if mark and (mark.progress, not _is_kept(path)) >= _rank(furthest.get(mark.ledger_id)):
                     furthest[mark.ledger_id] = mark, path
                 if mark and mark.orders and self._is_here(path):
                     used_here.add(mark.ledger_id)
@@ -128,10 +136,11 @@ class MarkFile:
             os.pwrite(handle, self._text(mark), 0)
             os.fsync(handle)
 
-    def check(self, marks: Marks, found: Mark) -> None:
+    def check(self, marks: Marks, found: Mark, events_at: EventsAt) -> None:
         """Check that a ledger as it was found is not behind its mark, and is no other one. Raises LedgerUnusable.
 
-        A ledger in which nothing was ever recorded may take the place of one that is gone, and that one may come back.
+        `events_at` reads events of its journal. A ledger in which nothing was ever recorded may take the place of one
+        that is gone, and that one may come back.
         """
         if found.ledger_id in marks.furthest:
             mark, path = marks.furthest[found.ledger_id]
@@ -139,6 +148,13 @@ class MarkFile:
                 if (elsewhere := self._elsewhere(path)) is not None:
                     raise self._left_behind(elsewhere, found, mark)
                 raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
+            for used, where in ((mark, path), (marks.own, self.path)):
+                if used and used.ledger_id == found.ledger_id and not _goes_on_from(used, events_at):
+                    what = f"is a copy that has gone on by itself, and holds {_extent(found)}"
+                    raise self._refused(what, used, where)
+            if _is_kept(path) and not self._is_here(path):
+                what = f"is one in whose place another ledger was used since, and holds {_extent(found)}"
+                raise self._refused(what, mark, path)
         if marks.own is None or found.ledger_id == marks.own.ledger_id:
             return
         if found.ledger_id and not (found.orders and marks.own.orders):
@@ -148,20 +164,20 @@ class MarkFile:
         what = f"is another one than the one that was used here, and holds {_extent(found)}"
         raise self._refused(what, marks.own, self.path)
 
-    def doubt(self, marks: Marks | LedgerUnusable, found: Mark) -> Doubt | None:
+    def doubt(self, marks: Marks | LedgerUnusable, found: Mark, events_at: EventsAt) -> Doubt | None:
         """Return why a ledger as it was found may lack orders, where `check` refuses it or the marks are damaged."""
         if isinstance(marks, LedgerUnusable):
             return Doubt(marks)
         try:
-            self.check(marks, found)
+            self.check(marks, found, events_at)
         except LedgerUnusable as error:
             checks = max(mark.checks for mark, _ in marks.furthest.values())
             if found.ledger_id not in marks.furthest:
                 return Doubt(error, checks)
             mark, path = marks.furthest[found.ledger_id]
-            lacks_any = mark.checks > found.checks or marks.used_here - {found.ledger_id}
-            written_at = None if lacks_any else datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            return Doubt(error, checks, written_at, self._elsewhere(path))
+            lacks_any = mark.checks > found.checks or marks.used_here - {found.ledger_id} or _is_kept(path)
+            known_until = None if lacks_any else _in_common(mark, events_at)
+            return Doubt(error, checks, known_until, self._elsewhere(path))
         return None
 
     def set_aside(self) -> None:
@@ -184,11 +200,12 @@ class MarkFile:
 
     def _elsewhere(self, path: Path) -> str | None:
         """Return the ledger of another place that a mark is about; None where it is about this place, or not known."""
-        if self._is_here(path):
+        if self._is_here(path) or _is_kept(path):
             return None
         with suppress(OSError, ValueError, KeyError, TypeError):
             content: Any = exact_json.loads(path.read_bytes().strip(b"\0 \n"))
-            return str(content["ledger"])
+            ledger = str(content["ledger"])
+            return ledger if "://" in ledger or Path(ledger).exists() else None
         return None
 
     def _is_here(self, path: Path) -> bool:
@@ -235,7 +252,10 @@ class MarkFile:
             return None
         try:
             content: Any = exact_json.loads(text)
-            return Mark(str(content["ledger_id"]), *(int(content.get(name, 0)) for name in _NUMBERS))
+            changes, orders, gifts, checks = (int(content.get(name, 0)) for name in _NUMBERS)
+            named = (head.partition(":") for head in str(content.get("heads", "")).split())
+            heads = tuple((int(number), digits) for number, _, digits in named)
+            return Mark(str(content["ledger_id"]), changes, orders, gifts, checks, heads)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._unreadable("it is damaged") from error
 
@@ -243,7 +263,9 @@ class MarkFile:
         """Return the bytes of a mark, always the same number of them for one ledger."""
         numbers = ", ".join(f'"{name}": {getattr(mark, name):>15}' for name in _NUMBERS)
         ledger = exact_json.dumps(os.fsencode(self._ledger).decode("utf-8", "backslashreplace"))
-        return f'{{"ledger_id": {exact_json.dumps(mark.ledger_id)}, {numbers}, "ledger": {ledger}}}\n'.encode()
+        heads = " ".join(f"{number}:{digits}" for number, digits in mark.heads).ljust(_HEADS_WIDTH)
+        text = f'"ledger_id": {exact_json.dumps(mark.ledger_id)}, {numbers}, "heads": "{heads}", "ledger": {ledger}'
+        return f"{{{text}}}\n".encode()
 
     def _unreadable(self, reason: str) -> LedgerUnusable:
         return LedgerUnusable(
@@ -251,6 +273,39 @@ class MarkFile:
             " sent.",
             "`runa ledger check` reads back from Runa what the ledger lacks, and writes this file anew.",
         )
+
+
+def heads(newest: int, events_at: EventsAt) -> tuple[tuple[int, str], ...]:
+    """Return what `heads` of a mark is for a journal whose newest event has this number; 0 for an empty one."""
+    numbers = [newest, *(newest - 4**step for step in range(10))]
+    found = events_at([number for number in numbers if number > 0])
+    return tuple((number, found[number][0][:_HEAD_DIGITS]) for number in numbers if number in found)
+
+
+def _goes_on_from(mark: Mark, events_at: EventsAt) -> bool:
+    """Tell whether a ledger that is not behind a mark holds the newest event that the mark names, if it names one."""
+    return not mark.heads or _is_there(mark.heads[0], events_at([mark.heads[0][0]]))
+
+
+def _in_common(mark: Mark, events_at: EventsAt) -> datetime | None:
+    """Return the time of the newest event that a mark names and a ledger holds; None where there is none."""
+    found = events_at([number for number, _ in mark.heads])
+    times = [found[head[0]][1] for head in mark.heads if _is_there(head, found)]
+    return datetime.fromisoformat(times[0]).astimezone(UTC) if times else None
+
+
+def _is_there(head: tuple[int, str], found: Mapping[int, tuple[str, str]]) -> bool:
+    number, digits = head
+    return number in found and found[number][0].startswith(digits)
+
+
+def _is_kept(path: Path) -> bool:
+    """Tell whether a file holds the mark of a ledger in whose place another one was used since."""
+    return "-" in path.name.removeprefix(_PREFIX)
+
+
+def _rank(best: tuple[Mark, Path] | None) -> tuple[tuple[int, int], bool]:
+    return ((-1, -1), False) if best is None else (best[0].progress, not _is_kept(best[1]))
 
 
 def _extent(mark: Mark) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, LiteralString, TypeVar, cast
 
@@ -36,7 +36,7 @@ from runa_cli.ledger.high_water import NO_MARKS, RESTORE_SERVER, Doubt, Mark, Ma
 from runa_cli.ledger.leases import Leases
 from runa_cli.ledger.postgres_schema import MIGRATIONS, RIGHTS
 from runa_cli.ledger.postgres_server import ASK_ADMINISTRATOR, CHECK_CONNECTION, Connection, connect
-from runa_cli.ledger.rows import MARK, read_mark
+from runa_cli.ledger.rows import MARK, events_at, read_mark
 
 # Seconds. A process that was stopped in the middle of a transaction must not keep all others from writing.
 _BUSY, _IDLE = 30, 20
@@ -98,7 +98,8 @@ class PostgresEngine:
             damaged = error
         found = self._found()
         self._ledger_id, self._changes = found.ledger_id, found.changes
-        self.doubt = self.mark.doubt(damaged or known, found) if self.mark else None
+        journal = partial(events_at, self.select)
+        self.doubt = self.mark.doubt(damaged or known, found, journal) if self.mark else None
         if self.doubt and not to_check:
             raise self.doubt.error
         is_another = known.own is not None and known.own.ledger_id != found.ledger_id

@@ -232,12 +232,13 @@ class Restoration(GiftSearch):
         rows = self._engine.select("SELECT DISTINCT account FROM purchase WHERE environment = ?", environment)
         return {row["account"] for row in rows}
 
-    def newest_replies(self, environment: str, most: int) -> list[bytes]:
-        """Return the replies about the newest orders of an environment that have settled."""
+    def newest_replies(self, environment: str, until: datetime, most: int) -> list[bytes]:
+        """Return the replies about the newest orders of an environment that were sent until a time and have settled."""
         rows = self._engine.select(
             "SELECT reply FROM purchase WHERE environment = ? AND order_id IS NOT NULL AND reply IS NOT NULL"
-            " ORDER BY id DESC LIMIT ?",
+            " AND first_sent_at <= ? ORDER BY id DESC LIMIT ?",
             environment,
+            to_timestamp(until),
             most,
         )
         return [bytes(row["reply"]) for row in rows]

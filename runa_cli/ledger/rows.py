@@ -1,6 +1,6 @@
 """Reads records from rows of the ledger's tables, and converts the values that the tables hold as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from runa_cli.core import exact_json
@@ -8,12 +8,12 @@ from runa_cli.core.dialect import Dialect
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import State
 from runa_cli.ledger.engine import Row
-from runa_cli.ledger.high_water import Mark
+from runa_cli.ledger.high_water import EventsAt, Mark, heads
 from runa_cli.ledger.records import Batch, Order, Recorded, Result, SameGift
 
 MARK = (  # the query that `read_mark` reads
-    "SELECT id, changes, checks, (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts"
-    " FROM ledger"
+    "SELECT id, changes, checks, (SELECT max(id) FROM purchase) AS orders, (SELECT max(id) FROM gift) AS gifts,"
+    " (SELECT max(id) FROM event) AS events FROM ledger"
 )
 
 
@@ -150,6 +150,19 @@ def read_same_gift(row: Row) -> SameGift:
     )
 
 
-def read_mark(row: Row) -> Mark:
-    """Return how far a ledger has got, from the row of the query `MARK`."""
-    return Mark(row["id"], row["changes"], row["orders"] or 0, row["gifts"] or 0, row["checks"])
+def read_mark(row: Row, events_at: EventsAt | None = None) -> Mark:
+    """Return how far a ledger has got, from the row of the query `MARK`.
+
+    `events_at` reads events of its journal, for the heads of the mark; None where they are not needed.
+    """
+    mark = Mark(row["id"], row["changes"], row["orders"] or 0, row["gifts"] or 0, row["checks"])
+    return mark._replace(heads=heads(row["events"] or 0, events_at)) if events_at else mark
+
+
+def events_at(select: Callable[..., Iterable[Row]], numbers: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return the hashes and times of events of the journal, by number; those that there are."""
+    rows = select(
+        f"SELECT id, hash, at FROM event WHERE id IN ({','.join('?' * len(numbers))})",  # noqa: S608 - only marks
+        *numbers,
+    )
+    return {row["id"]: (row["hash"], row["at"]) for row in rows}

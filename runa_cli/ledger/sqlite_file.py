@@ -10,15 +10,16 @@ import sqlite3
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from runa_cli.core.errors import LedgerUnusable
 from runa_cli.ledger.engine import RESTORE, WRONG_FILE
 from runa_cli.ledger.high_water import NO_MARKS, Doubt, Mark, MarkFile, Marks
-from runa_cli.ledger.rows import MARK, read_mark
+from runa_cli.ledger.rows import MARK, events_at, read_mark
 from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
 _MAGIC = b"SQLite format 3\0"  # how every such file begins
@@ -82,7 +83,8 @@ def open_file(
     connection = connect(path)
     try:
         _check_as_found(connection, path, mode)
-        doubt = mark_file.doubt(damaged or marks, _found(connection)) if mark_file else None
+        journal = partial(_events_at, connection)
+        doubt = mark_file.doubt(damaged or marks, _found(connection), journal) if mark_file else None
         if doubt and not to_check:
             raise doubt.error
         _choose_journal_mode(connection)
@@ -194,7 +196,19 @@ def _found(connection: sqlite3.Connection) -> Mark:
         return Mark("", 0, row["orders"] or 0, row["gifts"] or 0)
     counts_checks = any(name == "checks" for _, name, *_ in connection.execute("PRAGMA table_info(ledger)"))
     mark = MARK if counts_checks else MARK.replace("checks", "0 AS checks", 1)
+    mark = mark if _has_journal(connection) else mark.replace("(SELECT max(id) FROM event)", "0", 1)
     return read_mark(next(connection.execute(mark)))
+
+
+def _events_at(connection: sqlite3.Connection, numbers: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return what `events_at` does, of a version without a journal nothing."""
+    if not _has_journal(connection):
+        return {}
+    return events_at(lambda statement, *values: connection.execute(statement, values), numbers)
+
+
+def _has_journal(connection: sqlite3.Connection) -> bool:
+    return bool(list(connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'event'")))
 
 
 def _version(connection: sqlite3.Connection) -> int:

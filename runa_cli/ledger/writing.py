@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from runa_cli.ledger.events import Subject
 from runa_cli.ledger.high_water import MarkFile
 from runa_cli.ledger.journal import Event, Journal
 from runa_cli.ledger.restoration import Restoration
-from runa_cli.ledger.rows import MARK, read_mark
+from runa_cli.ledger.rows import MARK, events_at, read_mark
 from runa_cli.ledger.spending import SpendingQueries
 from runa_cli.ledger.spent_queries import SpentQueries
 from runa_cli.ledger.spool import Spool
@@ -66,7 +67,7 @@ class LedgerWriter(Restoration, SpendingQueries, SpentQueries, BalanceQueries, A
             if self._mark_file is None:
                 return
             (row,) = self._engine.select(MARK)
-            mark = read_mark(row)
+            mark = read_mark(row, partial(events_at, self._engine.select))
             if not mark.orders:  # an empty ledger knows nothing that could be lost
                 return
             try:

@@ -7,7 +7,7 @@ import sqlite3
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -708,6 +708,75 @@ def test_a_ledger_that_is_gone_is_read_back_whole(machine: Machine) -> None:
     assert "--read-back" in machine.check().error["hint"]
     assert 2 == len(machine.check("--read-back").json["batches"])
     assert (0, 2) == (machine.issue(STAFF).code, posts(machine.emulator))
+
+
+def _used_elsewhere(machine: Machine, tmp_path: Path, orders: int) -> None:
+    """Let another machine, which knows nothing of this one, issue from the ledger."""
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    env = machine.program.env if machine.server else {**machine.program.env, "RUNA_LEDGER": str(machine.program.ledger)}
+    other = replace(machine.program, home=home, env=env)
+    for number in range(orders):
+        assert 0 == other(*GIFT, "--batch", f"elsewhere {number}", "--again").code
+
+
+@pytest.mark.parametrize("orders", [1, 3, 8])
+def test_a_copy_that_has_gone_on_by_itself_is_refused_however_far_it_got(
+    machine: Machine, tmp_path: Path, orders: int
+) -> None:
+    """It has counted fewer, as many or more changes than were made here, and lacks them."""
+    issued = machine.issue(STAFF)
+    assert 0 == issued.code, issued.err
+    machine.restore()
+    _used_elsewhere(machine, tmp_path, orders)
+    sent = posts(machine.emulator)
+    refused = machine.issue(STAFF, "-o", "json")
+    assert (4, "ledger_went_backwards") == (refused.code, refused.error["code"])
+    assert 0 == machine.check().code
+    again = machine.issue(STAFF)
+    assert (0, links_of(issued), sent) == (again.code, links_of(again), posts(machine.emulator)), again.err
+    assert 0 == machine.program(*GIFT, "--batch", "elsewhere 0").code
+    assert sent == posts(machine.emulator)
+
+
+@pytest.mark.file_ledger("it has two of them at once")
+def test_what_was_lost_before_a_copy_went_on_is_read_back_too(machine: Machine, tmp_path: Path) -> None:
+    """The copy's own orders are newer than those that it lacks."""
+    issued = machine.issue(STAFF)
+    machine.program.time.sleep(timedelta(days=5).total_seconds())
+    kept = tmp_path / "kept.db"
+    shutil.copy(machine.program.ledger, kept)
+    machine.restore()
+    _used_elsewhere(machine, tmp_path, 1)
+    shutil.copy(machine.program.ledger, machine.program.home / "copy.db")
+    for part in machine.program.ledger.parent.glob("ledger.db*"):
+        part.unlink()
+    shutil.copy(kept, machine.program.ledger)
+    machine.program.time.sleep(timedelta(days=3).total_seconds())
+    for number in range(3):
+        assert 0 == machine.program(*GIFT, "--batch", f"here {number}", "--again").code
+    written = (datetime.now(UTC) + timedelta(days=8)).timestamp()
+    os.utime(machine.program.mark, (written, written))
+    machine.restore()
+    assert 0 == machine.check().code
+    again = machine.issue(STAFF)
+    assert (0, links_of(issued)) == (again.code, links_of(again)), again.err
+
+
+@pytest.mark.file_ledger("it is a file")
+def test_a_ledger_in_whose_place_another_was_used_is_checked_wherever_it_is_used(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """As it was when it was replaced, it knows nothing of what was issued from the other one."""
+    away = tmp_path / "away.db"
+    machine.program.ledger.rename(away)
+    issued = machine.issue(STAFF)
+    refused = machine.issue(STAFF, "-o", "json", RUNA_LEDGER=str(away))
+    assert (4, "ledger_went_backwards") == (refused.code, refused.error["code"])
+    assert "Set RUNA_LEDGER" not in refused.error["hint"]
+    assert 0 == machine.check(RUNA_LEDGER=str(away)).code
+    again = machine.issue(STAFF, RUNA_LEDGER=str(away))
+    assert (0, links_of(issued), 2) == (again.code, links_of(again), posts(machine.emulator)), again.err
 
 
 def _damaged_and_read_back(machine: Machine) -> None:
