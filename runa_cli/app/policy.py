@@ -16,6 +16,7 @@ from runa_cli.issuing.policy_file import read_policy_file
 from runa_cli.issuing.policy_standing import PER
 from runa_cli.issuing.policy_windows import Window, window_at
 from runa_cli.issuing.policy_words import in_words
+from runa_cli.issuing.signers_file import check_each_line
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.rows import to_timestamp
 from runa_cli.ledger.spending import Share
@@ -42,8 +43,14 @@ _COLUMNS = (
 
 
 def check(session: Session, path: Path | None) -> None:
-    """Say what a policy file says, or what the policies in force say. Raises ConfigurationError for an invalid one."""
+    """Say what a policy file says, or what the policies in force say. Raises ConfigurationError for an invalid one.
+
+    A file of signers that nobody could approve with is one as well.
+    """
     policies = [read_policy_file(path)] if path else _in_force(session)
+    for policy in policies:
+        if policy.rules.approval:
+            check_each_line(policy.rules.approval.signers)
 
     def table(_: int | None) -> Iterator[Part]:
         for number, policy in enumerate(policies):

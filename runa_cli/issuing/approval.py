@@ -22,6 +22,7 @@ from runa_cli.issuing import ssh_signature
 from runa_cli.issuing.approval_refusals import Rule
 from runa_cli.issuing.policy import Policy
 from runa_cli.issuing.policy_asked import PlanAsked
+from runa_cli.issuing.signers_file import check_each_line
 from runa_cli.issuing.ssh_signature import Signature
 from runa_cli.issuing.statement import NAMESPACE, statement_of
 from runa_cli.ledger.approvals import Proposal
@@ -67,7 +68,7 @@ class ApprovalGuard:
         raises ConfigurationError.
         """
         if proposes:
-            self.lifetime()
+            self.check_rules()
             return
         if not plan.count_left:
             return
@@ -77,6 +78,17 @@ class ApprovalGuard:
         sums = _sums(shares, is_unknown=plan.has_unknown_costs)
         for rule in self._due(sums):
             raise refusals.needed(rule, _shown(sums), name, is_recorded=False)
+
+    def check_rules(self) -> None:
+        """Check that somebody could approve what is proposed now. Raises ConfigurationError.
+
+        A mistake in a file of signers is found before a colleague has signed in vain.
+        """
+        rules = self._rules()
+        if not rules:
+            raise refusals.nobody_could_approve()
+        for rule in rules:
+            check_each_line(rule.approval.signers)
 
     def lifetime(self) -> timedelta:
         """Return for how long what is proposed now can be approved. Raises ConfigurationError without a rule."""
@@ -230,7 +242,7 @@ class ApprovalGuard:
         signers = rule.approval.signers
         found = ssh_signature.verify(signature, statement_of(proposal.facts), signers, NAMESPACE)
         if not found.known:
-            raise refusals.unknown_signer(batch, signature.key, signers, found.reason)
+            raise refusals.unknown_signer(batch, signature.key, signers, found.reason, found.mistakes)
         if not found.principals:
             raise refusals.other_statement(batch, found.reason)
         for name in found.principals:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused
 from runa_cli.core.money import format_money
+from runa_cli.core.safe_text import printable
 from runa_cli.issuing.policy import Approval, Policy
 from runa_cli.ledger.approvals import Proposal
 from runa_cli.ledger.records import Batch
@@ -132,13 +133,15 @@ def wrong_namespace(batch: Batch, found: str, wanted: str) -> GuardRefused:
     )
 
 
-def unknown_signer(batch: Batch, key: str, signers: Path, reason: str) -> GuardRefused:
-    """Return the error for the signature of a key that may not approve."""
+def unknown_signer(batch: Batch, key: str, signers: Path, reason: str, mistakes: Sequence[str] = ()) -> GuardRefused:
+    """Return the error for the signature of a key that may not approve. `mistakes` are those in the file of signers."""
+    path = printable(str(signers))
+    if mistakes:
+        message = f"In the file of allowed signers {path}, {'; '.join(mistakes)}. The key {key} is in no other line."
+    else:
+        message = f"The key {key} is not that of an allowed signer ({reason})."
     return GuardRefused(
-        f"The key {key} is not that of an allowed signer ({reason}).",
-        f"Only whoever is in {signers} can approve.",
-        Context(batch=batch.name),
-        code="unknown_signer",
+        message, f"Only whoever is in {path} can approve.", Context(batch=batch.name), code="unknown_signer"
     )
 
 

@@ -109,7 +109,7 @@ class Issuer:
         """
         check_cap(plan.sums, request.max_total)
         if request.propose:
-            self.approval.lifetime()  # raises where nobody could approve it
+            self.approval.check_rules()
         with before_sending():
             batch, is_new = self._find_or_record(plan, request, preflight)
         with self.claimed(batch):

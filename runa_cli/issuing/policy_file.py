@@ -4,6 +4,7 @@ Every mistake is named with its key and its line.
 """
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from runa_cli.core.errors import ConfigurationError
 from runa_cli.core.typos import one_typo
 from runa_cli.issuing.policy import Allowed, Approval, Limit, Policy, Rules
 from runa_cli.issuing.policy_values import described
+from runa_cli.issuing.signers_file import may_be_written_by_others
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -32,10 +34,18 @@ Place = tuple[int | str, ...]  # the path of a value in the file, positions in l
 def read_policy_file(path: Path) -> Policy:
     """Return the policy of a file. Raises ConfigurationError, never for less than the whole file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(f"The policy {path} cannot be read: {read_failure(error)}.") from error
-    return read_policy(text, str(path))
+    policy = read_policy(text, str(path))
+    if policy.rules.approval and may_be_written_by_others(mode):  # who could take the need for approval out of it
+        raise ConfigurationError(
+            f"The policy {path} asks for approvals, and can be changed by others than its owner.",
+            "Let only its owner write it: chmod go-w.",
+            code="policy_unusable",
+        )
+    return policy
 
 
 def read_policy(text: str, source: str) -> Policy:

@@ -7,21 +7,17 @@ is decided by `ssh-keygen -Y verify` alone.
 import base64
 import binascii
 import hashlib
-import os
-import shutil
-import stat
 import struct
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from runa_cli.core.errors import ConfigurationError
-from runa_cli.core.masking import shown
+from runa_cli.issuing import ssh_keygen
+from runa_cli.issuing.signers_file import check_signers, mistakes_in
 
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _MOST_BYTES = 64 * 1024  # a signature by a certificate has a few thousand
-_SECONDS = 30.0  # it reads two short files
 
 
 @dataclass(frozen=True)
@@ -74,72 +70,33 @@ class Verified:
     principals: tuple[str, ...]
     reason: str
     known: bool  # whether the key is in the file of signers
+    mistakes: tuple[str, ...] = ()  # in that file, where the key is not in it
 
 
 def verify(signature: Signature, statement: bytes, signers: Path, namespace: str) -> Verified:
     """Let ssh-keygen verify a signature of a statement. Raises ConfigurationError where that cannot be done."""
-    program = shutil.which("ssh-keygen")
+    program = ssh_keygen.find()
     if program is None:
         raise ConfigurationError(
             "ssh-keygen is not installed here, and signatures are verified with it. Nothing was approved or sent.",
             "Install OpenSSH's client (Debian: apt-get install openssh-client).",
             code="no_ssh_keygen",
         )
-    check_signers(signers)
+    content = check_signers(signers)
     with tempfile.NamedTemporaryFile("w", prefix="runa-", suffix=".sig") as file:
         file.write(signature.text)
         file.flush()
-        found = _run(program, "find-principals", "-s", file.name, "-f", str(signers))
+        found = ssh_keygen.run(program, "find-principals", "-s", file.name, "-f", str(signers))
         text = found.stdout.decode("utf-8", "replace").replace(",", "\n")
         names = [name.strip() for name in text.splitlines()]
         if found.returncode or not any(names):
-            return Verified((), _reason(found), known=False)
+            return Verified((), ssh_keygen.reason(found), known=False, mistakes=tuple(mistakes_in(content)))
         verified, reason = [], ""
         for name in dict.fromkeys(filter(None, names)):
             options = ("-f", str(signers), "-I", name, "-n", namespace, "-s", file.name)
-            ran = _run(program, "verify", *options, content=statement)
+            ran = ssh_keygen.run(program, "verify", *options, content=statement)
             if ran.returncode:
-                reason = _reason(ran)
+                reason = ssh_keygen.reason(ran)
             else:
                 verified.append(name)
     return Verified(tuple(verified), reason, known=True)
-
-
-def check_signers(signers: Path) -> None:
-    """Check that the file of signers can be read, and that not everybody may change it. Raises ConfigurationError."""
-    try:
-        with signers.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-    except OSError as error:
-        raise ConfigurationError(
-            f"The file of allowed signers {shown(str(signers))} cannot be read: {error.strerror}. Nothing was approved"
-            " or sent.",
-            "The policy names it as `signers` in [approval]. See `man ssh-keygen`, ALLOWED SIGNERS.",
-            code="signers_unusable",
-        ) from error
-    if not stat.S_ISREG(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ConfigurationError(
-            f"The file of allowed signers {shown(str(signers))} can be changed by others than its owner. Nothing was"
-            " approved or sent.",
-            "Let only whoever sets the policy write it: chmod go-w.",
-            code="signers_unusable",
-        )
-
-
-def _run(program: str, *arguments: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-    try:
-        return subprocess.run(
-            [program, "-Y", *arguments],
-            input=content,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": "/"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigurationError(f"ssh-keygen failed: {error}. Nothing was approved or sent.") from error
-
-
-def _reason(ran: "subprocess.CompletedProcess[bytes]") -> str:
-    lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[0].strip().rstrip(".") if lines else f"ssh-keygen ended with {ran.returncode}"

@@ -294,6 +294,54 @@ def test_signers_that_cannot_be_read_or_that_others_may_change_are_an_error(
     assert (4, "signers_unusable") == (ran.code, ran.error["code"])
 
 
+@pytest.mark.parametrize("more", [("--propose",), ("--propose", "--dry-run")])
+def test_nothing_is_proposed_that_nobody_could_approve_with_these_signers(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path, more: tuple[str, ...]
+) -> None:
+    emulate()
+    public = signers.key("bob").with_suffix(".key.pub").read_text()
+    for content, mode, told in (
+        (None, 0o644, "cannot be read: No such file or directory"),
+        (f"bob {public}", 0o664, "can be changed by others than its owner"),
+        (public, 0o644, "line 1 needs a name before the key"),
+    ):
+        signers.file.unlink(missing_ok=True)
+        if content is not None:
+            signers.file.write_text(content)
+            signers.file.chmod(mode)
+        ran = create(program, listed, *more, "--json")
+        assert (4, "signers_unusable") == (ran.code, ran.error["code"])
+        assert told in ran.error["message"]
+        checked = program("policy", "check", str(signers.policy), "--json")
+        assert (4, ran.error["message"]) == (checked.code, checked.error["message"])
+    assert [] == program("batch", "list", "--json").json
+
+
+def test_a_key_without_a_name_is_told_to_whoever_signed_with_it(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulate()
+    signature = signers.sign("bob", propose(program, listed))
+    signers.file.write_text(signers.key("bob").with_suffix(".key.pub").read_text())
+    ran = approve(program, signature, "--json")
+    assert "unknown_signer" == refused(ran)
+    assert f"In the file of allowed signers {signers.file}, line 1 needs a name before the key." in ran.error["message"]
+
+
+def test_a_policy_that_others_may_change_is_refused_where_it_asks_for_approval(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulator = emulate()
+    assert 0 == approve(program, signers.sign("bob", propose(program, listed))).code
+    signers.policy.chmod(0o666)
+    for command in (("policy", "check"), ("batch", "resume", "bonus")):
+        ran = program(*command, "--json")
+        assert (4, "policy_unusable") == (ran.code, ran.error["code"])
+        assert "can be changed by others" in ran.error["message"]
+    signers.policy.write_text('version = 1\n[[limit]]\nper = "all"\nmax = "100 USD"\n')
+    assert (0, 0) == (program("policy", "check").code, posts(emulator))
+
+
 def test_nobody_can_propose_where_no_policy_says_who_may_approve(
     program: Program, emulate: Emulate, listed: Path
 ) -> None:

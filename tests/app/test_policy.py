@@ -9,6 +9,7 @@ from tests.support.csv_files import sheet
 from tests.support.ledgers import make_older
 from tests.support.program import Program, orders_at, posts
 from tests.support.ran import Ran
+from tests.support.signers import Signers
 
 MONTH = '[[limit]]\nper = "month"\nmax = "100 USD"\n'
 EACH = '[[limit]]\nper = "year"\neach = "recipient"\nmax = "100 USD"\n'
@@ -564,10 +565,13 @@ def test_the_question_says_which_limit_comes_near(program: Program, emulate: Emu
 
 
 def test_check_says_in_words_what_a_policy_says(program: Program) -> None:
+    signers = Signers(program.home)
+    signers.allow("bob")
     path = policy(
         program,
         'timezone = "Europe/London"\n' + MONTH + EACH
-        + '[allow]\ndomains = ["example.com"]\n[approval]\nabove = "10 USD"\nsigners = "/etc/signers"\n',
+        + '[allow]\ndomains = ["example.com"]\n[approval]\nabove = "10 USD"\nsigners = "'
+        + f'{signers.file}"\n',
     )  # fmt: skip
     (document,) = program("policy", "check", str(path), "--json").json
     assert [
@@ -579,7 +583,7 @@ def test_check_says_in_words_what_a_policy_says(program: Program) -> None:
         "Only addresses at example.com may get gifts.",
         "Payout links may not be made.",
         "A batch above 10.00 USD, or of any amount from a balance other than USD, needs a signature of those in"
-        " /etc/signers, which counts for 72 hours.",
+        f" {signers.file}, which counts for 72 hours.",
     ] == document["says"]
 
 
