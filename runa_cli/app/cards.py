@@ -12,7 +12,6 @@ from runa_cli.app.confirm import confirm_account
 from runa_cli.app.journal import note_links_read
 from runa_cli.app.session import Session
 from runa_cli.core.errors import Context, Money, OutputFailed, UsageMistake
-from runa_cli.core.masking import shown
 from runa_cli.core.money import counted
 from runa_cli.core.safe_text import printable
 from runa_cli.core.states import UNFINISHED, State
@@ -34,7 +33,7 @@ def cards(session: Session, name: str, to: Path, *, layout: str, yes: bool) -> N
     if layout not in LAYOUTS:
         raise UsageMistake(f"--layout must be a4, letter or fold, found {layout!r}.")
     if to.name == "-" or to.suffix.lower() not in {"", ".html", ".htm"}:
-        raise UsageMistake(f"--to writes an HTML page, found {shown(to.name)}: name a file that ends with .html.")
+        raise UsageMistake(f"--to writes an HTML page, found '{printable(to.name)}': name a file that ends with .html.")
     batch, ledger = find(session, name), session.ledger
     check_not_pruned(batch)
     confirm_account(session, batch, yes=yes)

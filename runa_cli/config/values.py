@@ -75,7 +75,7 @@ def read_path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"names the home directory of a user who has none: {shown(text)}") from error
+        raise ValueError(f"names the home directory of a user who has none: {mask_keys(text)!r}") from error
 
 
 def optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:

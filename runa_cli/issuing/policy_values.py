@@ -12,6 +12,7 @@ from runa_cli.core import amounts
 from runa_cli.core.identity import normalized_address
 from runa_cli.core.masking import shown
 from runa_cli.core.money import has_decimals_of, to_minor
+from runa_cli.core.safe_text import printable
 
 VERSION = 1
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,4})?) ([A-Z]{3})", re.ASCII)
@@ -113,7 +114,7 @@ def read_signers(found: object) -> Path:
     """Convert a path; a relative one would be another file in another directory."""
     path = Path(_text(found, "the path of a file"))
     if not path.is_absolute():
-        raise ValueError(f"must be an absolute path, found {described(found)}")
+        raise ValueError(f"must be an absolute path, found '{printable(str(path))}'")
     return path
 
 

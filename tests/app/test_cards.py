@@ -289,6 +289,12 @@ def test_another_layout_is_wrong_usage(program: Program, emulate: Emulate, layou
     assert (2, []) == ((made := cards(program, "--layout", layout))[0].code, made[1])
 
 
+def test_a_name_that_is_none_of_a_page_is_told_whole(program: Program) -> None:
+    name = f"{'long' * 20}.pdf"
+    ran = program("batch", "cards", "bonus", "--to", name)
+    assert (2, True) == (ran.code, f"found '{name}'" in ran.err)
+
+
 @pytest.mark.parametrize("name", ["missing/cards.html", ".", "/dev/null"])
 def test_a_page_that_cannot_be_written_leaves_the_links_unshown(program: Program, emulate: Emulate, name: str) -> None:
     emulate()

@@ -180,7 +180,10 @@ def test_a_flag_hides_what_is_wrong_below_it() -> None:
 
 @pytest.mark.parametrize("name", ["RUNA_LEDGER", "RUNA_API_KEY_FILE"])
 def test_the_home_of_nobody_is_a_problem_with_a_name(name: str) -> None:
-    assert name in problem(**{name: "~nobody-of-that-name/x"})
+    path = f"~nobody-of-that-name/{'long' * 20}/ledger"
+    found = problem(**{name: path})
+    assert name in found
+    assert f"'{path}'" in found  # whole, for only so it can be told from others
 
 
 @pytest.mark.parametrize("text", ["10", "12.50", "0", "007"])

@@ -119,6 +119,7 @@ def test_what_is_left_out_has_a_default() -> None:
         ("count = 2", "count = true", "approval, count (line 20) must be a whole number from 1 to 100, found true."),
         ("count = 2", "count = 1.0", "approval, count (line 20) must be a whole number from 1 to 100"),
         ("/etc/runa/allowed", "allowed", "approval, signers (line 21) must be an absolute path"),
+        ("/etc/runa/allowed", f"../{'long' * 20}/allowed", f"absolute path, found '../{'long' * 20}/allowed_signers'."),
         ("72h", "72", 'approval, expires (line 22) must be a time such as "72h"'),
         ('per = "month"', "per = month", "is not TOML: Invalid value (at line 5, column 7)."),
         ('per = "month"', 'per = "month"\nper = "day"', "is not TOML: Cannot overwrite a value (at line 6, "),
