@@ -13,19 +13,20 @@ from runa_cli.issuing import ssh_signature
 from runa_cli.issuing.approval import ApprovalGuard
 from runa_cli.issuing.failures import busy
 from runa_cli.issuing.statement import statement_digest, statement_of
-from runa_cli.ledger.approvals import Approval
+from runa_cli.ledger.approvals import Approval, Proposal
 from runa_cli.ledger.records import Batch
 
 
 def approve(session: Session, name: str, signature: Path | None) -> None:
     """Print what must be signed, or record a signature of it. Nothing is sent.
 
-    Raises InputError, BatchBusy, GuardRefused where the signature does not count, and ConfigurationError.
+    Raises InputError, BatchBusy, GuardRefused where nothing can be signed or the signature does not count, and
+    ConfigurationError.
     """
     batch = find_active(session, name)
     guard = session.approval_guard()
     if signature is None:
-        proposal = guard.current(batch)
+        proposal = _to_be_signed(session, guard, batch)
         show_statement(session, batch, proposal, *guard.approved_by(batch, proposal))
         session.console.note(how_to_go_on(batch))
         return
@@ -54,15 +55,22 @@ def _read(path: Path, batch: Batch) -> ssh_signature.Signature:
     )
 
 
-def _record(session: Session, guard: ApprovalGuard, batch: Batch, signature: ssh_signature.Signature) -> None:
-    ledger, proposal = session.ledger, guard.current(batch)
-    if not ledger.tally(batch).any(State.PREPARED):
+def _to_be_signed(session: Session, guard: ApprovalGuard, batch: Batch) -> Proposal:
+    """Return the proposal of a batch that a signature can still approve. Raises GuardRefused."""
+    proposal = guard.current(batch)
+    if not session.ledger.tally(batch).any(State.PREPARED):
         raise GuardRefused(
             f"Nothing of batch {batch.name} is left to send, so there is nothing to approve.",
             f"`runa batch show {shlex.quote(batch.name)}` shows it.",
             Context(batch=batch.name),
             code="nothing_to_approve",
         )
+    guard.check_not_expired(batch, proposal)
+    return proposal
+
+
+def _record(session: Session, guard: ApprovalGuard, batch: Batch, signature: ssh_signature.Signature) -> None:
+    ledger, proposal = session.ledger, _to_be_signed(session, guard, batch)
     principal = guard.signer(batch, proposal, signature)
     if signature.key not in {approval.key for approval in ledger.approvals(proposal)}:
         now = ledger.shared_time(session.clock.now())

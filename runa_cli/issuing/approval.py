@@ -195,11 +195,20 @@ class ApprovalGuard:
         }
         return expected.items() <= proposal.facts.items()
 
+    def check_not_expired(self, batch: Batch, proposal: Proposal) -> None:
+        """Check that there is time left to approve and send a proposal, as was signed and by now. Raises GuardRefused.
+
+        A policy is not needed for it: whoever only reads the statement may have none.
+        """
+        if self._now() > (until := datetime.fromisoformat(proposal.facts["until"])):
+            raise refusals.expired(batch, until)
+        for rule in self._rules():
+            self._check_time(rule, batch, proposal)
+
     def is_current(self, batch: Batch, proposal: Proposal) -> bool:
         """Tell whether a proposal can still be approved and sent, so that no new one is needed."""
         try:
-            for rule in self._rules():
-                self._check_time(rule, batch, proposal)
+            self.check_not_expired(batch, proposal)
         except GuardRefused:
             return False
         return proposal.facts.get("account") == self.account and self.is_as_proposed(batch, proposal)
@@ -207,7 +216,7 @@ class ApprovalGuard:
     # --- a signature ---------------------------------------------------------------------------------------------
 
     def current(self, batch: Batch) -> Proposal:
-        """Return the proposal of a batch that can be signed. Raises GuardRefused."""
+        """Return the proposal of a batch as it is. Raises GuardRefused where there is none."""
         proposal = self._ledger.proposal(batch.id)
         if proposal is None:
             raise refusals.not_proposed(batch)

@@ -230,6 +230,21 @@ def test_a_proposal_expires_with_its_signatures(
     assert (0, 1) == (resume(program).code, posts(emulator))
 
 
+@pytest.mark.file_ledger("moves the clock, and a server has its own")
+def test_no_statement_is_printed_to_be_signed_that_nobody_can_approve_any_more(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulate()
+    propose(program, listed)
+    program.time.sleep(timedelta(hours=73).total_seconds())
+    ran = program("batch", "approve", "bonus", "--json")
+    assert ("approval_expired", "") == (refused(ran), program("batch", "approve", "bonus").out)
+    assert "approval_expired" == refused(program("batch", "approve", "bonus", "--json", RUNA_POLICY=""))
+    assert 0 == approve(program, signers.sign("bob", propose(program, listed))).code
+    assert 0 == resume(program).code
+    assert "nothing_to_approve" == refused(program("batch", "approve", "bonus", "--json"))
+
+
 def test_a_policy_may_ask_for_two_people_and_one_person_with_two_keys_is_one(
     program: Program, emulate: Emulate, signers: Signers, listed: Path
 ) -> None:
