@@ -19,7 +19,7 @@ from runa_cli.core.states import COSTING, State
 from runa_cli.input.plan import Plan
 from runa_cli.issuing import approval_refusals as refusals
 from runa_cli.issuing import ssh_signature
-from runa_cli.issuing.approval_refusals import Rule
+from runa_cli.issuing.approval_refusals import Rule, Standing
 from runa_cli.issuing.policy import Policy
 from runa_cli.issuing.policy_asked import PlanAsked
 from runa_cli.issuing.signers_file import check_each_line
@@ -77,7 +77,7 @@ class ApprovalGuard:
             shares += self._ledger.spent_in_batch(batch.id, Left() if adds else Left(batch=batch.id))
         sums = _sums(shares, is_unknown=plan.has_unknown_costs)
         for rule in self._due(sums):
-            raise refusals.needed(rule, _shown(sums), name, is_recorded=False)
+            raise refusals.needed(rule, _known(sums), name, is_recorded=False, standing=self._standing(batch))
 
     def check_rules(self) -> None:
         """Check that somebody could approve what is proposed now. Raises ConfigurationError.
@@ -96,6 +96,15 @@ class ApprovalGuard:
         if not rules:
             raise refusals.nobody_could_approve()
         return min(rule.approval.expires for rule in rules)
+
+    def _standing(self, batch: Batch | None) -> Standing | None:
+        """Return how a recorded batch stands that is about to be edited; None where no proposal of it counts."""
+        proposal = self._ledger.proposal(batch.id) if batch else None
+        if batch is None or proposal is None or not self._ledger.tally(batch).any(State.PREPARED):
+            return None
+        if not self.is_current(batch, proposal):
+            return None
+        return Standing(f"{proposal.user} on {proposal.host}", *self.approved_by(batch, proposal))
 
     def _rules(self) -> list[Rule]:
         return [Rule(each, each.rules.approval) for each in self.policies() if each.rules.approval is not None]
@@ -135,7 +144,7 @@ class ApprovalGuard:
         due, proposal = self._due(sums), self._ledger.proposal(batch.id)
         if proposal is None:
             for rule in due:
-                raise refusals.needed(rule, _shown(sums), batch.name, is_recorded=True)
+                raise refusals.needed(rule, _known(sums), batch.name, is_recorded=True)
             return Granted(None, policies)
         if not self.is_as_proposed(batch, proposal):
             if due:
@@ -270,8 +279,8 @@ def _sums(shares: Iterable[Share], *, is_unknown: bool) -> dict[str, int]:
     return sums
 
 
-def _shown(sums: Mapping[str, int]) -> dict[str, Decimal]:
-    return {currency: from_minor(minor, currency) for currency, minor in sums.items() if currency != _UNKNOWN}
+def _known(sums: Mapping[str, int]) -> dict[str, Decimal]:
+    return {currency: from_minor(minor, currency) for currency, minor in sums.items() if minor and currency != _UNKNOWN}
 
 
 def _is_same_person(principal: str, users: set[str]) -> bool:

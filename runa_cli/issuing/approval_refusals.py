@@ -25,20 +25,52 @@ class Rule:
     approval: Approval
 
 
-def needed(rule: Rule, sums: Mapping[str, Decimal], batch: str | None, *, is_recorded: bool) -> GuardRefused:
-    """Return the error for a batch that nobody has proposed."""
-    count = rule.approval.count
+@dataclass(frozen=True)
+class Standing:
+    """How the proposal of a batch stands: who proposed it, who has signed that, and how many must."""
+
+    by: str
+    names: Sequence[str]
+    needed: int
+
+
+def needed(
+    rule: Rule, sums: Mapping[str, Decimal], batch: str | None, *, is_recorded: bool, standing: Standing | None = None
+) -> GuardRefused:
+    """Return the error for a batch that nobody has proposed. `sums` is what is known of what it costs.
+
+    `standing` is how the batch stands that would be edited.
+    """
+    what = f"Batch {batch}" if batch else "This"
+    comes_to = f"{what} comes to {format_money(sums)}. " if sums else ""
+    message = f"{comes_to}{_why(rule, sums)} Nothing was sent."
     hint = "Add --propose: it records the batch unsent, for somebody else to approve."
     if is_recorded:
         hint = "Run the command that created it, with --propose; then somebody else can approve it."
-    what = f"Batch {batch}" if batch else "This"
-    return GuardRefused(
-        f"{what} comes to {format_money(sums)}. Above {rule.approval.above}, the policy {rule.policy.source} asks for"
-        f" the approval of {'somebody else' if count == 1 else f'{count} others'}. Nothing was sent.",
-        hint,
-        Context(batch=batch),
-        code="approval_needed",
-    )
+    if standing and batch:
+        signed = f" and approved by {', '.join(standing.names)}" if standing.names else " and not approved yet"
+        message += (
+            f"\n  As it is recorded, it is proposed by {standing.by}{signed} ({len(standing.names)} of"
+            f" {standing.needed}). That is for the recorded content alone: it does not count for this edit, and ends"
+            " for good once the edit is proposed."
+        )
+        hint = "Add --propose: it records the edited batch unsent, for somebody else to approve."
+        if len(standing.names) >= standing.needed:
+            hint += f" `runa batch resume {shlex.quote(batch)}` sends what is recorded, without the edit."
+    return GuardRefused(message, hint, Context(batch=batch), code="approval_needed")
+
+
+def _why(rule: Rule, sums: Mapping[str, Decimal]) -> str:
+    """Return the sentence that says why a batch needs approval."""
+    above, count = rule.approval.above, rule.approval.count
+    who = f"the approval of {'somebody else' if count == 1 else f'{count} others'}"
+    if sums.get(above.currency, 0) > above.value:
+        return f"Above {above}, the policy {rule.policy.source} asks for {who}."
+    policy = f"The policy {rule.policy.source} asks for approval above {above}, and"
+    others = sorted(currency for currency in sums if currency != above.currency)
+    if others:
+        return f"{policy} names no amount for {' and '.join(others)}: any amount from such a balance needs {who}."
+    return f"{policy} what a conversion costs is not known here: it needs {who}."
 
 
 def not_approved(

@@ -201,6 +201,26 @@ def test_an_edit_voids_what_was_signed(program: Program, emulate: Emulate, signe
     assert (0, 1) == (resume(program).code, posts(emulator))
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_an_edit_says_that_it_voids_the_approval_that_the_batch_has(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path, *, is_signed: bool
+) -> None:
+    emulate()
+    signature = signers.sign("bob", propose(program, listed))
+    if is_signed:
+        assert 0 == approve(program, signature).code
+    sheet(listed, gifts(PEOPLE + 1))
+    said = "approved by bob@example.com (1 of 1)" if is_signed else "not approved yet (0 of 1)"
+    for more in ((), ("--dry-run",)):
+        ran = create(program, listed, *more, "--json")
+        assert "approval_needed" == refused(ran)
+        assert said in ran.error["message"]
+        assert "it does not count for this edit, and ends for good once the edit is proposed" in ran.error["message"]
+        assert is_signed == ("`runa batch resume bonus`" in ran.error["hint"])
+    sheet(listed, gifts(PEOPLE))
+    assert (0 if is_signed else 6) == resume(program).code
+
+
 def test_an_edit_that_is_taken_back_needs_a_new_signature(
     program: Program, emulate: Emulate, signers: Signers, listed: Path
 ) -> None:
@@ -515,8 +535,16 @@ def test_a_gift_of_another_currency_needs_approval_whatever_it_is_worth(
     gift = ("order", "create", "--face-value", "5", "--email", "fred@example.com", "--product", "AMZ-GB")
     ran = program(*gift, "--json")
     assert (6, "approval_needed", 0) == (ran.code, ran.error["code"], posts(emulator))
+    assert (
+        f"This comes to 5.00 GBP. The policy {signers.policy} asks for approval above 25.00 USD, and names no amount"
+        " for GBP: any amount from such a balance needs the approval of somebody else. Nothing was sent."
+    ) == ran.error["message"]
     converted = program(*gift, "--currency", "EUR", "--fx", "--json")
     assert (6, "approval_needed", 0) == (converted.code, converted.error["code"], posts(emulator))
+    assert (
+        "what a conversion costs is not known here: it needs the approval of somebody else"
+        in converted.error["message"]
+    )
 
 
 def test_a_batch_that_was_recorded_and_not_yet_proposed_is_held_back_and_can_be_proposed(
