@@ -30,6 +30,7 @@ def propose(session: Session, guard: ApprovalGuard, batch: Batch) -> None:
     proposal = ledger.proposal(batch.id)
     if proposal is None or not guard.is_current(batch, proposal):
         proposer = Proposer(system_user(), host_name(), guard.account)
+        now = now.replace(microsecond=0)  # of which the statement has none; so it expires a little earlier, never later
         facts = facts_of(ledger, batch, proposer, now, now + lifetime)
         proposal = ledger.propose(batch, facts, (proposer.user, proposer.host), now)
     names, needed = guard.approved_by(batch, proposal)

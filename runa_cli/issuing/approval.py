@@ -24,7 +24,7 @@ from runa_cli.issuing.policy import Policy
 from runa_cli.issuing.policy_asked import PlanAsked
 from runa_cli.issuing.signers_file import check_each_line
 from runa_cli.issuing.ssh_signature import Signature
-from runa_cli.issuing.statement import NAMESPACE, statement_of
+from runa_cli.issuing.statement import NAMESPACE, statement_of, whole_seconds
 from runa_cli.ledger.approvals import Proposal
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
@@ -199,10 +199,11 @@ class ApprovalGuard:
             "environment": batch.environment,
             "batch": exact_json.dumps_for_display(batch.name),
             "proposer": f"{proposal.user} on {proposal.host}",
-            "at": to_timestamp(proposal.at),
             "content": self._ledger.content_digest(batch.id),
         }
-        return expected.items() <= proposal.facts.items()
+        # An older proposal tells its time to the microsecond.
+        times = {to_timestamp(proposal.at), *([] if proposal.at.microsecond else [whole_seconds(proposal.at)])}
+        return expected.items() <= proposal.facts.items() and proposal.facts.get("at") in times
 
     def check_not_expired(self, batch: Batch, proposal: Proposal) -> None:
         """Check that there is time left to approve and send a proposal, as was signed and by now. Raises GuardRefused.

@@ -4,7 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 
 from runa_cli.core import exact_json
 from runa_cli.core.money import counted, format_gifts, format_money
@@ -13,8 +14,7 @@ from runa_cli.core.states import State
 from runa_cli.issuing.confirmation import issued_before
 from runa_cli.issuing.contents import contents_of
 from runa_cli.ledger.ledger import Ledger
-from runa_cli.ledger.records import Batch
-from runa_cli.ledger.rows import to_timestamp
+from runa_cli.ledger.records import Batch, Tally
 
 NAMESPACE = "runa"
 _HEADING = "I approve that runa issues this batch as it is recorded."
@@ -26,6 +26,7 @@ _LINES = {  # the name of each fact in the statement
     "total": "Total",
     "new": "To be issued",
     "before": "Issued before",
+    "given_up": "Given up",
     "delivery": "Delivery",
     "products": "Products",
     "source": "From",
@@ -36,6 +37,7 @@ _LINES = {  # the name of each fact in the statement
     "proposal": "Proposal",
     "content": "Content (SHA-256)",
 }
+_ADDED = {"given_up"}  # facts that older proposals lack, whose statements must stay as they were signed
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ class Proposer:
 
 
 def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, until: datetime) -> dict[str, str]:
-    """Return what the statement about a batch is made of. `until` is when its approvals expire."""
+    """Return what the statement about a batch is made of. `until` is when its approvals expire.
+
+    Both times are whole seconds.
+    """
     tally, contents = ledger.tally(batch), contents_of(ledger.orders(batch, [State.PREPARED]))
     return {
         "batch": exact_json.dumps_for_display(batch.name),
@@ -58,12 +63,13 @@ def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, un
         "total": format_money(tally.sums()),
         "new": f"{format_gifts(tally.items[State.PREPARED])}, {format_money(tally.sums([State.PREPARED]))}",
         "before": issued_before(tally),
+        "given_up": _given_up(ledger, batch, tally),
         "delivery": contents.delivery,
         "products": contents.product_list,
         "source": exact_json.dumps_for_display(batch.file) if batch.file else "flags",
         "proposer": f"{proposer.user} on {proposer.host}",
-        "at": to_timestamp(now),
-        "until": to_timestamp(until),
+        "at": whole_seconds(now),
+        "until": whole_seconds(until),
         "ledger": ledger.id,
         "proposal": secrets.token_hex(8),  # a second proposal of the same batch needs signatures of its own
         "content": ledger.content_digest(batch.id),
@@ -74,10 +80,32 @@ def _gifts(items: int, orders: int) -> str:
     return f"{format_gifts(items)} in {counted(orders, 'order')}"
 
 
+def _given_up(ledger: Ledger, batch: Batch, tally: Tally) -> str:
+    """Say what is part of the total of a batch, and neither issued nor to be issued."""
+    parts = []
+    unsent, unknown = Tally(), Tally()
+    for order in ledger.orders(batch, [State.ABANDONED]):
+        group = unsent if order.first_sent_at is None else unknown
+        group.count(order.state, Decimal(order.total), order.currency, order.item_count)
+    for group, note in ((unsent, ""), (unknown, " of unknown outcome, perhaps issued")):
+        if gifts := group.items[State.ABANDONED]:
+            parts.append(f"{format_gifts(gifts)}, {format_money(group.sums())}{note}")
+    for state, note in ((State.REJECTED, "rejected by Runa"), (State.FAILED, "that Runa reported as FAILED")):
+        if gifts := tally.items[state]:
+            parts.append(f"{format_gifts(gifts)}, {format_money(tally.sums([state]))} {note}")
+    return "; ".join(parts) or "none"
+
+
+def whole_seconds(time: datetime) -> str:
+    """Return a time as the statement has it. What is less than a second is left out, so that nothing counts longer."""
+    return time.astimezone(UTC).isoformat(timespec="seconds")
+
+
 def statement_of(facts: Mapping[str, str]) -> bytes:
     """Return the exact bytes that are signed. A fact is always one line, so that none can look like another."""
     lines = [_HEADING, ""]
-    lines += [f"{name}: {printable(facts.get(fact, ''))}" for fact, name in _LINES.items()]
+    told = (fact for fact in _LINES if fact in facts or fact not in _ADDED)
+    lines += [f"{_LINES[fact]}: {printable(facts.get(fact, ''))}" for fact in told]
     return ("\n".join(lines) + "\n").encode()
 
 

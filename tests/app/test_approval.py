@@ -4,7 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,70 @@ def test_the_statement_says_what_is_approved(
     assert printed.out == propose(program, listed)
     document = program("batch", "approve", "bonus", "--json").json
     assert (printed.out, [], 1) == (document["statement"], document["approvals"], document["approvals_needed"])
+
+
+def facts_in(statement: str) -> dict[str, str]:
+    """Return the facts of a statement by their names."""
+    return dict(line.partition(": ")[::2] for line in statement.splitlines())
+
+
+def test_the_statement_says_what_was_given_up(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulator = emulate()
+    assert "none" == facts_in(propose(program, listed))["Given up"]
+    assert 0 == program("batch", "abandon", "bonus", "--yes").code
+    again = create(program, listed, "--again", "--propose").out
+    facts = facts_in(again)
+    assert ("66.00 USD", "3 gifts, 33.00 USD", "3 gifts, 33.00 USD") == (
+        facts["Total"], facts["To be issued"], facts["Given up"],
+    )  # fmt: skip
+    assert 0 == approve(program, signers.sign("bob", again)).code
+    resume(program)
+    assert 1 == posts(emulator)
+
+
+def test_what_was_given_up_with_unknown_outcome_may_have_been_issued(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulate()
+    assert 0 == approve(program, signers.sign("bob", propose(program, listed))).code
+    program.killed_at("call:Client.create_order", "batch", "resume", "bonus")
+    assert 0 == program("batch", "abandon", "bonus", "--yes").code
+    facts = facts_in(create(program, listed, "--again", "--propose").out)
+    assert "3 gifts, 33.00 USD of unknown outcome, perhaps issued" == facts["Given up"]
+
+
+def test_the_statement_tells_whole_seconds_and_counts_no_longer_than_the_policy_says(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulate()
+    before = datetime.now(UTC)
+    facts = facts_in(propose(program, listed))
+    at, until = facts["Proposed at"], facts["Valid until"]
+    assert (len("2026-11-30T19:33:05+00:00"),) * 2 == (len(at), len(until))
+    assert timedelta(hours=72) == datetime.fromisoformat(until) - datetime.fromisoformat(at)
+    if program.database is None:
+        assert timedelta(seconds=-1) < datetime.fromisoformat(at) - before
+
+
+@pytest.mark.file_ledger("changes the file")
+def test_a_proposal_of_an_older_version_can_still_be_approved_and_sent(
+    program: Program, emulate: Emulate, signers: Signers, listed: Path
+) -> None:
+    emulator = emulate()
+    statement = propose(program, listed)
+    with closing(sqlite3.connect(program.ledger)) as connection, connection:
+        ((text, at),) = connection.execute("SELECT facts, proposed_at FROM proposal")
+        facts = json.loads(text)
+        del facts["given_up"]
+        at = at.replace(".000000", ".267477")
+        facts |= {"at": at, "until": facts["until"].replace("+00:00", ".267477+00:00")}
+        connection.execute("UPDATE proposal SET facts = ?, proposed_at = ?", (json.dumps(facts), at))
+    older = statement.replace("Given up: none\n", "").replace("+00:00\n", ".267477+00:00\n")
+    assert older == program("batch", "approve", "bonus").out
+    assert 0 == approve(program, signers.sign("bob", older)).code
+    assert (0, 1) == (resume(program).code, posts(emulator))
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("--yes",)])
