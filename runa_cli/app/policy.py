@@ -12,7 +12,7 @@ from runa_cli.core.errors import ConfigurationError, UsageMistake
 from runa_cli.core.money import format_amount, from_minor, plain_minor
 from runa_cli.core.system import host_name, system_user
 from runa_cli.issuing.policy import Amount, Limit, Policy
-from runa_cli.issuing.policy_file import read_policy_file
+from runa_cli.issuing.policy_file import HOW_TO_CHECK, read_policy_file
 from runa_cli.issuing.policy_standing import PER
 from runa_cli.issuing.policy_windows import Window, window_at
 from runa_cli.issuing.policy_words import in_words
@@ -47,7 +47,11 @@ def check(session: Session, path: Path | None) -> None:
 
     A file of signers that nobody could approve with is one as well.
     """
-    policies = [read_policy_file(path)] if path else _in_force(session)
+    try:
+        policies = [read_policy_file(path)] if path else _in_force(session)
+    except ConfigurationError as error:
+        error.hint = error.hint and error.hint.removesuffix(HOW_TO_CHECK).rstrip()  # that is being done
+        raise
     for policy in policies:
         if policy.rules.approval:
             check_each_line(policy.rules.approval.signers)

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[=.]")
 _TABLES: dict[str, type[BaseModel]] = {"limit": Limit, "allow": Allowed, "approval": Approval}
-_HINT = "Nothing is sent without the policy that is meant. `runa policy check FILE` tells what it says."
+HOW_TO_CHECK = "`runa policy check FILE` checks one."
+_HINT = f"Nothing is sent without the policy that is meant. {HOW_TO_CHECK}"
 
 Place = tuple[int | str, ...]  # the path of a value in the file, positions in lists from 0
 
@@ -57,8 +58,8 @@ def read_policy(text: str, source: str) -> Policy:
     try:
         rules = Rules.model_validate(document)
     except ValidationError as error:
-        found = [_mistake(text, each) for each in error.errors(include_url=False)]
-        raise _unreadable(f"The policy {source} cannot be used: {' '.join(found)}") from error
+        found = sorted((_mistake(text, each) for each in error.errors(include_url=False)), key=lambda each: each.line)
+        raise _with_mistakes(source, found) from error
     return Policy(rules, source, text, hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -66,11 +67,35 @@ def _unreadable(message: str) -> ConfigurationError:
     return ConfigurationError(message, _HINT, code="policy_unusable")
 
 
-def _mistake(text: str, error: "ErrorDetails") -> str:
-    """Return a sentence about one mistake."""
+class _Mistake(NamedTuple):
+    line: int  # 0 where the whole file is meant
+    key: str
+    sentence: str
+
+
+def _with_mistakes(source: str, found: Sequence[_Mistake]) -> ConfigurationError:
+    """Return the error for a policy with mistakes: a line for each where there are several, as in a list of gifts."""
+    if len(found) == 1:
+        error = _unreadable(f"The policy {source} cannot be used: {found[0].sentence}")
+    else:
+        lines = [
+            f"The policy {source} cannot be used. It has {len(found)} mistakes:",
+            *(each.sentence for each in found),
+        ]
+        error = _unreadable("\n  ".join(lines))
+    error.details = [{"line": each.line or None, "key": each.key, "message": each.sentence} for each in found]
+    return error
+
+
+def _mistake(text: str, error: "ErrorDetails") -> _Mistake:
+    """Return one mistake, with a sentence about it."""
     loc: Place = tuple(error["loc"])
     line = _line_of(text, loc)
     where = _name(loc) + (f" (line {line})" if line else "")
+    return _Mistake(line or 0, _name(loc), _sentence(where, loc, error))
+
+
+def _sentence(where: str, loc: Place, error: "ErrorDetails") -> str:
     match error["type"]:
         case "extra_forbidden":
             return f"{where} is not a key of a policy{_suggestion(loc)}"

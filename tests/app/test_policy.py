@@ -587,6 +587,17 @@ def test_check_says_in_words_what_a_policy_says(program: Program) -> None:
     ] == document["says"]
 
 
+def test_check_does_not_send_to_itself_and_lists_each_mistake(program: Program) -> None:
+    path = policy(program, '[[limit]]\nper = "x"\nmax = "5"\n')
+    for command in (("policy", "check"), ("policy", "check", str(path))):
+        ran = program(*command, "--json")
+        assert (4, "policy_unusable", [3, 4]) == (
+            ran.code, ran.error["code"], [each["line"] for each in ran.error["details"]],
+        )  # fmt: skip
+        assert ran.error["hint"].endswith("Nothing is sent without the policy that is meant.")
+    assert "runa policy check FILE" in program("policy", "show", "--json", RUNA_ENV="local").error["hint"]
+
+
 def test_check_without_a_policy_is_an_error_and_makes_no_ledger(program: Program) -> None:
     ran = program("policy", "check", "--json", RUNA_ENV="local")
     assert (4, "no_policy") == (ran.code, ran.error["code"])

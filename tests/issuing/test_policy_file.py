@@ -130,10 +130,24 @@ def test_a_rule_that_is_not_understood_is_named_with_its_line(written: str, inst
     assert message in refused(EXAMPLE.replace(written, instead))
 
 
-def test_every_mistake_is_named_at_once() -> None:
-    message = refused(EXAMPLE.replace("version = 1", "version = 9").replace('per = "day"', 'per = "days"'))
-    assert "version (line 1)" in message
-    assert "limit 3, per (line 12)" in message
+def test_every_mistake_is_named_at_once_a_line_each_in_the_order_of_the_file() -> None:
+    text = EXAMPLE.replace("version = 1", "version = 9").replace('per = "day"', 'per = "days"')
+    text = text.replace('max = "1999.99 USD"', 'max = "1999.99"').replace("count = 2", "count = 0\nname = 1")
+    heading, *lines = refused(text).splitlines()
+    assert "The policy p.toml cannot be used. It has 5 mistakes:" == heading
+    assert [
+        "  version (line 1)",
+        "  limit 2, max (line 10)",
+        "  limit 3, per (line 12)",
+        "  approval, count (line 20)",
+        "  approval, name (line 21)",
+    ] == [line.partition(")")[0] + ")" for line in lines]
+
+
+def test_a_mistake_of_the_whole_file_comes_before_those_of_its_lines() -> None:
+    heading, *lines = refused(EXAMPLE.replace("version = 1", "").replace("count = 2", "count = 0")).splitlines()
+    assert ["  version is missing.", "  approval, count (line 20)"] == [line[:27] for line in lines]
+    assert heading.endswith("It has 2 mistakes:")
 
 
 @pytest.mark.parametrize("text", ["", "version = 1", 'version = 1\ntimezone = "UTC"'])
