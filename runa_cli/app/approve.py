@@ -57,7 +57,6 @@ def _read(path: Path, batch: Batch) -> ssh_signature.Signature:
 
 def _to_be_signed(session: Session, guard: ApprovalGuard, batch: Batch) -> Proposal:
     """Return the proposal of a batch that a signature can still approve. Raises GuardRefused."""
-    proposal = guard.current(batch)
     if not session.ledger.tally(batch).any(State.PREPARED):
         raise GuardRefused(
             f"Nothing of batch {batch.name} is left to send, so there is nothing to approve.",
@@ -65,6 +64,7 @@ def _to_be_signed(session: Session, guard: ApprovalGuard, batch: Batch) -> Propo
             Context(batch=batch.name),
             code="nothing_to_approve",
         )
+    proposal = guard.current(batch)
     guard.check_not_expired(batch, proposal)
     return proposal
 

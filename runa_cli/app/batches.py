@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.journal import note_links_read
@@ -15,11 +15,13 @@ from runa_cli.config.values import ENVIRONMENTS
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, InputError, UsageMistake
 from runa_cli.core.money import counted, format_money, plain_amount
 from runa_cli.core.states import UNFINISHED, State
-from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.output import batch_formats, formats
 from runa_cli.output.formats import View
 from runa_cli.output.tables import Column, Part, Summary, list_parts, long_list_parts, summary_parts
+
+if TYPE_CHECKING:
+    from runa_cli.app.batch_approval import BatchApproval
 
 LISTED = 20  # batches, enough for a screen
 _NO_BOUND: Mapping[str, int] = {}
@@ -179,9 +181,9 @@ def show_batch(session: Session, name: str) -> None:
     view = View(
         entries=orders,
         documents=lambda: [
-            {**_batch_object(batch, tally), "approval": _approval_object(ledger, batch), "orders": list(orders())}
+            {**_batch_object(batch, tally), "approval": _approval_object(session, batch), "orders": list(orders())}
         ],
-        table=lambda width: _batch_parts(ledger, batch, tally, width),
+        table=lambda width: _batch_parts(session, batch, tally, width),
         csv_header=_ORDER_FIELDS,
         csv_cells=lambda: map(_order_cells, ledger.orders(batch)),
         links=links,
@@ -189,7 +191,7 @@ def show_batch(session: Session, name: str) -> None:
     formats.show(session.output, view)
 
 
-def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) -> Iterator[Part]:
+def _batch_parts(session: Session, batch: Batch, tally: Tally, width: int | None) -> Iterator[Part]:
     facts = [
         ("Environment", f"{batch.environment}, key {batch.account}"),
         ("Created", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -200,25 +202,27 @@ def _batch_parts(ledger: Ledger, batch: Batch, tally: Tally, width: int | None) 
     ]
     if unknown := tally.of_unknown_outcome.sums():
         facts.append(("Unknown", f"{format_money(unknown)}, which may have been issued"))
-    if (approval := _approval_object(ledger, batch)) is not None:
-        by = ", ".join(approval["approvals"]) or "nobody yet"
-        facts.append(("Approval", f"proposed by {approval['proposed_by']}, approved by {by}"))
+    if (approval := _approval_of(session, batch)) is not None:
+        facts += approval.facts()
     if batch.pruned_at is not None:
         facts.append(("Pruned", f"{batch.pruned_at:%Y-%m-%d %H:%M:%S} UTC: its links are no longer recorded"))
     yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
     yield Part("")
-    rows = [_order_row(order) for order in ledger.orders(batch)]
+    rows = [_order_row(order) for order in session.ledger.orders(batch)]
     yield from list_parts(_ORDER_COLUMNS, rows, width)
 
 
-def _approval_object(ledger: Ledger, batch: Batch) -> dict[str, Any] | None:
-    """Return who proposed a batch and who signed that; None where nobody proposed it."""
-    proposal = ledger.proposal(batch.id)
-    if proposal is None:
+def _approval_of(session: Session, batch: Batch) -> "BatchApproval | None":
+    if session.ledger.proposal(batch.id) is None:
         return None
-    signed = [approval.principal for approval in ledger.approvals(proposal)]
-    by = f"{proposal.user} on {proposal.host}"
-    return {"proposed_by": by, "proposed_at": proposal.at.isoformat(), "approvals": signed}
+    from runa_cli.app.batch_approval import approval_of  # few batches have one, and it reads the policies
+
+    return approval_of(session, batch)
+
+
+def _approval_object(session: Session, batch: Batch) -> dict[str, Any] | None:
+    approval = _approval_of(session, batch)
+    return approval.as_dict() if approval else None
 
 
 def state_of(tally: Tally) -> str:

@@ -25,7 +25,7 @@ from runa_cli.issuing.policy_asked import PlanAsked
 from runa_cli.issuing.signers_file import check_each_line
 from runa_cli.issuing.ssh_signature import Signature
 from runa_cli.issuing.statement import NAMESPACE, statement_of, whole_seconds
-from runa_cli.ledger.approvals import Proposal
+from runa_cli.ledger.approvals import Approval, Proposal
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.rows import to_timestamp
@@ -155,15 +155,16 @@ class ApprovalGuard:
             raise refusals.no_rules(batch)
         return Granted(min(self._check_rule(rule, batch, proposal) for rule in rules), policies, proposal.id)
 
-    def check_again(self, batch: Batch, granted: Granted) -> None:
+    def check_again(self, batch: Batch, granted: Granted) -> Granted:
         """Check, in the transaction that marks an order as sent, that the batch may still be sent.
 
-        Raises GuardRefused, and ConfigurationError.
+        Returns by what. Raises GuardRefused, and ConfigurationError.
         """
         if tuple(each.sha256 for each in self.policies()) != granted.policies:
             granted = self.check(batch)
         if granted.until is not None and self._now() > granted.until:
             raise refusals.expired(batch, granted.until)
+        return granted
 
     def _check_rule(self, rule: Rule, batch: Batch, proposal: Proposal) -> datetime:
         """Return until when a proposal counts by a rule. Raises GuardRefused where too few have signed it."""
@@ -186,11 +187,15 @@ class ApprovalGuard:
 
         It is counted from the proposal, for a signature does not tell when it was made.
         """
-        signed = datetime.fromisoformat(proposal.facts["until"])
-        until = min(signed, proposal.at + rule.approval.expires).astimezone(UTC)
+        until = _until([rule], proposal)
         if self._now() > until:
             raise refusals.expired(batch, until)
         return until
+
+    def valid_until(self, proposal: Proposal) -> tuple[datetime, bool]:
+        """Return when a proposal expires by all rules, and whether it has. Where none is in force, as was signed."""
+        until = _until(self._rules(), proposal)
+        return until, self._now() > until
 
     def is_as_proposed(self, batch: Batch, proposal: Proposal) -> bool:
         """Tell whether a proposal is about this batch of this ledger, and about all that is in it."""
@@ -210,10 +215,9 @@ class ApprovalGuard:
 
         A policy is not needed for it: whoever only reads the statement may have none.
         """
-        if self._now() > (until := datetime.fromisoformat(proposal.facts["until"])):
+        until, has_expired = self.valid_until(proposal)
+        if has_expired:
             raise refusals.expired(batch, until)
-        for rule in self._rules():
-            self._check_time(rule, batch, proposal)
 
     def is_current(self, batch: Batch, proposal: Proposal) -> bool:
         """Tell whether a proposal can still be approved and sent, so that no new one is needed."""
@@ -254,6 +258,23 @@ class ApprovalGuard:
         names = dict.fromkeys(approval.principal for approval in self._ledger.approvals(proposal))
         return [*names], max((rule.approval.count for rule in due), default=1)
 
+    def counting(self, batch: Batch, proposal: Proposal) -> list[str]:
+        """Return whose recorded signatures of a proposal count by every rule. Raises ConfigurationError."""
+        rules = self._rules()
+        counting = (
+            approval.principal
+            for approval in self._ledger.approvals(proposal)
+            if all(self._counts(rule, batch, proposal, approval) for rule in rules)
+        )
+        return [*dict.fromkeys(counting)]
+
+    def _counts(self, rule: Rule, batch: Batch, proposal: Proposal, approval: Approval) -> bool:
+        try:
+            self._signers(rule, batch, proposal, ssh_signature.parse_signature(approval.signature))
+        except (GuardRefused, ValueError):
+            return False
+        return True
+
     def _signers(self, rule: Rule, batch: Batch, proposal: Proposal, signature: Signature) -> tuple[str, ...]:
         """Return whose signature it is: one name or more. Raises GuardRefused where it does not count by a rule."""
         if signature.namespace != NAMESPACE:
@@ -271,6 +292,11 @@ class ApprovalGuard:
 
 
 _UNKNOWN = "?"  # the currency of a price that nobody knows yet, which is above every amount
+
+
+def _until(rules: Iterable[Rule], proposal: Proposal) -> datetime:
+    signed = datetime.fromisoformat(proposal.facts["until"])
+    return min([signed, *(proposal.at + rule.approval.expires for rule in rules)]).astimezone(UTC)
 
 
 def _sums(shares: Iterable[Share], *, is_unknown: bool) -> dict[str, int]:

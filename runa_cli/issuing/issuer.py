@@ -534,13 +534,16 @@ class Issuer:
 
     def _check_first_sending(
         self, batch: Batch, granted: Granted | RunaError, check_gifts: Callable[[Batch, Order], None], order: Order
-    ) -> None:
-        """Check an order in the transaction that marks it as sent. Raises GuardRefused and ConfigurationError."""
+    ) -> int | None:
+        """Check an order in the transaction that marks it as sent, and return the id of the proposal that approves it.
+
+        None where none is needed. Raises GuardRefused and ConfigurationError.
+        """
         check_gifts(batch, order)
         self.policy.check_first_sending(batch, order)
         if isinstance(granted, RunaError):
             raise granted
-        self.approval.check_again(batch, granted)
+        return self.approval.check_again(batch, granted).proposal_id
 
     def _granted(self, batch: Batch, tally: Tally) -> Granted | RunaError:
         """Return whether what was never sent of a batch may be sent, and until when.

@@ -81,7 +81,8 @@ class OrderFlow:
     say: Say
     rate_limit: RateLimit
     stopping: threading.Event
-    check: Callable[[Order], None]  # raises GuardRefused for an order that must not be sent for the first time
+    # Raises GuardRefused for an order that must not be sent for the first time; returns the id of its proposal, if any.
+    check: Callable[[Order], int | None]
     policy: Callable[[], str]  # returns the digest of the policies that the check is made against
     answered: Callable[[float], None]  # is told how long each answer to a `POST /order` took (seconds)
     clock: Clock = REAL
@@ -257,14 +258,15 @@ class OrderFlow:
             order, uncertain, same_errors=attempts.same_errors, sent_before=sent_before
         )
 
-    def _check_first_sending(self, order: Order) -> None:
-        """Check an order that Runa cannot know yet. Raises GuardRefused.
+    def _check_first_sending(self, order: Order) -> int | None:
+        """Check an order that Runa cannot know yet, and return the id of its proposal, if any. Raises GuardRefused.
 
         In a ledger that was restored, one that was sent may have been given up since, and its gifts issued otherwise.
         """
         is_first = order.state is State.PREPARED and order.first_sent_at is None
         if is_first or self.ledger.missing(self.batch.environment) is not None:
-            self.check(order)
+            return self.check(order)
+        return None
 
     def _follow(
         self, order: Order, answer: Answered | Refused | Uncertain, attempts: _Attempts, *, sent_before: bool

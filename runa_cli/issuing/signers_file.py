@@ -49,7 +49,8 @@ def check_each_line(signers: Path) -> None:
     """Check the file of signers line by line, before anybody signs. Raises ConfigurationError."""
     content = check_signers(signers)
     if mistakes := mistakes_in(content):
-        raise _unusable(signers, "\n  ".join(["has mistakes:", *(f"{each}." for each in mistakes)]))
+        listed = [f"has {len(mistakes)} mistakes:", *(f"{each}." for each in mistakes)]
+        raise _unusable(signers, "\n  ".join(listed) if len(mistakes) > 1 else f"has a mistake: {mistakes[0]}.")
     if not any(_is_entry(line) for line in content.splitlines()):
         raise _unusable(signers, "names nobody.")
 

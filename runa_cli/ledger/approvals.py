@@ -57,6 +57,22 @@ class ApprovalQueries:
         rows = self._engine.select("SELECT * FROM approval WHERE proposal_id = ? ORDER BY id", proposal.id)
         return [_approval(row) for row in rows]
 
+    def issued_under(self, batch_id: int) -> list[tuple[Proposal | None, int]]:
+        """Return how many gifts of a batch were issued under which proposal; None for those that needed none.
+
+        Those that were issued from another ledger, or by an older version, count as the latter.
+        """
+        rows = self._engine.select(
+            "SELECT proposal_id, sum(item_count) AS items FROM purchase WHERE batch_id = ? AND superseded = 0"
+            " AND state IN ('accepted', 'completed') GROUP BY proposal_id ORDER BY proposal_id",
+            batch_id,
+        )
+        return [(self._proposal_by_id(row["proposal_id"]), int(row["items"])) for row in rows]
+
+    def _proposal_by_id(self, proposal_id: int | None) -> Proposal | None:
+        rows = self._engine.select("SELECT * FROM proposal WHERE id = ?", proposal_id) if proposal_id else []
+        return _proposal(rows[0]) if rows else None
+
     def content_digest(self, batch_id: int) -> str:
         """Return a digest of what a batch is to issue: each order with its exact bytes, and whom each gift is for.
 

@@ -24,7 +24,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # the first one of each table is its
         *("id", "batch_id", "environment", "position", "generation", "idempotency_key", "own_key", "body"),
         *("body_sha256", "sent_sha256", "mode", "currency", "total", "item_count", "account", "state", "prepared_at"),
         *("first_sent_at", "settled_at", "order_id", "http_status", "request_id", "error_type", "error_text"),
-        *("same_errors", "superseded", "reply", "read_back", "sent_by"),
+        *("same_errors", "superseded", "reply", "read_back", "sent_by", "proposal_id"),
     ),
     "gift": (
         *("id", "purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key"),

@@ -87,7 +87,7 @@ class Orders(LedgerWriter):
         order: Order,
         account: str,
         *,
-        check: Check,
+        check: Callable[[], int | None],
         now: datetime,
         turn: "Turn | None" = None,
         policy: Callable[[], str] = str,
@@ -96,15 +96,16 @@ class Orders(LedgerWriter):
 
         Called before its first byte is sent; what is sent are the bytes of the order that is returned.
 
-        `check` is called in the transaction; what it raises is raised, and nothing is recorded. Raises BodyChanged
-        likewise, where the body is not the one that was recorded. Where ClaimLost is raised the order may be recorded
-        as sent, but must not be sent. With a `turn` it is counted, and TurnLater is raised where it must wait.
+        `check` is called in the transaction; what it raises is raised, and nothing is recorded. It returns the id of
+        the proposal by which a first sending is approved, None where none is needed. Raises BodyChanged likewise, where
+        the body is not the one that was recorded. Where ClaimLost is raised the order may be recorded as sent, but must
+        not be sent. With a `turn` it is counted, and TurnLater is raised where it must wait.
         `policy` returns the digest of the policies that `check` checks a first sending against.
         """
         with self._engine.transaction() as transaction:
             self._claims.check(order.batch_id)
             self._check_open(order, account)
-            check()
+            proposal_id = check()
             shared_now = self._engine.now(now)
             if turn is not None:
                 self._take_turn(transaction, order.id, turn, shared_now)
@@ -113,9 +114,11 @@ class Orders(LedgerWriter):
             transaction.execute(
                 "UPDATE purchase SET state = 'sent', account = CASE WHEN first_sent_at IS NULL THEN ? ELSE account END,"
                 " sent_by = CASE WHEN first_sent_at IS NULL THEN ? ELSE sent_by END,"
+                " proposal_id = CASE WHEN first_sent_at IS NULL THEN ? ELSE proposal_id END,"
                 " first_sent_at = coalesce(first_sent_at, ?) WHERE id = ?",
                 account,
                 self._user,
+                proposal_id,
                 to_timestamp(now),
                 order.id,
             )

@@ -302,4 +302,6 @@ MIGRATIONS = (
         UNIQUE (proposal_id, signing_key)
     );
     """),
+    # By which proposal an order was approved (schema.py).
+    Migration("ALTER TABLE purchase ADD COLUMN proposal_id BIGINT;"),
 )

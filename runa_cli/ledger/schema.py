@@ -429,6 +429,9 @@ MIGRATIONS = (
         UNIQUE (proposal_id, signing_key)
     );
     """),
+    # By which proposal an order was approved when it was first sent; empty where none was needed, or an older version
+    # sent it.
+    Migration("ALTER TABLE purchase ADD COLUMN proposal_id INTEGER;"),
 )
 
 TABLES = frozenset({"batch", "purchase", "gift"})  # those that a ledger of any version has

@@ -262,7 +262,7 @@ def test_what_remains_is_what_duplicates_sums_and_the_journal_need(program: Prog
         " system_user host created_at shown_at pruned_at",
         "purchase": "id batch_id environment position generation idempotency_key own_key body_sha256 mode currency"
         " total item_count account state prepared_at first_sent_at settled_at order_id http_status request_id"
-        " same_errors superseded read_back sent_by",
+        " same_errors superseded read_back sent_by proposal_id",
         "gift": "id purchase_id slot row same_gift reference_key alike payee payee_reference products cost"
         " recipient_key carried item",  # these two are empty
     }

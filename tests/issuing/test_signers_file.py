@@ -38,13 +38,13 @@ def refused(path: Path, content: str) -> str:
 )
 def test_a_line_that_names_no_signer_is_told(tmp_path: Path, key: str, line: str, message: str) -> None:
     content = f"# who may approve\n{line.replace('KEY', key)}\ncarol {key}\n"
-    assert [f"The file of allowed signers {tmp_path / 'signers'} has mistakes:", f"  {message}"] == refused(
-        tmp_path / "signers", content
-    ).splitlines()
+    path = tmp_path / "signers"
+    assert f"The file of allowed signers {path} has a mistake: {message}" == refused(path, content)
 
 
 def test_every_mistake_has_a_line_of_its_own(tmp_path: Path, key: str) -> None:
     told = refused(tmp_path / "signers", f"carol ssh-ed25519 garbage\n\n{key}\nbob x\n").splitlines()
+    assert told[0].endswith(" has 3 mistakes:")
     assert ["  line 1", "  line 3", "  line 4"] == [line[:8] for line in told[1:]]
 
 

@@ -42,6 +42,7 @@ def allow() -> None:
 
 
 _UNDONE = {  # what a migration made, by its number
+    18: "ALTER TABLE purchase DROP COLUMN proposal_id;",
     17: "DROP TABLE approval; DROP TABLE proposal;",
     16: "DROP INDEX gift_by_recipient; ALTER TABLE gift DROP COLUMN recipient_key;",
     15: "DROP TABLE spent; DROP TABLE spent_term; ALTER TABLE purchase DROP COLUMN sent_by;",
@@ -64,6 +65,7 @@ _UNDONE = {  # what a migration made, by its number
 
 
 _UNDONE_ON_A_SERVER = {
+    8: _UNDONE[18],
     7: _UNDONE[17],
     6: _UNDONE[16],
     5: _UNDONE[15],
