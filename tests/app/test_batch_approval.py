@@ -52,6 +52,11 @@ def approval(program: Program) -> dict[str, object]:
     return found
 
 
+def reserved_and_left(program: Program) -> list[tuple[str, str]]:
+    """Return how each limit of the policy stands."""
+    return [(row["reserved"], row["left"]) for row in program("policy", "show", "--json").json]
+
+
 def under(program: Program) -> list[tuple[object, object]]:
     """Return by whom what was issued was approved, and how many gifts that are."""
     issued = approval(program)["issued_under"]
@@ -141,10 +146,17 @@ def test_a_signature_that_does_not_count_any_more_is_told(program: Program, sign
     assert [] == approval(program)["approvals"]
 
 
-def test_what_is_given_up_waits_for_nobody(program: Program, signers: Signers) -> None:
-    create(program, PEOPLE, "--propose")
+def test_a_proposal_is_withdrawn_by_abandoning_it_and_gives_its_money_back(program: Program, signers: Signers) -> None:
+    signers.policy.write_text(f'{signers.policy.read_text()}[[limit]]\nper = "all"\nmax = "50 USD"\n')
+    signature = signers.sign("bob", create(program, PEOPLE, "--propose").out)
+    assert [("33.00", "17.00")] == reserved_and_left(program)
     assert 0 == program("batch", "abandon", "bonus", "--yes").code
+    assert [("0.00", "50.00")] == reserved_and_left(program)
     assert told(program)[0].endswith(", approved by nobody; nothing of it is left to send")
+    ran = program("batch", "approve", "bonus", "--signature", str(signature), "--json")
+    assert (6, "nothing_to_approve") == (ran.code, ran.error["code"])
+    propose_again = create(program, PEOPLE, "--again", "--propose")
+    assert (0, "proposed") == (propose_again.code, approval(program)["state"])
 
 
 def test_a_pruned_batch_keeps_what_it_was_issued_under(program: Program, signers: Signers) -> None:
