@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.cells import cell_len
+from rich.console import OverflowMethod
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -155,7 +156,7 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
             style=column.style,
             width=fitted,
             no_wrap=column.no_wrap or width is None,
-            overflow="ignore" if column.no_wrap else "fold",
+            overflow=_overflow(column),
         )
     for row in rows:
         table.add_row(*(_cell(column, cell) for column, cell in zip(columns, row, strict=True)))
@@ -242,8 +243,13 @@ def _grid_row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence
             justify="right" if column.number else "left",
             style=column.style,
             width=width,
-            overflow="ignore" if column.no_wrap else "fold",
+            overflow=_overflow(column),
             no_wrap=column.no_wrap,
         )
     table.add_row(*cells)
     return table
+
+
+def _overflow(column: Column) -> OverflowMethod:
+    """Return what Rich does with a cell that is too long. Where it ignores that, it aligns no cell to the right."""
+    return "ignore" if column.no_wrap and not column.number else "fold"
