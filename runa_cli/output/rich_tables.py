@@ -1,7 +1,7 @@
 """Tables as Rich renderables: what `tables.py` promises.
 
-Ids and links are never cut or wrapped. Where a table of gifts with its links is wider than the terminal, each link is
-on a line of its own below its row. Where a list is wider, each of its cells is on a line of its own.
+Nothing is cut, and ids and links are not wrapped. Where a table is wider than the terminal, the cells of its last
+column (a link, for instance) are below their rows; where it is still wider, each cell is on a line of its own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,61 +74,33 @@ def _wrapped_fact(name: str, value: str, longest: int) -> Table:
 
 def gift_parts(gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
     """Yield a table with a row for each gift. `width` is None where there is no terminal."""
-    with_links = any(gift.payout_url for gift in gifts)
-    table = _gift_table(gifts, with_links=with_links)
-    if not with_links or width is None or _natural_width(table) <= width:
-        yield Part(table, unwrapped=width is None)
-        return
-    columns = _gift_columns(gifts)
-    widths = _fitted_widths([[cell.plain for cell in _gift_cells(gift)] for gift in gifts], columns, width, _GRID_GAP)
-    indent = widths[0] + _GRID_GAP
-    yield Part(_grid_row([Text(column.heading, style="bold") for column in columns], columns, widths))
-    yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
-    for gift in gifts:
-        yield Part(_grid_row(_gift_cells(gift), columns, widths))
-        if gift.payout_url:
-            yield Part(Text(" " * indent).append_text(link(gift.payout_url)), unwrapped=True)
+    expires = [Column("Expires", no_wrap=True)] if any(gift.expiry_date for gift in gifts) else []
+    columns = [*_GIFT_COLUMNS, *expires, Column("Payout link", no_wrap=True, link=True, own_line=True)]
+    return _table_parts(columns, [_gift_cells(gift, with_expiry=bool(expires)) for gift in gifts], width)
 
 
-def _gift_columns(gifts: Sequence[ResultRow]) -> list[Column]:
-    columns = [
-        Column("#", number=True, style=DIM),
-        Column("Recipient"),
-        Column("Value", number=True, no_wrap=True),
-        Column("Products"),
-        Column("Status", no_wrap=True),
-    ]
-    if any(gift.expiry_date for gift in gifts):
-        columns.append(Column("Expires", no_wrap=True))
-    return columns
+_GIFT_COLUMNS = (
+    Column("#", number=True, style=DIM),
+    Column("Recipient"),
+    Column("Value", number=True, no_wrap=True),
+    Column("Products"),
+    Column("Status"),
+)
 
 
-def _gift_cells(gift: ResultRow) -> list[Text]:
+def _gift_cells(gift: ResultRow, *, with_expiry: bool) -> list[Text]:
     status = status_text(gift.status)
     if gift.error:
         status.append(f" {printable(gift.error)}", style=BAD)
-    cells = [
+    return [
         Text(str(gift.row or "-")),  # 0: an item of Runa's answer that matches no row
         Text(printable(gift.recipient or gift.reference or "payout link")),
         Text(printable(f"{gift.face_value} {gift.currency}".strip())),
         Text(printable(", ".join(gift.products))),
         status,
+        *([Text(printable(gift.expiry_date[:10]))] if with_expiry else []),
+        link(gift.payout_url),
     ]
-    return [*cells, Text(printable(gift.expiry_date[:10]))] if gift.expiry_date else cells
-
-
-def _gift_table(gifts: Sequence[ResultRow], *, with_links: bool) -> Table:
-    table = _table()
-    columns = _gift_columns(gifts)
-    for column in columns:
-        table.add_column(column.heading, justify="right" if column.number else "left", style=column.style)
-    if with_links:
-        table.add_column("Payout link", no_wrap=True, overflow="ignore")
-    for gift in gifts:
-        cells = _gift_cells(gift)
-        cells += [Text("")] * (len(columns) - len(cells))
-        table.add_row(*cells, *([link(gift.payout_url)] if with_links else []))
-    return table
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -136,10 +108,15 @@ def _gift_table(gifts: Sequence[ResultRow], *, with_links: bool) -> Table:
 
 def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None) -> Iterator[Part]:
     """Yield a table of texts. `width` is None where there is no terminal."""
-    rows = list(rows)
-    widths: Sequence[int | None] = [None] * len(columns)
+    cells = [[_cell(column, cell) for column, cell in zip(columns, row, strict=True)] for row in rows]
+    return _table_parts(columns, cells, width)
+
+
+def _table_parts(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None) -> Iterator[Part]:
+    """Yield a table in the first shape that is no wider than the terminal."""
     if columns[-1].own_line and not any(row[-1] for row in rows):
-        columns, rows, widths = columns[:-1], [row[:-1] for row in rows], widths[:-1]
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    widths: Sequence[int | None] = [None] * len(columns)
     if width is not None:
         widths = _fitted_widths(rows, columns, width, _TABLE_GAP)
         if columns[-1].own_line and widths != _fitted_widths(rows, columns, 1 << 16, _TABLE_GAP):
@@ -148,7 +125,7 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
         if _total_width(widths, _TABLE_GAP) > width:
             yield from _one_cell_per_line(columns, rows)
             return
-    table = _table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
     for column, fitted in zip(columns, widths, strict=True):
         table.add_column(
             column.heading,
@@ -159,37 +136,39 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
             overflow=_overflow(column),
         )
     for row in rows:
-        table.add_row(*(_cell(column, cell) for column, cell in zip(columns, row, strict=True)))
+        table.add_row(*row)
     yield Part(table, unwrapped=width is None)
 
 
-def _last_cells_below(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Iterator[Part]:
+def _last_cells_below(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Iterator[Part]:
     """Yield a list that is too wide for the terminal, with the last cell of each row on a line of its own."""
     *above, last = columns
     widths = _fitted_widths([row[:-1] for row in rows], above, width, _GRID_GAP)
     if _total_width(widths, _GRID_GAP) > width:
         yield from _one_cell_per_line(columns, rows)
         return
+    indent = widths[0] + _GRID_GAP if above[0].number else _GRID_GAP
     yield Part(_grid_row([Text(column.heading, style="bold") for column in above], above, widths))
     yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
     for *cells, own in rows:
-        yield Part(_grid_row([_cell(column, cell) for column, cell in zip(above, cells, strict=True)], above, widths))
+        yield Part(_grid_row(cells, above, widths))
         if own:
-            below = _cell(last, own)
-            below.stylize(last.style)
-            yield Part(Text("  ").append_text(below), unwrapped=True)
+            own.stylize(last.style)
+            yield Part(Text(" " * indent).append_text(own), unwrapped=True)
 
 
-def _one_cell_per_line(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[Part]:
-    """Yield a list that is too wide for the terminal."""
+def _one_cell_per_line(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> Iterator[Part]:
+    """Yield a list that is too wide for the terminal, with an empty line between two rows."""
     longest = max(cell_len(column.heading) for column in columns)
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number:
+            yield Part("")
         for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
             if cell or not index:
                 heading = Text(
                     ("  " if index else "") + column.heading.ljust(longest + (0 if index else 2)) + "  ", DIM
                 )
-                yield Part(heading.append_text(_cell(column, cell)), unwrapped=True)
+                yield Part(heading.append_text(cell), unwrapped=True)
 
 
 def _cell(column: Column, cell: str) -> Text:
@@ -201,24 +180,13 @@ def _cell(column: Column, cell: str) -> Text:
 # --- layout ----------------------------------------------------------------------------------------------------------
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
-
-
-def _natural_width(table: Table) -> int:
-    """Return the width of the table when nothing in it wraps."""
-    widest = [max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns]
-    return sum(widest) + _TABLE_GAP * (len(widest) - 1)
-
-
-def _fitted_widths(rows: Sequence[Sequence[str]], columns: Sequence[Column], width: int, gap: int) -> list[int]:
+def _fitted_widths(rows: Sequence[Sequence[Text]], columns: Sequence[Column], width: int, gap: int) -> list[int]:
     """Return the widths of the columns, with those that may wrap narrowed, the widest first, until the table fits.
 
     Where it cannot fit, the widths are the least possible.
     """
-    cells = [[column.heading for column in columns], *rows]
     widths = [
-        max(cell_len(printable(row[index])) for row in cells if index < len(row)) for index in range(len(columns))
+        max([cell_len(column.heading), *(row[index].cell_len for row in rows)]) for index, column in enumerate(columns)
     ]
     while _total_width(widths, gap) > width:
         narrowable = [

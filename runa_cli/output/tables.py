@@ -83,3 +83,5 @@ def long_list_parts(
     while chunk:
         yield from list_parts(columns, chunk, width)
         chunk = [*islice(rows, _TABLE_ROWS)]
+        if chunk and width is not None:
+            yield Part("")
