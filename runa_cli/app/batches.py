@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 LISTED = 20  # batches, enough for a screen
 _NO_BOUND: Mapping[str, int] = {}
 _BATCH_COLUMNS = (
-    Column("Batch", min_width=23),  # the length of a generated name
+    Column("Batch"),
     Column("In"),
-    Column("Created", min_width=10),
+    Column("Created"),
     Column("Gifts", number=True),
     Column("Total", number=True, no_wrap=True),
     Column("State", status=True),

@@ -32,13 +32,13 @@ FIELDS = (
     "resets_at",
 )
 _COLUMNS = (
-    Column("Limit", no_wrap=True),
-    Column("Recipient"),
+    Column("Limit"),
+    Column("Recipient", own_line=True),
     Column("Max", number=True, no_wrap=True),
     Column("Used", number=True, no_wrap=True),
     Column("Reserved", number=True, no_wrap=True),
     Column("Left", number=True, no_wrap=True),
-    Column("Resets"),
+    Column("Resets", no_wrap=True),
 )
 
 

@@ -205,7 +205,7 @@ def _entry(by: str, person: _Person) -> Entry:
 def _columns(by: str, *, with_also: bool) -> tuple[Column, ...]:
     also = (Column("Elsewhere", number=True, no_wrap=True),) if with_also else ()
     return (
-        Column(by.capitalize(), min_width=10),
+        Column(by.capitalize()),
         Column("Gifts", number=True, no_wrap=True),
         Column("Issued", number=True, no_wrap=True),
         *also,

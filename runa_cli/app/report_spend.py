@@ -150,7 +150,7 @@ def _plus(one: SpentSum, other: SpentSum) -> SpentSum:
 
 def _columns(by: str) -> tuple[Column, ...]:
     return (
-        Column(by.capitalize(), min_width=10),
+        Column(by.capitalize()),
         Column("Gifts", number=True, no_wrap=True),
         Column("Face value", number=True, no_wrap=True),
         Column("Charged", number=True, no_wrap=True),

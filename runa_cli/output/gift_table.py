@@ -20,15 +20,15 @@ class Listed:
     beside: Sequence[str] = ()
 
 
-_ENVIRONMENT = Column("In", min_width=5)
+_ENVIRONMENT = Column("In")
 _COLUMNS = (
-    Column("Batch"),
+    Column("Batch", own_line=True),
     Column("#", number=True),
-    Column("Recipient", min_width=20),
+    Column("Recipient"),
     Column("Value", number=True, no_wrap=True),
     Column("Products"),
     Column("Status", status=True),
-    Column("Created", min_width=10),
+    Column("Created"),
     Column("Payout link", no_wrap=True, link=True, own_line=True),
 )
 

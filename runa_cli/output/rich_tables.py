@@ -1,10 +1,11 @@
 """Tables as Rich renderables: what `tables.py` promises.
 
-Nothing is cut, and ids and links are not wrapped. Where a table is wider than the terminal, the cells of its last
-column (a link, for instance) are below their rows; where it is still wider, each cell is on a line of its own.
+Nothing is cut, and no word, id or link is broken. Where a table is wider than the terminal, the cells of some columns
+(links, for instance) are below their rows; where it is still wider, each cell is on a line of its own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from rich import box
 from rich.cells import cell_len
@@ -24,7 +25,9 @@ _STATUS_STYLES = {
     **dict.fromkeys(("failed", "rejected", "abandoned", "cancelled", "expired", "temporarily_disabled"), BAD),
 }
 _GRID_GAP = 2  # columns of the terminal between two columns of `_grid_row`
-_TABLE_GAP = 3  # and of `_table`
+_TABLE_GAP = 3  # and of `_whole_table`
+_LEAST_WIDTH = 8  # of a column that wraps
+_T = TypeVar("_T")
 
 
 def status_text(status: str) -> Text:
@@ -113,48 +116,70 @@ def list_parts(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: 
 
 
 def _table_parts(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None) -> Iterator[Part]:
-    """Yield a table in the first shape that is no wider than the terminal."""
+    """Yield a table in the first shape that fits the terminal without breaking a word."""
     if columns[-1].own_line and not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    widths: Sequence[int | None] = [None] * len(columns)
-    if width is not None:
-        widths = _fitted_widths(rows, columns, width, _TABLE_GAP)
-        if columns[-1].own_line and widths != _fitted_widths(rows, columns, 1 << 16, _TABLE_GAP):
-            yield from _last_cells_below(columns, rows, width)
+    if width is None:
+        yield _whole_table(columns, rows, [None] * len(columns))
+        return
+    own_lines = [index for index, column in enumerate(columns) if column.own_line]
+    widths = _fitted_widths(columns, rows, width, _TABLE_GAP)
+    if widths and (not own_lines or widths == _natural_widths(columns, rows)):
+        yield _whole_table(columns, rows, widths)
+        return
+    for moved in range(1 if own_lines else 0, len(own_lines) + 1):
+        below = own_lines[len(own_lines) - moved :]
+        above = [index for index in range(len(columns)) if index not in below]
+        headings, cells = _picked(columns, above), [_picked(row, above) for row in rows]
+        if widths := _fitted_widths(headings, cells, width, _GRID_GAP):
+            beneath = [_picked(row, below) for row in rows]
+            yield from _grid(headings, cells, widths, _picked(columns, below), beneath)
             return
-        if _total_width(widths, _TABLE_GAP) > width:
-            yield from _one_cell_per_line(columns, rows)
-            return
+    yield from _one_cell_per_line(columns, rows)
+
+
+def _picked(sequence: Sequence[_T], indexes: Sequence[int]) -> list[_T]:
+    return [sequence[index] for index in indexes]
+
+
+def _whole_table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Sequence[int | None]) -> Part:
+    """Return a table with all cells of a row beside each other. Widths are None where there is no terminal."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
-    for column, fitted in zip(columns, widths, strict=True):
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.heading,
             justify="right" if column.number else "left",
             style=column.style,
-            width=fitted,
+            width=width,
             no_wrap=column.no_wrap or width is None,
             overflow=_overflow(column),
         )
     for row in rows:
         table.add_row(*row)
-    yield Part(table, unwrapped=width is None)
+    return Part(table, unwrapped=None in widths)
 
 
-def _last_cells_below(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Iterator[Part]:
-    """Yield a list that is too wide for the terminal, with the last cell of each row on a line of its own."""
-    *above, last = columns
-    widths = _fitted_widths([row[:-1] for row in rows], above, width, _GRID_GAP)
-    if _total_width(widths, _GRID_GAP) > width:
-        yield from _one_cell_per_line(columns, rows)
-        return
-    indent = widths[0] + _GRID_GAP if above[0].number else _GRID_GAP
-    yield Part(_grid_row([Text(column.heading, style="bold") for column in above], above, widths))
+def _grid(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Text]],
+    widths: Sequence[int],
+    columns_below: Sequence[Column],
+    rows_below: Sequence[Sequence[Text]],
+) -> Iterator[Part]:
+    """Yield a narrow table, with some cells of each row on lines of their own below it.
+
+    All of them but the last follow the heading of their column.
+    """
+    indent = widths[0] + _GRID_GAP if columns[0].number else _GRID_GAP
+    yield Part(_grid_row([Text(column.heading, style="bold") for column in columns], columns, widths))
     yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
-    for *cells, own in rows:
-        yield Part(_grid_row(cells, above, widths))
-        if own:
-            own.stylize(last.style)
-            yield Part(Text(" " * indent).append_text(own), unwrapped=True)
+    for row, row_below in zip(rows, rows_below, strict=True):
+        yield Part(_grid_row(row, columns, widths))
+        for column, cell in zip(columns_below, row_below, strict=True):
+            if cell:
+                heading = f"{column.heading} " if column is not columns_below[-1] else ""
+                cell.stylize(column.style)
+                yield Part(Text.assemble(" " * indent, (heading, DIM), cell), unwrapped=True)
 
 
 def _one_cell_per_line(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> Iterator[Part]:
@@ -180,28 +205,39 @@ def _cell(column: Column, cell: str) -> Text:
 # --- layout ----------------------------------------------------------------------------------------------------------
 
 
-def _fitted_widths(rows: Sequence[Sequence[Text]], columns: Sequence[Column], width: int, gap: int) -> list[int]:
+def _fitted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int, gap: int) -> list[int] | None:
     """Return the widths of the columns, with those that may wrap narrowed, the widest first, until the table fits.
 
-    Where it cannot fit, the widths are the least possible.
+    Where it cannot fit without breaking a word, there are none.
     """
-    widths = [
-        max([cell_len(column.heading), *(row[index].cell_len for row in rows)]) for index, column in enumerate(columns)
+    widths = _natural_widths(columns, rows)
+    least = [
+        widths[index]
+        if column.no_wrap
+        else max(_LEAST_WIDTH, *map(_longest_word, [column.heading, *(row[index].plain for row in rows)]))
+        for index, column in enumerate(columns)
     ]
     while _total_width(widths, gap) > width:
-        narrowable = [
-            index
-            for index, column in enumerate(columns)
-            if not column.no_wrap and widths[index] > max(column.min_width, cell_len(column.heading))
-        ]
+        narrowable = [index for index, narrowest in enumerate(least) if widths[index] > narrowest]
         if not narrowable:
-            break
+            return None
         widths[max(narrowable, key=widths.__getitem__)] -= 1
     return widths
 
 
-def _total_width(widths: Sequence[int | None], gap: int) -> int:
-    return sum(filter(None, widths)) + gap * (len(widths) - 1)
+def _natural_widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> list[int]:
+    """Return the widths at which nothing wraps."""
+    return [
+        max([cell_len(column.heading), *(row[index].cell_len for row in rows)]) for index, column in enumerate(columns)
+    ]
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _total_width(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)
 
 
 def _grid_row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Table:

@@ -32,18 +32,17 @@ class Summary(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table. `min_width` is the least width to which a column that may wrap is narrowed.
+    """A column of a table.
 
-    In a list, where the table is wider than the terminal, the cells of a column with `own_line` are shown below their
-    rows. At most one column has it, the last one.
+    Where the table is wider than the terminal, the cells of a column with `own_line` are shown below their rows: those
+    of the last such column first, and where that is not enough those of the others too.
     """
 
     heading: str
     number: bool = False  # aligned to the right
     style: str = ""
     status: bool = False  # coloured by its value
-    no_wrap: bool = False
-    min_width: int = 8
+    no_wrap: bool = False  # other cells are wrapped between words
     link: bool = False
     own_line: bool = False
 

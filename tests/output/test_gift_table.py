@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from runa_cli.ledger.records import Batch
 from runa_cli.ledger.results import ResultRow
 from runa_cli.output.gift_table import Listed, gift_table
+from tests.support.drawn import drawn
 
 LINK = "https://spend.runa.io/" + "a" * 36
 ROW = ResultRow(
@@ -24,49 +23,59 @@ BATCH = Batch(
 )  # fmt: skip
 
 
-def drawn(gifts: Sequence[Listed], width: int | None) -> list[str]:
-    console = Console(file=StringIO(), width=width or 1000, highlight=False, markup=False)
-    for part in gift_table(gifts, width, empty_message="none"):
-        console.print(part.content, soft_wrap=part.unwrapped, crop=False)
-    assert isinstance(console.file, StringIO)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+def listed(gifts: Sequence[Listed], width: int | None) -> list[str]:
+    return drawn(gift_table(gifts, width, empty_message="none"), width)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_where_it_is_too_wide_each_link_has_a_line_of_its_own(width: int) -> None:
-    lines = drawn([Listed(ROW, BATCH, NOW.isoformat())] * 2, width)
+    lines = listed([Listed(ROW, BATCH, NOW.isoformat())] * 2, width)
     assert 2 == sum(LINK in line for line in lines)
     assert [] == [line for line in lines if len(line) > width and LINK not in line]
 
 
+@pytest.mark.parametrize("width", range(50, 200, 7))
+def test_no_word_is_broken_wherever_it_fits(width: int) -> None:
+    text = "\n".join(listed([Listed(ROW, BATCH, NOW.isoformat(), ["Zoë Müller"])], width))
+    words = (BATCH.name, "annemarie.longname@example.com", "1250.00 USD", "800PET-US", "ACTIVE", "2026-11-01", LINK)
+    assert [] == [word for word in words if word not in text]
+
+
+def test_a_made_up_batch_name_is_below_its_row_where_it_leaves_no_room() -> None:
+    row = ROW._replace(recipient="annemarie@example.com", reference="")
+    _, _, first, *below = listed([Listed(row, BATCH, NOW.isoformat())], 80)
+    assert "12  annemarie@example.com  1250.00 USD  AMZ-US, 800PET-US  ACTIVE  2026-11-01" == first
+    assert [f"    Batch {BATCH.name}", f"    {LINK}"] == below
+
+
 def test_a_link_below_its_row_is_not_wrapped() -> None:
-    assert f"  {LINK}" in drawn([Listed(ROW, BATCH, NOW.isoformat())], 80)
+    assert f"    {LINK}" in listed([Listed(ROW, BATCH, NOW.isoformat())], 80)
 
 
 def test_on_a_very_narrow_terminal_each_cell_has_a_line() -> None:
-    lines = drawn([Listed(ROW, BATCH, NOW.isoformat())], 40)
+    lines = listed([Listed(ROW, BATCH, NOW.isoformat())], 40)
     assert f"  Payout link  {LINK}" in lines
     assert lines[0].endswith(BATCH.name)
 
 
 def test_where_it_fits_a_gift_is_one_line() -> None:
-    lines = drawn([Listed(ROW, BATCH, NOW.isoformat(), ["Zoë Müller"])], 200)
+    lines = listed([Listed(ROW, BATCH, NOW.isoformat(), ["Zoë Müller"])], 200)
     assert 3 == len(lines)
     assert lines[2].endswith(LINK)
     assert "annemarie.longname@example.com, E001, Zoë Müller" in lines[2]
 
 
 def test_without_links_there_is_no_column_for_them() -> None:
-    lines = drawn([Listed(ROW._replace(payout_url="", status="sent"), BATCH, NOW.isoformat())], None)
+    lines = listed([Listed(ROW._replace(payout_url="", status="sent"), BATCH, NOW.isoformat())], None)
     assert "Payout link" not in lines[0]
 
 
 def test_a_payout_link_is_shown_by_its_label() -> None:
     row = ROW._replace(recipient="", email="", reference="")
-    assert "Zoë Müller, north" in drawn([Listed(row, BATCH, NOW.isoformat(), ["north"])], None)[2]
+    assert "Zoë Müller, north" in listed([Listed(row, BATCH, NOW.isoformat(), ["north"])], None)[2]
 
 
 def test_a_long_list_is_several_tables() -> None:
-    lines = drawn([Listed(ROW, BATCH, NOW.isoformat())] * 201, None)
+    lines = listed([Listed(ROW, BATCH, NOW.isoformat())] * 201, None)
     assert 2 == sum(line.startswith("Batch") for line in lines)
     assert 201 == sum(LINK in line for line in lines)

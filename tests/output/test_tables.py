@@ -69,3 +69,29 @@ def test_an_empty_line_is_between_the_tables_of_a_long_list_on_a_terminal_only()
     on_terminal, in_pipe = (drawn(long_list_parts(SPENT, rows, width, empty_message=""), width) for width in (40, None))
     assert 1 == on_terminal.count("")
     assert 0 == in_pipe.count("")
+
+
+STANDING = (
+    Column("Limit"),
+    Column("Recipient", own_line=True),
+    Column("Left", number=True, no_wrap=True),
+    Column("Resets", no_wrap=True),
+)
+LIMITS = (("1: a month, AMZ-US", "", "3,000.00", "2026-12-01 00:00"), ("2: in all", "ann@example.com", "5.00", "-"))
+
+
+def test_where_words_would_break_some_cells_are_below_their_rows_and_then_each_has_a_line() -> None:
+    heading, _, *rows = drawn(list_parts(STANDING, LIMITS, 50), 50)
+    assert "Limit                   Left  Resets" == heading
+    assert [
+        "1: a month, AMZ-US  3,000.00  2026-12-01 00:00",
+        "2: in all               5.00  -",
+        "  ann@example.com",
+    ] == rows
+    assert "  Resets     2026-12-01 00:00" in drawn(list_parts(STANDING, LIMITS, 30), 30)
+
+
+def test_cells_wrap_between_words_before_the_table_takes_another_shape() -> None:
+    columns = (Column("Name"), Column("Values", number=True, no_wrap=True))
+    heading, _, *rows = drawn(list_parts(columns, [("A card for anything", "5 to 10")], 24), 24)
+    assert ["Name              Values", "A card for       5 to 10", "anything"] == [heading, *rows]
