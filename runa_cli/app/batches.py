@@ -206,7 +206,7 @@ def _batch_parts(session: Session, batch: Batch, tally: Tally, width: int | None
         facts += approval.facts()
     if batch.pruned_at is not None:
         facts.append(("Pruned", f"{batch.pruned_at:%Y-%m-%d %H:%M:%S} UTC: its links are no longer recorded"))
-    yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts))
+    yield from summary_parts(Summary("Batch", batch.name, state_of(tally), facts), width)
     yield Part("")
     rows = [_order_row(order) for order in session.ledger.orders(batch)]
     yield from list_parts(_ORDER_COLUMNS, rows, width)

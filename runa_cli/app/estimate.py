@@ -133,7 +133,7 @@ def _table(estimates: Iterable[dict[str, Any]], total: _Total | None, width: int
         yield from _parts(number, one, width)
     if total is not None:
         yield Part("")
-        yield Part(total.sentence(), unwrapped=True)
+        yield Part(total.sentence())
 
 
 def _rows(number: int, document: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -157,7 +157,7 @@ def _parts(number: int, document: Mapping[str, Any], width: int | None) -> Itera
         ("Discount", f"{cell_text(document.get('total_discount'))} {currency}"),
         ("Exchange", order_facts.exchange_rate(document.get("transaction_detail"))),
     ]
-    yield from summary_parts(Summary("Estimate", f"of order {number}", "", facts))
+    yield from summary_parts(Summary("Estimate", f"of order {number}", "", facts), width)
     yield Part("")
     rows = [[*row[1:6], row[7]] for row in _rows(number, document)]
     columns = (

@@ -42,7 +42,7 @@ def show_one(session: Session, text: str, batch_name: str | None, *, yes: bool) 
     view = View(
         entries=lambda: [gift.document()],
         documents=lambda: [gift.document()],
-        table=lambda _: summary_parts(gift_facts(gift.row, gift.batch, gift.created_at)),
+        table=lambda width: summary_parts(gift_facts(gift.row, gift.batch, gift.created_at), width),
         csv_header=CSV_HEADER,
         csv_cells=lambda: [gift.cells()],
         links=lambda: filter(None, [gift.row.payout_url]),

@@ -63,7 +63,7 @@ def _view(chain: Chain, problems: list[str]) -> View:
     return View(
         entries=lambda: [document],
         documents=lambda: [document],
-        table=lambda _: summary_parts(Summary("Journal", "", status, facts)),
+        table=lambda width: summary_parts(Summary("Journal", "", status, facts), width),
         csv_header=("events", "head", "intact"),
         csv_cells=lambda: [(str(chain.events), head, str(not problems).lower())],
     )

@@ -60,7 +60,7 @@ def check(session: Session, path: Path | None) -> None:
         for number, policy in enumerate(policies):
             if number:
                 yield Part("")
-            yield Part(f"The policy {policy.source} is valid (SHA-256 {policy.sha256}).", unwrapped=True)
+            yield Part(f"The policy {policy.source} is valid (SHA-256 {policy.sha256}).")
             yield from (Part(f"  {sentence}") for sentence in in_words(policy))
 
     documents = [_document(policy) for policy in policies]
@@ -146,7 +146,7 @@ def show(session: Session) -> None:
             own = [row.cells() for row in rows if row.policy is policy]
             if number:
                 yield Part("")
-            yield Part(f"Policy {policy.source}, {session.environment}, {policy.rules.timezone.key}", unwrapped=True)
+            yield Part(f"Policy {policy.source}, {session.environment}, {policy.rules.timezone.key}")
             if own:
                 yield from list_parts(_COLUMNS, own, width)
             else:

@@ -92,7 +92,7 @@ def show_one(session: Session, code: str) -> None:
         ) from error
     view = lists.list_view(_VIEW, [product])._replace(
         documents=lambda: [product],
-        table=lambda _: summary_parts(_summary(product)),
+        table=lambda width: summary_parts(_summary(product), width),
     )
     formats.show(session.output, view)
 

@@ -76,4 +76,4 @@ def _table(report: Report, entries: Iterable[Entry], width: int | None) -> Itera
     for number, line in enumerate(report.ending()):
         if not number:
             yield Part("")
-        yield Part(printable(line), unwrapped=True)
+        yield Part(printable(line))

@@ -69,7 +69,7 @@ def total_parts(tally: Tally) -> Iterator[Part]:
     """Yield what became of the money as the last line of a table that is long; nothing for a short one."""
     if sum(tally.items.values()) >= LONG_TABLE:
         yield Part("")
-        yield Part(money_line(tally), unwrapped=True)
+        yield Part(money_line(tally))
 
 
 def order_writer(output: Output, ledger: Ledger) -> Callable[[Order], None] | None:

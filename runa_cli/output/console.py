@@ -67,7 +67,10 @@ class Console:
         self._no_color = no_color
         self._plain = not self.is_terminal and not any(map(os.environ.get, _FORCES_STYLES))
         if not self._plain:
-            self.rich  # noqa: B018 - loaded before anything is sent, not when something fails
+            # Loaded before anything is sent, not when something fails.
+            from runa_cli.output import prose  # noqa: F401
+
+            self.rich  # noqa: B018
 
     @cached_property
     def rich(self) -> "RichConsole":
@@ -123,7 +126,14 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Ask a yes/no question on the terminal; anything but y or yes means no."""
-        self._stream.write(f"{printable_lines(question)} [y/N] ")
+        prompt = f"{printable_lines(question)} [y/N]"
+        if self.is_terminal:
+            from rich.text import Text
+
+            from runa_cli.output.prose import wrapped
+
+            prompt = wrapped(Text(prompt), self.rich.width - 1).plain  # the answer begins on the last line
+        self._stream.write(prompt + " ")
         self._stream.flush()
         try:
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -147,14 +157,17 @@ class Console:
         self._stream.flush()
 
     def _print(self, *pieces: tuple[str, str]) -> None:
-        """Write a line; a piece is a style and its text."""
+        """Write a line, on a terminal wrapped between words; a piece is a style and its text."""
         if self._plain:
             self._stream.write("".join(text for _, text in pieces) + "\n")
             self._stream.flush()
             return
         from rich.text import Text
 
-        self.rich.print(Text.assemble(*((text, style) for style, text in pieces)), soft_wrap=True)
+        from runa_cli.output.prose import wrapped
+
+        line = Text.assemble(*((text, style) for style, text in pieces))
+        self.rich.print(wrapped(line, self.rich.width) if self.is_terminal else line, soft_wrap=True)
 
 
 def _ids(context: Context) -> str:

@@ -42,7 +42,7 @@ def _table(output: Output, view: View) -> None:
     if view.table is not None:
         output.parts(view.table(output.width))
     elif view.lines is not None:
-        output.lines(view.lines())
+        output.prose(view.lines())
 
 
 def _json(output: Output, view: View) -> None:

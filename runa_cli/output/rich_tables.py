@@ -16,6 +16,7 @@ from rich.text import Text
 
 from runa_cli.core.safe_text import printable
 from runa_cli.ledger.results import ResultRow
+from runa_cli.output.prose import wrapped
 from runa_cli.output.tables import Column, Part, Summary
 
 GOOD, BUSY, BAD, DIM = "green", "yellow", "red", "dim"  # readable on dark and on light backgrounds
@@ -26,6 +27,7 @@ _STATUS_STYLES = {
 }
 _GRID_GAP = 2  # columns of the terminal between two columns of `_grid_row`
 _TABLE_GAP = 3  # and of `_whole_table`
+_FACT_INDENT = 4  # of a value that has no room after its name
 _LEAST_WIDTH = 8  # of a column that wraps
 _T = TypeVar("_T")
 
@@ -47,32 +49,34 @@ def link(url: str) -> Text:
 
 def order_parts(summary: Summary, gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
     """Yield the facts of one order, then a table of its gifts. `width` is None where there is no terminal."""
-    yield from summary_parts(summary)
+    yield from summary_parts(summary, width)
     if gifts:
         yield Part("")
         yield from gift_parts(gifts, width)
 
 
-def summary_parts(summary: Summary, width: int | None = None) -> Iterator[Part]:
-    """Yield a heading with name and status, and a line for each fact; with a width, facts are wrapped to it."""
+def summary_parts(summary: Summary, width: int | None) -> Iterator[Part]:
+    """Yield a heading with name and status, and each fact. `width` is None where there is no terminal."""
     head = Text.assemble((summary.title + " ", "bold"), (printable(summary.name), "bold cyan"), "  ")
-    yield Part(head.append_text(status_text(summary.status)), unwrapped=True)
+    yield Part(head.append_text(status_text(summary.status)))
     facts = [(name, value) for name, value in summary.facts if value]
     longest = max((cell_len(name) for name, _ in facts), default=0)
     for name, value in facts:
-        if width is not None and cell_len(value) > width - longest - 2 * _GRID_GAP:
-            yield Part(_wrapped_fact(name, value, longest))
-            continue
-        yield Part(Text.assemble(("  " + name.ljust(longest) + "  ", DIM), printable(value)), unwrapped=True)
+        yield _fact("  " + name.ljust(longest) + "  ", Text(printable(value)), width)
 
 
-def _wrapped_fact(name: str, value: str, longest: int) -> Table:
-    """Return a fact whose further lines are indented as its first is."""
-    table = Table.grid(padding=(0, _GRID_GAP, 0, 0), pad_edge=False)
-    table.add_column(width=_GRID_GAP + longest, no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(Text("  " + name, DIM), Text(printable(value)))
-    return table
+def _fact(name: str, value: Text, width: int | None) -> Part:
+    """Return a value after its name; on a terminal its further lines begin where its first does.
+
+    Where a word of it has no room there, all of it is on the lines below.
+    """
+    if width is not None:
+        indent = cell_len(name)
+        longest = value.cell_len if value.no_wrap else _longest_word(value.plain)
+        if width - indent < longest <= width - _FACT_INDENT:
+            name, indent = name.rstrip() + "\n" + " " * _FACT_INDENT, _FACT_INDENT
+        value = wrapped(value, width - indent, indent=indent)
+    return Part(Text.assemble((name, DIM), value), unwrapped=True)
 
 
 def gift_parts(gifts: Sequence[ResultRow], width: int | None) -> Iterator[Part]:
@@ -133,9 +137,9 @@ def _table_parts(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widt
         headings, cells = _picked(columns, above), [_picked(row, above) for row in rows]
         if widths := _fitted_widths(headings, cells, width, _GRID_GAP):
             beneath = [_picked(row, below) for row in rows]
-            yield from _grid(headings, cells, widths, _picked(columns, below), beneath)
+            yield from _grid(headings, cells, widths, _picked(columns, below), beneath, width=width)
             return
-    yield from _one_cell_per_line(columns, rows)
+    yield from _one_cell_per_line(columns, rows, width)
 
 
 def _picked(sequence: Sequence[_T], indexes: Sequence[int]) -> list[_T]:
@@ -165,35 +169,36 @@ def _grid(
     widths: Sequence[int],
     columns_below: Sequence[Column],
     rows_below: Sequence[Sequence[Text]],
+    *,
+    width: int,
 ) -> Iterator[Part]:
     """Yield a narrow table, with some cells of each row on lines of their own below it.
 
     All of them but the last follow the heading of their column.
     """
-    indent = widths[0] + _GRID_GAP if columns[0].number else _GRID_GAP
+    indent = " " * (widths[0] + _GRID_GAP if columns[0].number else _GRID_GAP)
     yield Part(_grid_row([Text(column.heading, style="bold") for column in columns], columns, widths))
     yield Part(Text("─" * _total_width(widths, _GRID_GAP)))
     for row, row_below in zip(rows, rows_below, strict=True):
         yield Part(_grid_row(row, columns, widths))
         for column, cell in zip(columns_below, row_below, strict=True):
             if cell:
-                heading = f"{column.heading} " if column is not columns_below[-1] else ""
                 cell.stylize(column.style)
-                yield Part(Text.assemble(" " * indent, (heading, DIM), cell), unwrapped=True)
+                heading = f"{column.heading} " if column is not columns_below[-1] else ""
+                yield _fact(indent + heading, cell, width)
 
 
-def _one_cell_per_line(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> Iterator[Part]:
+def _one_cell_per_line(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> Iterator[Part]:
     """Yield a list that is too wide for the terminal, with an empty line between two rows."""
-    longest = max(cell_len(column.heading) for column in columns)
+    longest = max(cell_len(column.heading) for column in columns) + 2
     for number, row in enumerate(rows):
         if number:
             yield Part("")
         for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
             if cell or not index:
-                heading = Text(
-                    ("  " if index else "") + column.heading.ljust(longest + (0 if index else 2)) + "  ", DIM
-                )
-                yield Part(heading.append_text(cell), unwrapped=True)
+                cell.no_wrap = column.no_wrap
+                heading = ("  " if index else "") + column.heading
+                yield _fact(heading.ljust(longest) + "  ", cell, width)
 
 
 def _cell(column: Column, cell: str) -> Text:

@@ -90,9 +90,19 @@ class Output:
         for line in lines:
             self.text(printable(line) + "\n")
 
+    def prose(self, lines: Iterable[str]) -> None:
+        """Write sentences, each a line of its own; on a terminal they are wrapped. Raises OutputFailed."""
+        if self.is_terminal:
+            self.parts(Part(printable(line)) for line in lines)
+        else:
+            self.lines(lines)
+
     def parts(self, parts: Iterable[Part]) -> None:
         """Write what a table is made of, a part at a time. Raises OutputFailed."""
         from rich.console import Console  # imported late: see tables.py
+        from rich.text import Text
+
+        from runa_cli.output.prose import wrapped
 
         buffer = io.StringIO()
         console = Console(
@@ -106,7 +116,12 @@ class Output:
         )
         console.legacy_windows = False
         for part in parts:
-            console.print(part.content, soft_wrap=part.unwrapped, crop=False)
+            content = Text(part.content) if isinstance(part.content, str) else part.content
+            if isinstance(content, Text):
+                prose = self.is_terminal and not part.unwrapped
+                console.print(wrapped(content, console.width) if prose else content, soft_wrap=True)
+            else:
+                console.print(content, soft_wrap=part.unwrapped, crop=False)
             text = "\n".join(line.rstrip(" ") for line in buffer.getvalue().split("\n"))
             self.text(text, encoding=getattr(self._stream, "encoding", None) or "utf-8")
             buffer.seek(0)

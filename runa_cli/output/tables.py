@@ -16,7 +16,7 @@ _TABLE_ROWS = 200  # of one table of a long list
 
 
 class Part(NamedTuple):
-    """A piece of output. An `unwrapped` one keeps its lines whole, however narrow the terminal is."""
+    """A piece of output. On a terminal text is wrapped between words, but not that of an `unwrapped` piece."""
 
     content: "RenderableType"
     unwrapped: bool = False
@@ -54,8 +54,8 @@ def order_parts(summary: Summary, gifts: "Sequence[ResultRow]", width: int | Non
     return rich_tables.order_parts(summary, gifts, width)
 
 
-def summary_parts(summary: Summary, width: int | None = None) -> Iterator[Part]:
-    """Yield a heading with name and status, and a line for each fact; with a width, facts are wrapped to it."""
+def summary_parts(summary: Summary, width: int | None) -> Iterator[Part]:
+    """Yield a heading with name and status, and each fact. `width` is None where there is no terminal."""
     from runa_cli.output import rich_tables
 
     return rich_tables.summary_parts(summary, width)

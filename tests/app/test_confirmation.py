@@ -20,7 +20,7 @@ def create(path: Path, *flags: str) -> tuple[str, ...]:
 
 def asked(program: Program, *command: str, typed: str, **env: str) -> tuple[int, list[str]]:
     """Run a command at a terminal, and return its exit code and the lines up to the question."""
-    code, shown = ended_on_a_terminal(program, *command, columns=100, typed=f"{typed}\n", env={**env, "NO_COLOR": "1"})
+    code, shown = ended_on_a_terminal(program, *command, columns=300, typed=f"{typed}\n", env={**env, "NO_COLOR": "1"})
     lines = shown.replace("\r", "").split("\n")
     last = next((number for number, line in enumerate(lines) if "[y/N]" in line), -1)
     return code, [line.partition("[y/N]")[0] for line in lines[: last + 1]]
