@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from runa_cli.output.console import Console
-from runa_cli.output.progress import LINE_INTERVAL
+from runa_cli.output.progress import LINE_INTERVAL, text_column
 
 
 class Counted(Protocol):
@@ -41,9 +41,9 @@ class _Lines:
 
 @contextmanager
 def _bar(console: Console, what: str) -> Iterator[Counted]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # only on a terminal
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn  # only on a terminal
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TimeRemainingColumn())
+    columns = (text_column(console, "{task.description}"), BarColumn(bar_width=None), TimeRemainingColumn())
     with Progress(*columns, console=console.rich, transient=True) as progress:
         task = progress.add_task("", total=None)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from runa_cli.core.money import amount_text, format_amount, format_gifts, format_money
 from runa_cli.core.safe_text import printable
@@ -10,8 +11,12 @@ from runa_cli.core.states import SETTLED, State
 from runa_cli.ledger.records import Batch, Order, Tally
 from runa_cli.output.console import Console
 
+if TYPE_CHECKING:
+    from rich.progress import TextColumn
+
 LINE_INTERVAL = 10.0  # seconds between two lines of progress where there is no terminal
 SHORTEST_WAIT_SHOWN = 3.0  # seconds
+_WIDE = 80  # columns, in which the texts beside a bar have room
 ALL_WELL, SOME_FAILED = "green", "red"  # the bar
 
 
@@ -69,7 +74,7 @@ class ProgressBar(NoProgress):
     """Shows progress as a bar on the terminal."""
 
     def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn  # only on a terminal
+        from rich.progress import BarColumn, Progress, TaskID, TimeRemainingColumn  # only on a terminal
 
         self._console = console
         self._lock = threading.Lock()
@@ -78,9 +83,9 @@ class ProgressBar(NoProgress):
         # Rich draws bars in red by default, which says that something is wrong.
         self._column = BarColumn(bar_width=None, complete_style=ALL_WELL, finished_style=ALL_WELL, pulse_style=ALL_WELL)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            text_column(console, "{task.description}"),
             self._column,
-            TextColumn("{task.fields[note]}", markup=False),
+            text_column(console, "{task.fields[note]}"),
             TimeRemainingColumn(),
             console=console.rich,
             transient=True,
@@ -120,6 +125,14 @@ class ProgressBar(NoProgress):
 
     def _note(self) -> str:
         return _money(self._tally, self._whole)
+
+
+def text_column(console: Console, template: str) -> "TextColumn":
+    """Return a column for a text beside a bar: on a narrow terminal it wraps, where Rich would cut it."""
+    from rich.progress import TextColumn
+    from rich.table import Column
+
+    return TextColumn(template, markup=False, table_column=Column(no_wrap=console.rich.width >= _WIDE))
 
 
 def _has_several_orders(tally: Tally) -> bool:

@@ -96,6 +96,12 @@ def test_the_bar_counts_gifts_and_money_and_is_not_red_while_all_is_well(width: 
     assert (True, False) == (GREEN in drawn, RED in drawn)
 
 
+def test_beside_the_bar_nothing_is_cut_on_a_narrow_terminal() -> None:
+    drawn = shown(ProgressBar, tally(prepared=3), Settled(), width=40).drawn.getvalue()
+    assert "issued" in drawn
+    assert "…" not in drawn
+
+
 def test_the_bar_is_red_once_an_order_failed() -> None:
     drawn = shown(ProgressBar, tally(prepared=3), Settled(), Settled(State.FAILED)).drawn.getvalue()
     assert RED in drawn
