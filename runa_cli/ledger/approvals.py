@@ -64,7 +64,8 @@ class ApprovalQueries:
         """
         rows = self._engine.select(
             "SELECT proposal_id, sum(item_count) AS items FROM purchase WHERE batch_id = ? AND superseded = 0"
-            " AND state IN ('accepted', 'completed') GROUP BY proposal_id ORDER BY proposal_id",
+            " AND state IN ('accepted', 'completed') GROUP BY proposal_id"
+            " ORDER BY coalesce(proposal_id, 0)",
             batch_id,
         )
         return [(self._proposal_by_id(row["proposal_id"]), int(row["items"])) for row in rows]
