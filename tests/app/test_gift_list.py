@@ -236,7 +236,7 @@ def test_pruned_gifts_are_not_listed_and_nothing_of_them_is_kept_to_search(progr
 def test_an_older_ledger_is_searched_as_a_new_one(program: Program, emulate: Emulate) -> None:
     emulate()
     issue(program)
-    make_older(program.ledger, 8)
+    make_older(program.ledger, 8, program.mark)
     assert ["E_02"] == found(program, "--search", "müller")
     assert [] == differences(program.ledger)
 

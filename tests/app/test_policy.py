@@ -480,7 +480,7 @@ def test_orders_of_an_older_ledger_count(program: Program, emulate: Emulate) -> 
     assert 0 == program(
         "order", "create", "--face-value", "50", "--currency", "EUR", "--fx", "--product", "AMZ-US", "--json"
     ).code  # fmt: skip
-    make_older(program.ledger, 11)
+    make_older(program.ledger, 11, program.mark)
     policy(program, MONTH + EACH.replace("100", "40") + MONTH.replace("USD", "EUR"))
     assert ["40.00", "10.00", "10.00", "53.69"] == left(program)
     assert [6, 6, 0] == [

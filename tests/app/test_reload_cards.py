@@ -1,7 +1,6 @@
 """A card that is loaded again takes the address that it was first loaded with; another one gets a warning."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -103,5 +102,5 @@ def test_with_json_nothing_but_the_result_is_written(program: Program, emulate: 
 def test_what_an_older_program_recorded_is_known(program: Program, emulate: Emulate) -> None:
     emulate()
     load(program, ("R-1", "ann@old.example"), batch="first")
-    make_older(Path(program.ledger), 11)
+    make_older(program.ledger, 11, program.mark)
     assert 1 == len(warnings(load(program, ("R-1", "ann@new.example"), batch="second")))

@@ -179,7 +179,7 @@ def test_a_ledger_of_an_older_version_learns_which_references_are_alike(program:
     emulate()
     assert 0 == issue(program, MAILED, *ONE_PRODUCT).code
     assert 0 == issue(program, LABELLED, *ONE_PRODUCT).code
-    make_older(program.ledger, 7)
+    make_older(program.ledger, 7, program.mark)
     for text in (MAILED, LABELLED):
         assert 6 == issue(program, text.replace("007", "7"), *ONE_PRODUCT).code
 

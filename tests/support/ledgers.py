@@ -1,5 +1,6 @@
 """Records for ledgers that no program has written."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -76,8 +77,15 @@ _UNDONE_ON_A_SERVER = {
 }
 
 
-def make_older(path: Path, version: int) -> None:
-    """Make a ledger what it would be if an older version had written it, one that knew that many migrations."""
+def make_older(path: Path, version: int, mark: Path | None = None) -> None:
+    """Make a ledger what it would be if an older version had written it, one that knew that many migrations.
+
+    `mark` is its high-water mark, which would name no events of a journal.
+    """
+    if mark is not None:
+        content = json.loads(mark.read_text())
+        del content["heads"]
+        mark.write_text(json.dumps(content))
     with closing(sqlite3.connect(path)) as database:
         for number in range(len(MIGRATIONS), version, -1):
             database.executescript(_UNDONE[number])
