@@ -190,6 +190,8 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     """Tell whether errors go out as JSON, even those that keep the flags from being read."""
     from runa_cli.config.values import JSON_FORMATS
 
+    if {"-v", "--verbose"} & {*arguments} and ("--log-format", "json") in itertools.pairwise(arguments):
+        return True
     formats = [after for before, after in itertools.pairwise(arguments) if before in {"-o", "--output"}]
     formats += [word.partition("=")[2] for word in arguments if word.startswith("--output=")]
     formats += [word[2:].removeprefix("=") for word in arguments if word.startswith("-o") and len(word) > 2]

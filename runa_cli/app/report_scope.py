@@ -54,7 +54,8 @@ def describe(session: Session, about: Scope) -> str:
         *([f"until {_shown(about.until)}"] if about.until else []),
     ]
     when = " ".join(limits) or "all that is recorded"
-    return f"{session.environment}, {when}; days are those of this machine ({zone:%Z}, UTC{zone:%z})."
+    name = f"{zone:%Z}" if f"{zone:%Z}" == "UTC" else f"{zone:%Z}, UTC{zone:%z}"
+    return f"{session.environment}, {when}; days begin at midnight of this machine's time zone ({name})."
 
 
 def _shown(time: datetime) -> str:

@@ -68,7 +68,10 @@ VerboseOption = Annotated[
 LogFormatOption = Annotated[
     str | None,
     typer.Option(
-        "--log-format", metavar="text|json", help="Format of what -v logs (default text).", rich_help_panel=COMMON_PANEL
+        "--log-format",
+        metavar="text|json",
+        help="Format of what -v logs (default text); with json, of notes and errors too.",
+        rich_help_panel=COMMON_PANEL,
     ),
 ]
 NoColorOption = Annotated[

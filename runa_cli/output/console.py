@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import time
 from contextlib import suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -61,6 +62,7 @@ class Console:
     ) -> None:
         self._as_json = as_json
         self._logs = False
+        self._logs_json = False
         self._stream = LossyStream(sys.stderr)
         self._only_errors = as_json and not verbose and not self.is_terminal
         self.quiet = quiet or self._only_errors
@@ -92,7 +94,11 @@ class Console:
 
     def say(self, sentence: str) -> None:
         """Write a note, unless the console is quiet."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        if self._logs_json:
+            self._log_json("note", sentence)
+        else:
             self._print(("", printable_lines(sentence)))
 
     def note(self, sentence: str) -> None:
@@ -103,6 +109,9 @@ class Console:
     def warn(self, sentence: str) -> None:
         """Write a warning, even where the console is quiet."""
         if self._only_errors:
+            return
+        if self._logs_json:
+            self._log_json("warning", sentence)
             return
         self._print(("yellow", "Warning: "), ("", printable_lines(sentence)))
 
@@ -115,7 +124,7 @@ class Console:
 
     def error(self, error: RunaError) -> None:
         """Write an error with its hint and ids: as text, or as one line of JSON."""
-        if self._as_json:
+        if self._as_json or self._logs_json:
             self._write_json(error.as_dict())
             return
         self._print(("bold red", "Error: "), ("", printable_lines(error.message)))
@@ -142,15 +151,20 @@ class Console:
             raise
 
     def log(self, *, as_json: bool = False) -> None:
-        """Show the log lines of the program from now on, with `as_json` each as a JSON object."""
+        """Show the log lines of the program from now on, with `as_json` each as a JSON object, as all messages then."""
         from runa_cli.output.log_format import JsonLines, TextLines
 
-        self._logs = True
+        self._logs, self._logs_json = True, as_json
         handler = logging.StreamHandler(self._stream)
         handler.setFormatter(JsonLines() if as_json else TextLines())
         logger = logging.getLogger("runa")
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+
+    def _log_json(self, level: str, sentence: str) -> None:
+        from runa_cli.output.log_format import timestamp
+
+        self._write_json({"time": timestamp(time.time()), "level": level, "message": sentence})
 
     def _write_json(self, value: object) -> None:
         self._stream.write(exact_json.dumps_for_display(value) + "\n")

@@ -7,6 +7,11 @@ from runa_cli.core import exact_json
 from runa_cli.core.safe_text import printable
 
 
+def timestamp(seconds: float) -> str:
+    """Return a time (seconds since 1970) as RFC 3339 has it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class TextLines(logging.Formatter):
     """A line as people read it: the time of day and the message, safe on a terminal."""
 
@@ -23,6 +28,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         facts = getattr(record, "facts", {})
-        return exact_json.dumps_for_display({"time": time, "message": record.getMessage(), **facts})
+        return exact_json.dumps_for_display(
+            {"time": timestamp(record.created), "message": record.getMessage(), **facts}
+        )

@@ -79,6 +79,15 @@ def test_without_verbose_there_are_no_log_lines(program: Program) -> None:
     assert "" == program(*GIFT, "--profile", "acme", "--log-format", "json", "--json").err
 
 
+def test_messages_are_lines_of_json_too_where_the_log_is(program: Program) -> None:
+    for more, code in (((), 0), (("--max-total", "1", "--again"), 6)):
+        ran = program(*GIFT, *more, "--profile", "acme", "-v", "--log-format", "json", "-o", "links")
+        lines = [json.loads(line) for line in ran.err.splitlines()]
+        assert (code, True) == (ran.code, all(line.keys() >= {"time", "message"} or "error" in line for line in lines))
+        assert [] == [line for line in lines if "level" in line and line["level"] not in {"note", "warning"}]
+    assert "above_max_total" == lines[-1]["error"]["code"]
+
+
 def test_an_unknown_log_format_is_wrong_usage(program: Program) -> None:
     ran = program("ping", "--env", "local", "--log-format", "xml")
     assert (2, True) == (ran.code, "--log-format must be text or json, found 'xml'." in ran.err)
