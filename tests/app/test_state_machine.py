@@ -568,11 +568,14 @@ class Issue(RuleBasedStateMachine):
                 return batch is not None and batch.pruned_at is not None
             case "links_in_doubt" | "issued_elsewhere":  # of what another machine added to a batch that is edited here
                 return bool(self.elsewhere)
+            case "abandoned":  # before it was sent
+                orders = self.desk.purchases(batch.id) if batch else []
+                return any(each["state"] == State.ABANDONED and each["first_sent_at"] is None for each in orders)
             case "batch_changed":
                 return command is not None and batch is not None and self.is_missing(batch, command)
             case "duplicate" if command is None:
                 own = [gift for gift in held if batch and gift.batch_id == batch.id]
-                others = [gift for gift in held if batch and gift.batch_id != batch.id]
+                others = [gift for gift in held if batch and (gift.batch_id != batch.id or gift.key in self.elsewhere)]
                 return any(gift.is_same_as(one.meaning, one.reference) for gift in others for one in own)
             case "duplicate":
                 return any(

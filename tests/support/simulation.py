@@ -255,7 +255,8 @@ class Desk:
     def purchases(self, batch_id: int | None = None) -> list[dict[str, Any]]:
         """Return every order ever recorded, replaced ones too."""
         rows = self.ledger._engine.select(
-            "SELECT idempotency_key, state, order_id, position, generation, batch_id FROM purchase ORDER BY id"
+            "SELECT idempotency_key, state, order_id, position, generation, batch_id, first_sent_at FROM purchase"
+            " ORDER BY id"
         )
         return [dict(row) for row in rows if batch_id in {None, row["batch_id"]}]
 
