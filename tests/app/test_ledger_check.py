@@ -425,8 +425,11 @@ def test_gifts_that_were_given_up_and_issued_under_another_name_since_are_not_se
     ],
     ids=["mailed", "links"],
 )
-@pytest.mark.parametrize("by", [(), ("--by-reference",)], ids=["list", "stream"])
-@pytest.mark.parametrize("point", ["return:Batches.record", "call:Client.create_order"])
+@pytest.mark.parametrize(
+    ("by", "point"),
+    [((), "call:Client.create_order"), (("--by-reference",), "return:Batches.record")],
+    ids=["list", "stream"],
+)
 def test_gifts_that_were_given_up_and_issued_in_the_same_batch_since_are_not_sent(
     machine: Machine, text: str, more: str, by: tuple[str, ...], point: str
 ) -> None:
@@ -790,8 +793,7 @@ def _gone_and_made_anew(machine: Machine) -> None:
 
 @pytest.mark.file_ledger("it damages the file")
 @pytest.mark.parametrize("replace", [_damaged_and_read_back, _gone_and_made_anew])
-@pytest.mark.parametrize("is_behind", [False, True], ids=["as it was", "behind"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("is_behind", "times"), [(False, 1), (True, 2)], ids=["as it was", "behind, twice"])
 def test_a_ledger_that_comes_back_reads_what_was_issued_from_the_one_in_its_place(
     machine: Machine, replace: Callable[[Machine], None], times: int, *, is_behind: bool
 ) -> None:
