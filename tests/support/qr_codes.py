@@ -13,7 +13,9 @@ def codes_in(html: str) -> list[str]:
 
 
 def _read(svg: str) -> str:
-    found = zxingcpp.read_barcodes(_pixels(svg))
+    # It also takes parts of such a code for a bar code of another kind now and then.
+    every = zxingcpp.read_barcodes(_pixels(svg))
+    found = [code for code in every if code.format == zxingcpp.BarcodeFormat.QRCode]
     assert 1 == len(found), f"{len(found)} codes are readable in {svg[:60]}"
     return str(found[0].text)
 
