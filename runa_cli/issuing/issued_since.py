@@ -82,9 +82,11 @@ def check_read_back(ledger: Ledger, batch: Batch) -> None:
     A ledger was restored from a copy in which orders were not sent yet, or of unknown outcome. The lost one may have
     given these up and issued their gifts in others, which no input has confirmed here.
     """
-    left = [order.id for order in ledger.orders(batch, [State.PREPARED, State.SENT])]
-    since = [order for order in ledger.read_back_orders(batch) if left and order.id > min(left)]
-    if since:
+    read_back = ledger.read_back_orders(batch)
+    if not read_back:
+        return  # nearly always, and what is left to send may be much
+    first = min((order.id for order in ledger.orders(batch, [State.PREPARED, State.SENT])), default=None)
+    if since := [order for order in read_back if first is not None and order.id > first]:
         raise _issued_elsewhere(batch, [order.order_id or "" for order in since])
 
 
