@@ -1,9 +1,9 @@
 """The high-water mark of a ledger: how far it had got when it was last written here, kept apart from it.
 
 A ledger that is behind its mark is an older copy, lacks its `-wal` file or is another one: it does not know everything
-that was issued, and sending from it could pay twice. So does a copy that has gone on by itself: it may have counted as
-many changes, but its journal does not hold the events that the mark names. The mark is written after the ledger has
-committed, so after a crash it may be behind the ledger, but never ahead of it.
+that was issued, and sending from it could pay twice. A copy that was used elsewhere may have counted as many changes,
+and lacks orders all the same; but its journal does not hold the events that the mark names. The mark is written after
+the ledger has committed, so after a crash it may be behind the ledger, but never ahead of it.
 """
 
 import fcntl
@@ -24,8 +24,9 @@ _RESTORE_FILE = "Restore the newer file, with its -wal file if there is one."
 RESTORE_SERVER = "Restore the newer database, or go back to the server that has it."
 _MOST_BYTES = 65_536  # a mark has a few hundred, most of them the path of its ledger
 _NUMBERS = ("changes", "orders", "gifts", "checks")
+_STEPS = tuple(4**step for step in range(10))  # events between the ends of a journal and those that a mark names
 _HEAD_DIGITS = 16  # of an event's hash
-_HEADS_WIDTH = 11 * (10 + 1 + _HEAD_DIGITS + 1)  # so that a mark always has the same number of bytes
+_HEADS_WIDTH = (1 + 2 * len(_STEPS)) * (10 + 1 + _HEAD_DIGITS + 1)  # so that a mark always has the same length
 
 EventsAt = Callable[[Collection[int]], Mapping[int, tuple[str, str]]]  # by number: the hash of an event, and its time
 
@@ -34,8 +35,8 @@ class Mark(NamedTuple):
     """How far a ledger has got: its random id, its changes, and the greatest ids of its orders and gifts.
 
     `checks` counts how often lost orders were read back into it (`runa ledger check`): whatever it lost then, with more
-    changes than it has, is behind it. `heads` has the number of the newest event of its journal with the beginning of
-    the event's hash, and those of some earlier ones, further and further apart.
+    changes than it has, is behind it. `heads` has numbers of events of its journal, each with the beginning of the
+    event's hash: the newest one first, and others that are further and further apart from both ends.
     """
 
     ledger_id: str
@@ -57,12 +58,10 @@ class Marks:
 
     `own` is that of the ledger's path, None where there is none. `furthest` has, by the id of a ledger, how far it had
     got under whichever path it was used, with the file that says so: a copy elsewhere must not be behind that either.
-    `used_here` has the ids of the ledgers with orders that were used under this path, one after the other.
     """
 
     own: Mark | None = None
     furthest: Mapping[str, tuple[Mark, Path]] = field(default_factory=dict)
-    used_here: frozenset[str] = frozenset()
 
 
 NO_MARKS = Marks()
@@ -72,10 +71,10 @@ class Doubt(NamedTuple):
     """Why a ledger may lack orders that were issued from it, found while it was opened to be checked.
 
     `error` is what every other command ends in. `checks` is the greatest such number of the marks. `known_until` is
-    the time of the newest event that the ledger and its mark have in common. It is None where the ledger may lack any
-    order, whichever ledger has issued it: they have none in common, another ledger was used in its place, or it was
-    checked since, and what that read back is lost with it. `elsewhere` is where another ledger has gone on from this
-    one; None where none has.
+    the time of the newest event that the ledger and its mark have in common, of those that the mark names. It is None
+    where the ledger may lack any order, whichever ledger has issued it: they have none in common, another ledger was
+    used on this machine, perhaps in its place, or it was checked since, and what that read back is lost with it.
+    `elsewhere` is where another ledger has gone on from this one; None where none has.
     """
 
     error: LedgerUnusable
@@ -103,21 +102,17 @@ class MarkFile:
         It counts as none where this user may not read it, and so never wrote one: writing it then fails with a warning.
         """
         furthest: dict[str, tuple[Mark, Path]] = {}
-        used_here = set()
         for path in self.path.parent.glob(f"{_PREFIX}*.json"):
             with suppress(OSError, LedgerUnusable):  # another ledger's is not this one's business
                 mark = self._read_file(path)
                 if mark and (mark.progress, not _is_kept(path)) >= _rank(furthest.get(mark.ledger_id)):
                     furthest[mark.ledger_id] = mark, path
-                if mark and mark.orders and self._is_here(path):
-                    used_here.add(mark.ledger_id)
         try:
-            own = self._read_file(self.path)
+            return Marks(self._read_file(self.path), furthest)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            own = None
+            return Marks(None, furthest)
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
-        return Marks(own, furthest, frozenset(used_here))
 
     def advance(self, mark: Mark) -> None:
         """Write the mark, unless the file is further already. It survives a crash of the machine.
@@ -150,10 +145,10 @@ class MarkFile:
                 raise self._refused(f"went backwards: it holds {_extent(found)}", mark, path)
             for used, where in ((mark, path), (marks.own, self.path)):
                 if used and used.ledger_id == found.ledger_id and not _goes_on_from(used, events_at):
-                    what = f"is a copy that has gone on by itself, and holds {_extent(found)}"
+                    what = f"is a copy that was used elsewhere since, and holds {_extent(found)}"
                     raise self._refused(what, used, where)
             if _is_kept(path) and not self._is_here(path):
-                what = f"is one in whose place another ledger was used since, and holds {_extent(found)}"
+                what = f"was replaced by another one where it was used before, and holds {_extent(found)}"
                 raise self._refused(what, mark, path)
         if marks.own is None or found.ledger_id == marks.own.ledger_id:
             return
@@ -175,7 +170,8 @@ class MarkFile:
             if found.ledger_id not in marks.furthest:
                 return Doubt(error, checks)
             mark, path = marks.furthest[found.ledger_id]
-            lacks_any = mark.checks > found.checks or marks.used_here - {found.ledger_id} or _is_kept(path)
+            others = (other for other, _ in marks.furthest.values() if other.ledger_id != found.ledger_id)
+            lacks_any = mark.checks > found.checks or any(other.orders for other in others)
             known_until = None if lacks_any else _in_common(mark, events_at)
             return Doubt(error, checks, known_until, self._elsewhere(path))
         return None
@@ -277,9 +273,9 @@ class MarkFile:
 
 def heads(newest: int, events_at: EventsAt) -> tuple[tuple[int, str], ...]:
     """Return what `heads` of a mark is for a journal whose newest event has this number; 0 for an empty one."""
-    numbers = [newest, *(newest - 4**step for step in range(10))]
-    found = events_at([number for number in numbers if number > 0])
-    return tuple((number, found[number][0][:_HEAD_DIGITS]) for number in numbers if number in found)
+    near, far = (newest - step for step in _STEPS), (step for step in _STEPS if step < newest)
+    found = events_at([number for number in {newest, *near, *far} if number > 0])
+    return tuple((number, found[number][0][:_HEAD_DIGITS]) for number in sorted(found, reverse=True))
 
 
 def _goes_on_from(mark: Mark, events_at: EventsAt) -> bool:
@@ -290,8 +286,9 @@ def _goes_on_from(mark: Mark, events_at: EventsAt) -> bool:
 def _in_common(mark: Mark, events_at: EventsAt) -> datetime | None:
     """Return the time of the newest event that a mark names and a ledger holds; None where there is none."""
     found = events_at([number for number, _ in mark.heads])
-    times = [found[head[0]][1] for head in mark.heads if _is_there(head, found)]
-    return datetime.fromisoformat(times[0]).astimezone(UTC) if times else None
+    times = (found[head[0]][1] for head in mark.heads if _is_there(head, found))
+    newest = next(times, None)
+    return datetime.fromisoformat(newest).astimezone(UTC) if newest else None
 
 
 def _is_there(head: tuple[int, str], found: Mapping[int, tuple[str, str]]) -> bool:

@@ -77,7 +77,7 @@ class Restoration(GiftSearch):
         return Missing(from_timestamp(rows[0]["since"]), rows[0]["own_names"]) if rows else None
 
     def unread(self, environment: str) -> Missing | None:
-        """Return the same, but None where all is read back for every account that this ledger has seen."""
+        """Return what `missing` does; None where it is all read back, for every account that this ledger has seen."""
         opened = self.opened(environment)
         return None if opened and opened >= self.accounts_used(environment) else self.missing(environment)
 

@@ -607,21 +607,25 @@ def test_a_newer_copy_that_turns_up_is_behind_what_was_issued_since_the_check(ma
 
 
 @pytest.mark.file_ledger("it sets the time of its mark")
-def test_orders_from_before_the_copy_are_not_taken_for_lost_ones(machine: Machine) -> None:
+@pytest.mark.parametrize(("before", "lost"), [(1, 1), (4, 20)])
+def test_orders_from_before_the_copy_are_not_taken_for_lost_ones(machine: Machine, before: int, lost: int) -> None:
     """They were made by others: the copy knows everything of its own that was issued before its last order."""
     program = machine.program
     post(machine.emulator, None, [item(10, "zoe@example.com")], "before")
     program.time.sleep(timedelta(days=10).total_seconds())
-    assert 0 == program(*GIFT, "--batch", "later", "--again").code
+    for number in range(before):
+        assert 0 == program(*GIFT, "--batch", f"later {number}", "--again").code
     machine.back_up()
     program.time.sleep(timedelta(days=10).total_seconds())
-    assert 0 == program(*GIFT, "--batch", "lost", "--again").code
+    for number in range(lost):
+        assert 0 == program(*GIFT, "--batch", f"lost {number}", "--again").code
     written = (datetime.now(UTC) + timedelta(days=20)).timestamp()
     os.utime(program.mark, (written, written))
     machine.restore()
     checked = machine.check()
-    assert (0, ["lost"]) == (checked.code, [batch["batch"] for batch in checked.json["batches"]]), checked.err
-    assert (1, []) == (checked.json["read"], checked.json["in_doubt"])
+    found = {batch["batch"] for batch in checked.json["batches"]}
+    assert (0, {f"lost {number}" for number in range(lost)}) == (checked.code, found), checked.err
+    assert (lost, []) == (checked.json["read"], checked.json["in_doubt"])
 
 
 @pytest.mark.file_ledger("it sets the time of its mark")
@@ -764,6 +768,17 @@ def test_what_was_lost_before_a_copy_went_on_is_read_back_too(machine: Machine, 
     assert 0 == machine.check().code
     again = machine.issue(STAFF)
     assert (0, links_of(issued)) == (again.code, links_of(again)), again.err
+
+
+@pytest.mark.file_ledger("it is a file")
+def test_what_was_issued_from_another_ledger_of_this_machine_is_read_back(machine: Machine, tmp_path: Path) -> None:
+    """Under another path: a symbolic link, or a setting, may have led to either of them."""
+    issued = machine.issue(STAFF, RUNA_LEDGER=str(tmp_path / "other.db"))
+    assert 0 == machine.program(*GIFT, "--batch", "lost", "--again").code
+    machine.restore()
+    assert 0 == machine.check().code
+    again = machine.issue(STAFF)
+    assert (0, links_of(issued), 3) == (again.code, links_of(again), posts(machine.emulator)), again.err
 
 
 @pytest.mark.file_ledger("it is a file")
