@@ -190,14 +190,19 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     """Tell whether errors go out as JSON, even those that keep the flags from being read."""
     from runa_cli.config.values import JSON_FORMATS
 
-    if {"-v", "--verbose"} & {*arguments} and ("--log-format", "json") in itertools.pairwise(arguments):
+    if {"-v", "--verbose"} & {*arguments} and "json" in _given(arguments, "--log-format"):
         return True
-    formats = [after for before, after in itertools.pairwise(arguments) if before in {"-o", "--output"}]
-    formats += [word.partition("=")[2] for word in arguments if word.startswith("--output=")]
+    formats = _given(arguments, "--output", "-o")
     formats += [word[2:].removeprefix("=") for word in arguments if word.startswith("-o") and len(word) > 2]
     if "--json" in arguments:
         return True
     return (formats[-1] if formats else os.environ.get("RUNA_OUTPUT", "")) in JSON_FORMATS
+
+
+def _given(arguments: Sequence[str], *names: str) -> list[str]:
+    """Return the values of an option, written after it or, after its first name, with `=`."""
+    after = [value for name, value in itertools.pairwise(arguments) if name in names]
+    return after + [word.partition("=")[2] for word in arguments if word.startswith(f"{names[0]}=")]
 
 
 def _interrupted(arguments: Sequence[str]) -> RunaError:

@@ -12,7 +12,6 @@ from runa_cli.core.states import State
 from runa_cli.issuing.approval import ApprovalGuard
 from runa_cli.issuing.policy import Policy
 from runa_cli.ledger.approvals import Proposal
-from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import Batch
 
 
@@ -51,7 +50,7 @@ class BatchApproval:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it. `approvals` are the names that count, `signed_by` all who have signed."""
         return {
-            "proposed_by": _proposer(self.proposal),
+            "proposed_by": self.proposal.proposer,
             "proposed_at": self.proposal.at.isoformat(),
             "approvals": list(self._approvals),
             "state": self.state,
@@ -59,7 +58,7 @@ class BatchApproval:
             "valid_until": self.until.isoformat(),
             "issued_under": [
                 {
-                    "proposed_by": _proposer(each.proposal) if each.proposal else None,
+                    "proposed_by": each.proposal.proposer if each.proposal else None,
                     "proposed_at": each.proposal.at.isoformat() if each.proposal else None,
                     "approvals": list(each.names),
                     "items": each.items,
@@ -70,7 +69,7 @@ class BatchApproval:
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Yield it as facts for people."""
-        by, until = f"proposed by {_proposer(self.proposal)}", _time(self.until)
+        by, until = f"proposed by {self.proposal.proposer}", _time(self.until)
         signed = f"approved by {', '.join(self.names) or 'nobody'}"
         match self.state:
             case "proposed":
@@ -88,7 +87,7 @@ class BatchApproval:
             under = "no recorded approval"
             if each.proposal:
                 at = _time(each.proposal.at)
-                under = f"approval by {', '.join(each.names)}, proposed by {_proposer(each.proposal)} on {at}"
+                under = f"approval by {', '.join(each.names)}, proposed by {each.proposal.proposer} on {at}"
             yield "Issued under", f"{under}: {format_gifts(each.items)}"
 
 
@@ -107,8 +106,11 @@ def approval_of(session: Session, batch: Batch) -> BatchApproval | None:
         state = "changed"
     elif not ledger.tally(batch).any(State.PREPARED):
         state = "closed"
-    issued = [_Issued(under, _names(ledger, under), items) for under, items in ledger.issued_under(batch.id)]
-    names = _names(ledger, proposal)
+    issued = [
+        _Issued(under, ledger.signed_by(under) if under else [], items)
+        for under, items in ledger.issued_under(batch.id)
+    ]
+    names = ledger.signed_by(proposal)
     return BatchApproval(proposal, state, names, _counting(guard, batch, proposal, names), until, issued)
 
 
@@ -126,14 +128,6 @@ def _policies(session: Session) -> Sequence[Policy]:
         return session.policy_guard().policies()
     except ConfigurationError:
         return ()
-
-
-def _names(ledger: Ledger, proposal: Proposal | None) -> list[str]:
-    return [*dict.fromkeys(each.principal for each in ledger.approvals(proposal))] if proposal else []
-
-
-def _proposer(proposal: Proposal) -> str:
-    return f"{proposal.user} on {proposal.host}"
 
 
 def _time(time: datetime) -> str:

@@ -84,18 +84,18 @@ class ApprovalGuard:
 
         A mistake in a file of signers is found before a colleague has signed in vain.
         """
-        rules = self._rules()
-        if not rules:
-            raise refusals.nobody_could_approve()
-        for rule in rules:
+        for rule in self._rules_to_propose():
             check_each_line(rule.approval.signers)
 
     def lifetime(self) -> timedelta:
         """Return for how long what is proposed now can be approved. Raises ConfigurationError without a rule."""
+        return min(rule.approval.expires for rule in self._rules_to_propose())
+
+    def _rules_to_propose(self) -> list[Rule]:
         rules = self._rules()
         if not rules:
             raise refusals.nobody_could_approve()
-        return min(rule.approval.expires for rule in rules)
+        return rules
 
     def _standing(self, batch: Batch | None) -> Standing | None:
         """Return how a recorded batch stands that is about to be edited; None where no proposal of it counts."""
@@ -104,7 +104,7 @@ class ApprovalGuard:
             return None
         if not self.is_current(batch, proposal):
             return None
-        return Standing(f"{proposal.user} on {proposal.host}", *self.approved_by(batch, proposal))
+        return Standing(proposal.proposer, *self.approved_by(batch, proposal))
 
     def _rules(self) -> list[Rule]:
         return [Rule(each, each.rules.approval) for each in self.policies() if each.rules.approval is not None]
@@ -203,7 +203,7 @@ class ApprovalGuard:
             "ledger": self._ledger.id,
             "environment": batch.environment,
             "batch": exact_json.dumps_for_display(batch.name),
-            "proposer": f"{proposal.user} on {proposal.host}",
+            "proposer": proposal.proposer,
             "content": self._ledger.content_digest(batch.id),
         }
         # An older proposal tells its time to the microsecond.
@@ -255,8 +255,7 @@ class ApprovalGuard:
     def approved_by(self, batch: Batch, proposal: Proposal) -> tuple[list[str], int]:
         """Return who has signed a proposal, and how many must, by the rule that asks for most."""
         due = self._due(self._costs(batch)) or self._rules()
-        names = dict.fromkeys(approval.principal for approval in self._ledger.approvals(proposal))
-        return [*names], max((rule.approval.count for rule in due), default=1)
+        return self._ledger.signed_by(proposal), max((rule.approval.count for rule in due), default=1)
 
     def counting(self, batch: Batch, proposal: Proposal) -> list[str]:
         """Return whose recorded signatures of a proposal count by every rule. Raises ConfigurationError."""

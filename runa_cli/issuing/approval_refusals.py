@@ -79,7 +79,7 @@ def not_approved(
     """Return the error for a proposal that too few have signed. `lost` says which signatures do not count."""
     name, by = shlex.quote(batch.name), f" (by {', '.join(signed)})" if signed else ""
     message = (
-        f"Batch {batch.name}, proposed by {proposal.user} on {proposal.host}, has {len(signed)} of"
+        f"Batch {batch.name}, proposed by {proposal.proposer}, has {len(signed)} of"
         f" {rule.approval.count} approvals{by} that the policy {rule.policy.source} asks for. Nothing was sent."
     )
     return GuardRefused(

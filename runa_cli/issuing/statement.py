@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from runa_cli.core import exact_json
 from runa_cli.core.money import counted, format_gifts, format_money
@@ -63,7 +62,7 @@ def facts_of(ledger: Ledger, batch: Batch, proposer: Proposer, now: datetime, un
         "total": format_money(tally.sums()),
         "new": f"{format_gifts(tally.items[State.PREPARED])}, {format_money(tally.sums([State.PREPARED]))}",
         "before": issued_before(tally),
-        "given_up": _given_up(ledger, batch, tally),
+        "given_up": _given_up(tally),
         "delivery": contents.delivery,
         "products": contents.product_list,
         "source": exact_json.dumps_for_display(batch.file) if batch.file else "flags",
@@ -80,19 +79,18 @@ def _gifts(items: int, orders: int) -> str:
     return f"{format_gifts(items)} in {counted(orders, 'order')}"
 
 
-def _given_up(ledger: Ledger, batch: Batch, tally: Tally) -> str:
+def _given_up(tally: Tally) -> str:
     """Say what is part of the total of a batch, and neither issued nor to be issued."""
-    parts = []
-    unsent, unknown = Tally(), Tally()
-    for order in ledger.orders(batch, [State.ABANDONED]):
-        group = unsent if order.first_sent_at is None else unknown
-        group.count(order.state, Decimal(order.total), order.currency, order.item_count)
-    for group, note in ((unsent, ""), (unknown, " of unknown outcome, perhaps issued")):
-        if gifts := group.items[State.ABANDONED]:
-            parts.append(f"{format_gifts(gifts)}, {format_money(group.sums())}{note}")
-    for state, note in ((State.REJECTED, "rejected by Runa"), (State.FAILED, "that Runa reported as FAILED")):
-        if gifts := tally.items[state]:
-            parts.append(f"{format_gifts(gifts)}, {format_money(tally.sums([state]))} {note}")
+    parts = [
+        f"{format_gifts(gifts)}, {format_money(part.sums([state]))}{note}"
+        for part, state, note in (
+            (tally.never_sent or Tally(), State.ABANDONED, ""),
+            (tally.of_unknown_outcome, State.ABANDONED, " of unknown outcome, perhaps issued"),
+            (tally, State.REJECTED, " rejected by Runa"),
+            (tally, State.FAILED, " that Runa reported as FAILED"),
+        )
+        if (gifts := part.items[state])
+    ]
     return "; ".join(parts) or "none"
 
 

@@ -30,6 +30,11 @@ class Proposal:
     user: str
     host: str
 
+    @property
+    def proposer(self) -> str:
+        """Who proposed it, as text for people."""
+        return f"{self.user} on {self.host}"
+
 
 @dataclass(frozen=True)
 class Approval:
@@ -56,6 +61,10 @@ class ApprovalQueries:
         """Return who has approved a proposal, in the order in which that was recorded."""
         rows = self._engine.select("SELECT * FROM approval WHERE proposal_id = ? ORDER BY id", proposal.id)
         return [_approval(row) for row in rows]
+
+    def signed_by(self, proposal: Proposal) -> list[str]:
+        """Return the names of those who have approved a proposal, each once."""
+        return [*dict.fromkeys(approval.principal for approval in self.approvals(proposal))]
 
     def issued_under(self, batch_id: int) -> list[tuple[Proposal | None, int]]:
         """Return how many gifts of a batch were issued under which proposal; None for those that needed none.

@@ -22,13 +22,7 @@ PEOPLE = 3  # who get 33 USD in all
 @pytest.fixture
 def signers(program: Program, tmp_path: Path) -> Signers:
     """Return bob, who may approve above 25 USD."""
-    directory = tmp_path / "signers"
-    directory.mkdir()
-    made = Signers(directory)
-    made.allow("bob", "bob@example.com")
-    made.set_policy()
-    program.env["RUNA_POLICY"] = str(made.policy)
-    return made
+    return Signers.with_bob(program, tmp_path / "signers")
 
 
 @pytest.fixture

@@ -19,13 +19,7 @@ PEOPLE = 3  # who get 33 USD in all
 def signers(program: Program, emulate: Emulate, tmp_path: Path) -> Signers:
     """Return bob, who may approve above 25 USD."""
     emulate()
-    directory = tmp_path / "signers"
-    directory.mkdir()
-    made = Signers(directory)
-    made.allow("bob", "bob@example.com")
-    made.set_policy()
-    program.env["RUNA_POLICY"] = str(made.policy)
-    return made
+    return Signers.with_bob(program, tmp_path / "signers")
 
 
 def create(program: Program, people: int, *more: str) -> Ran:

@@ -183,34 +183,33 @@ def test_one_order_of_runas_is_never_bound_to_two_of_ours(program: Program) -> N
     assert ["completed", "sent"] == program.states()
 
 
-def test_a_lookup_that_could_not_look_does_not_say_that_there_is_no_order(program: Program) -> None:
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ((500, {"type": "internal_server_error", "message": "Sorry."}), ""),
+        (
+            (200, completed("somebody-elses", {"items": []}, id="O-2")),
+            ": Runa answered with another order (O-2) than O-1.",
+        ),
+    ],
+    ids=["nothing", "another order"],
+)
+def test_a_lookup_that_did_not_see_the_order_does_not_say_that_there_is_none(
+    program: Program, shown: tuple[int, Any], reason: str
+) -> None:
+    """On the belief that nothing was issued, it might be issued again."""
+
     def script(method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
         if method == "POST":
             return as_json(500, {"type": "internal_server_error", "message": "Sorry."})
         if path.startswith("/order?"):
             entry = {"id": "O-1", "status": "COMPLETED", "currency": "USD", "description": None}
             return as_json(200, {"items": [entry], "pagination": {}})
-        return as_json(500, {"type": "internal_server_error", "message": "Sorry."})
+        return as_json(*shown)
 
     ran, _ = run(program, script, *GIFT, "--timeout", "10", "--json")
     assert 7 == ran.code
-    assert "It could not be looked up" in ran.error["message"]
-
-
-def test_a_lookup_that_is_shown_another_order_does_not_say_that_there_is_no_order(program: Program) -> None:
-    """What was asked for was not seen: on the belief that nothing was issued, it might be issued again."""
-
-    def script(method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
-        if method == "POST":
-            return as_json(500, {"type": "internal_server_error", "message": "Sorry."})
-        if path.startswith("/order?"):
-            entry = {"id": "O-1", "status": "COMPLETED", "currency": "USD", "description": None}
-            return as_json(200, {"items": [entry], "pagination": {}})
-        return as_json(200, completed("somebody-elses", {"items": []}, id="O-2"))
-
-    ran, _ = run(program, script, *GIFT, "--timeout", "10", "--json")
-    assert 7 == ran.code
-    assert "It could not be looked up: Runa answered with another order (O-2) than O-1." in ran.error["message"]
+    assert f"It could not be looked up{reason}" in ran.error["message"]
 
 
 def test_a_list_without_an_end_does_not_hold_the_lookup_for_ever(program: Program) -> None:

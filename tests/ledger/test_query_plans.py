@@ -85,6 +85,7 @@ def use_all(ledger: Ledger) -> set[str]:
     use("approve", batch, Approval(proposal.id, "bob", "SHA256:x", "signature", NOW), check=allow)
     use("proposal", batch.id)
     use("approvals", proposal)
+    use("signed_by", proposal)
     use("issued_under", batch.id)
     use("content_digest", batch.id)
     use("adopt", batch, ["team"], [replace(adopted, position=9, idempotency_key="key 9", order_id="O-9")], NOW)

@@ -4,6 +4,9 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+
+from tests.support.program import Program
 
 
 @dataclass
@@ -12,6 +15,16 @@ class Signers:
 
     directory: Path
     allowed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def with_bob(cls, program: Program, directory: Path) -> Self:
+        """Return bob, who may approve above 25 USD by the policy that is in force for the program."""
+        directory.mkdir()
+        made = cls(directory)
+        made.allow("bob", "bob@example.com")
+        made.set_policy()
+        program.env["RUNA_POLICY"] = str(made.policy)
+        return made
 
     @property
     def file(self) -> Path:
