@@ -94,7 +94,7 @@ def _address_problem(address: str, *, used: bool) -> str | None:
             " # as %23, ? as %3F and @ as %40"
         )
     if not found["scheme"] and _is_misread(address):
-        return "must begin with http://: of an address like this one, what is before the colon would be taken for that"
+        return "must begin with http://: without it, what stands before the first colon is not taken for a host"
     if scheme not in {"http", "https"} and used and (find_spec("socks") is None or scheme.startswith("http")):
         return "names a proxy of a kind that cannot be used: it must be an http:// or https:// address"
     try:

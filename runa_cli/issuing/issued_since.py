@@ -95,7 +95,7 @@ def _issued_elsewhere(batch: Batch, order_ids: Sequence[str]) -> GuardRefused:
         f"More of batch {batch.name} was issued elsewhere, from another ledger or before this one was restored, in"
         f" {', '.join(order_ids[:3])}. Whether that is what is left to send here cannot be told without its file."
         " Nothing was sent.",
-        "Run the command that created it with its file again: it takes over what was issued, and issues the rest."
+        "Run the command that created it with its latest file: it takes over what was issued, and issues the rest."
         f" `runa batch abandon {shlex.quote(batch.name)}` gives the rest up.",
         Context(batch=batch.name, order_id=order_ids[0]),
         code="issued_elsewhere",
