@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from runa_cli import __version__
 
-_GARBAGE = 20_000  # objects, a few MB, after which the garbage collector looks for those that need it
+_GARBAGE = 100_000  # objects, tens of MB at most, after which the garbage collector looks for those that need it
 
 
 def main() -> NoReturn:
@@ -18,11 +18,14 @@ def main() -> NoReturn:
         except OSError:
             pass  # the command line fails as well, and reports it
     # What is loaded stays, and rows and replies are freed without the collector. It would look through all of the
-    # program again and again, which takes a twentieth of the time of a short command.
+    # program again and again, which takes a tenth of the time of a short command.
     gc.set_threshold(_GARBAGE)
     from runa_cli import cli
 
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        gc.freeze()  # else the interpreter looks through everything once more before it ends
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import io
 import json
 import os
 import unicodedata
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runa_cli.api import binding, catalogue, classify, pagination, responses
 from runa_cli.api.canonical import Stamp

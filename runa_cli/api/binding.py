@@ -8,9 +8,10 @@ belong to several rows that differ, it is bound to none of them.
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from runa_cli.api.responses import Order, OrderItem, Products, Unreadable, parse
 from runa_cli.core.identity import normalized_address
@@ -93,8 +94,7 @@ class _Details(NamedTuple):
     redemption_template: str | None
 
 
-@dataclass
-class _Group:
+class _Group(Struct):
     """The rows and the answered items of one recipient and value, by their details; each list holds those left."""
 
     rows: dict[_Details, list[int]] = field(default_factory=dict)

@@ -2,10 +2,11 @@
 
 import email.utils
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from runa_cli.api import responses
 from runa_cli.api.retry import Outcome
@@ -43,8 +44,7 @@ CREDENTIAL_TYPES = frozenset({"unauthorized", "invalid_api_key", "forbidden"}) |
 _TRANSIENT_STATUSES = frozenset({408, 409, 425})
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True, dict=True):
     """A complete HTTP answer. `received` is when it came, on this machine's clock (UTC)."""
 
     status: int

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
+
+from msgspec import Struct
 
 from runa_cli import __version__
 from runa_cli.api import pagination, responses
@@ -33,8 +34,7 @@ log = logging.getLogger("runa")
 QUESTION_ATTEMPTS = 4  # a request that moves no money can safely be repeated
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where requests go and with which credentials. The base URL has no slash at its end."""
 
     base_url: str

@@ -1,16 +1,16 @@
 """The pages of Runa's lists (developer.runa.io: reference/2024-02-05/pagination)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from runa_cli.api.responses import Unreadable
 
 LIST_PAGE = 500  # the most entries of one page (developer.runa.io: reference/2024-02-05/endpoint/orders/list)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """One page of a list, and the cursor of the next page."""
 
     members: list[dict[str, Any]]

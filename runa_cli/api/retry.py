@@ -4,9 +4,10 @@ The rules come from developer.runa.io: best-practices/idempotency, handling-erro
 """
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Outcome(StrEnum):
@@ -39,20 +40,17 @@ REPEATING = frozenset({Outcome.SERVER_ERROR, Outcome.FOREIGN_REFUSAL})
 SAME_SERVER_ERRORS = 5  # after so many in a row, about 15 s, Runa has most likely stored the answer and repeats it
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Wait this many seconds, then send the same bytes with the same key."""
 
     seconds: float
 
 
-@dataclass(frozen=True)
-class LookUp:
+class LookUp(Struct, frozen=True):
     """Do not send again; look the order up at Runa."""
 
 
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """Stop: the time limit is reached. The order stays as it is recorded."""
 
 

@@ -16,12 +16,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
 import urllib3
+from msgspec import Struct
 
 from runa_cli.api.classify import NoAnswer, NotConnected, Reply
 from runa_cli.config.network import CA_VARIABLES
@@ -38,8 +38,7 @@ class _TimeIsUp(Exception):
     """The wall-clock limit of the request is reached."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to send. With `direct`, no proxy is used."""
 
     method: str

@@ -1,10 +1,11 @@
 """`audit`: compares the ledger with the orders at Runa, says what differs and what to do next, and changes nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
+
+from msgspec import Struct, field
 
 from runa_cli.app import audit_rows
 from runa_cli.app.audit_balances import balance_entries, balance_lines
@@ -72,8 +73,7 @@ def audit(session: Session, since: datetime | None, until: datetime | None) -> N
         )
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     """What was found: each difference, and of what agrees only the sums."""
 
     differences: list[Finding] = field(default_factory=list)

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
+
+from msgspec import Struct
 
 from runa_cli.app import audit_rows
 from runa_cli.app.report_output import Entry
@@ -57,8 +58,7 @@ def balance_lines(spans: Sequence[BalanceSpan]) -> Iterator[str]:
             yield f"{begin} {counted(count, 'period')} cannot be compared: {reason}."
 
 
-@dataclass
-class _Balance:
+class _Balance(Struct):
     """What is said of one balance: the spans that agree and that differ, and how many cannot be compared, by why."""
 
     agreeing: list[BalanceSpan]

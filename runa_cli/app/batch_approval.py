@@ -1,9 +1,10 @@
 """What `batch show` says of approval: whether one counts for what is recorded now, and under which what was issued."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from runa_cli.app.session import Session
 from runa_cli.core.errors import ConfigurationError
@@ -23,8 +24,7 @@ class _Issued(NamedTuple):
     items: int
 
 
-@dataclass(frozen=True)
-class BatchApproval:
+class BatchApproval(Struct, frozen=True):
     """How the latest proposal of a batch stands: `names` have signed it, and it is valid `until` a time.
 
     `counting` are those of them whose signatures still count.

@@ -1,8 +1,9 @@
 """`order create --by-reference`: issues each reference once, and shows the gifts of the input wherever they are."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from runa_cli.app import show_outcome
 from runa_cli.app.resume import Result as BatchResult
@@ -106,8 +107,7 @@ def _as_placed(result: Result, gift: Placed) -> Result:
     return result._replace(row=gift.row, reference=gift.reference, carried=from_list(gift.carried))
 
 
-@dataclass(frozen=True)
-class _Gifts:
+class _Gifts(Struct, frozen=True):
     """The recorded gifts of a plan and their orders, as every format shows them."""
 
     ledger: Ledger

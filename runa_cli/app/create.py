@@ -104,7 +104,7 @@ def _issue(session: Session, plan: Plan, request: CreateRequest, preflight: Call
         if request.propose:
             from runa_cli.app.propose import propose
 
-            propose(session, issuer.approval, batch)
+            propose(session, issuer.approval.guard(), batch)
             return
         run = issuer.send(batch, again=request.again)
         show_outcome.show(session, run, results=request.results, lines=lines)

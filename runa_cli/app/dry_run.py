@@ -1,8 +1,9 @@
 """`order create --dry-run`: what would be sent, and what is issued already. Nothing is sent or recorded."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from runa_cli.app.dry_run_checks import Checks, PlannedRequest
 from runa_cli.app.preview import CSV_HEADER, Found, Preview

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
+from msgspec import Struct
+
 from runa_cli.app.session import Session
 from runa_cli.core.errors import GuardRefused, InputError, RunaError
 from runa_cli.core.identity import GiftIdentity
@@ -29,9 +31,9 @@ from runa_cli.issuing.guard import (
 from runa_cli.issuing.issued_since import may_be_issued_elsewhere
 from runa_cli.issuing.issuer import Preflight
 from runa_cli.issuing.new_orders import made_up_name, new_orders, next_generation
-from runa_cli.issuing.policy_guard import NOTHING_WEIGHED, Weighing
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
 from runa_cli.issuing.refusals import GiftsRefused
+from runa_cli.issuing.weighing import NOTHING_WEIGHED, Weighing
 from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING_TAKEN, AdoptedOrder, Batch, NewOrder, Order, Taken
 
@@ -40,8 +42,7 @@ _NOT_SENT_YET = frozenset({State.PREPARED})
 _MORE = 1 << 61  # what is added to the numbers of gifts that are not recorded, where there are two kinds of them
 
 
-@dataclass(frozen=True)
-class PlannedRequest:
+class PlannedRequest(Struct, frozen=True):
     """One request that would be sent."""
 
     idempotency_key: str
@@ -49,7 +50,7 @@ class PlannedRequest:
     body: bytes
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Checks:
     """The checks of a create, and what they found.
 

@@ -1,9 +1,11 @@
 """`runa order estimate`: what the input of a create would cost. Nothing is sent that moves money, nothing recorded."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from runa_cli.api import responses
 from runa_cli.api.client import Client
@@ -74,8 +76,7 @@ def _request(order: PlannedOrder) -> bytes:
     return exact_json.dumps({"payment_method": order.head.payment_method.model_dump(), "items": items}).encode()
 
 
-@dataclass
-class _Total:
+class _Total(Struct):
     """What all orders come to: gifts, and by currency their face values, prices and discounts."""
 
     items: int = 0

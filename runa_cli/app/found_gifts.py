@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from runa_cli.core.states import UNSENT, State
 from runa_cli.ledger import results
@@ -19,8 +21,7 @@ CSV_HEADER = ("batch", "environment", "created_at", *COLUMNS, "carried")
 _BATCHES = 1000  # that are in memory at a time
 
 
-@dataclass(frozen=True)
-class FoundGift:
+class FoundGift(Struct, frozen=True):
     """A gift of the ledger with its batch, its row of results and its JSON object.
 
     `place` tells the order and the place in it where a list goes on after this gift.

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from runa_cli.app.batches import find, listed_environments, tell_of_other_environments
 from runa_cli.app.confirm import confirm_account, other_accounts
@@ -26,8 +27,7 @@ PAYOUT_STATUSES = ("ACTIVE", "CLAIMED", "CANCELLED", "EXPIRED")  # as Runa docum
 STATUSES = (*map(str, State), "unfinished", *PAYOUT_STATUSES)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """How much of a list to show: at most `limit` gifts, None for all, of those that follow the cursor `after`."""
 
     limit: int | None = None

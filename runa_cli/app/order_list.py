@@ -1,9 +1,10 @@
 """`order list`: Runa's orders, page by page, with filters that Runa's API does not have."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from runa_cli.api import responses
 from runa_cli.api.pagination import LIST_PAGE, Page
@@ -19,8 +20,7 @@ FIRST_PAGE = 100  # enough for a screen; further pages are larger
 STATUSES = ("COMPLETED", "FAILED", "PROCESSING")
 
 
-@dataclass(frozen=True)
-class OrderFilter:
+class OrderFilter(Struct, frozen=True):
     """Which orders to list. `after` and `before` are Runa's cursors; the other filters are applied here."""
 
     limit: int | None
@@ -54,8 +54,7 @@ class OrderFilter:
         )
 
 
-@dataclass
-class _Searched:
+class _Searched(Struct):
     """How many orders were looked at, and how far back they go, as far as Runa's list tells their times."""
 
     orders: int = 0

@@ -1,8 +1,9 @@
 """`policy`: what the policies in force say, how their limits stand, and the policy that is stored in the ledger."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.app.changes import show_changes
 from runa_cli.app.session import Session
@@ -85,8 +86,7 @@ def _document(policy: Policy) -> Mapping[str, object]:
 # --- how limits stand ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """How a limit stands, or how it stands for one recipient. Amounts in minor units; None where nothing adds up."""
 
     policy: Policy

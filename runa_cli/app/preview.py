@@ -1,8 +1,9 @@
 """What a dry run shows of its plan: what each column was taken for, the facts, the first rows, and every row as CSV."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from runa_cli.app.session import Session
 from runa_cli.core.errors import RunaError
@@ -27,8 +28,7 @@ Found = Mapping[int, tuple[State, str | None]]  # state and order id by the id o
 Find = Callable[[Sequence[int]], Found]
 
 
-@dataclass(frozen=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """A checked plan. `issued` says what is issued already; `refusal` is the error that the dry run ends in.
 
     `find` finds recorded gifts of which the plan knows only the ids. `orders` counts the requests. `policy` says which

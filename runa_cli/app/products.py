@@ -1,9 +1,11 @@
 """`product list`, `get`, `countries` and `categories`: the catalogue and single products."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from runa_cli.api import catalogue, responses
 from runa_cli.api.code_suggestions import listed, suggestions
@@ -21,8 +23,7 @@ from runa_cli.output.tables import Column, Summary, summary_parts
 _COUNTRIES = "countries_redeemable_in"
 
 
-@dataclass(frozen=True)
-class ProductFilter:
+class ProductFilter(Struct, frozen=True):
     """Which products to list: those of any of the countries. None, and no country, match all."""
 
     countries: Sequence[str] = ()

@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
+
+from msgspec import Struct
 
 from runa_cli.app.batches import active_environment, find_active
 from runa_cli.app.changes import show_changes
@@ -20,8 +21,7 @@ from runa_cli.ledger.records import Batch, Settled
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class _Pruning:
+class _Pruning(Struct, frozen=True):
     """Prunes batches that settled before a time."""
 
     ledger: Ledger

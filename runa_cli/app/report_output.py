@@ -1,8 +1,9 @@
 """Shows a report in any output format, or writes it to a file of its own."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.app.changes import show_changes
 from runa_cli.app.session import Session
@@ -16,8 +17,7 @@ from runa_cli.output.tables import Column, Part, long_list_parts
 Entry = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """A report: its fields, those of them that are numbers, and how its rows are shown as a table.
 
     `ending` makes what a table ends with, once all rows were read. `empty_message` replaces a table without rows.

@@ -4,9 +4,10 @@ import heapq
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from runa_cli.app import report_scope
 from runa_cli.app.batches import tell_of_other_environments
@@ -24,8 +25,7 @@ _NO_ADVICE = "These are totals of what was issued, and no tax advice."
 _Key = tuple[str, str]  # of the person, and the currency
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(Struct, frozen=True):
     """The least sum of a person that is shown, in one currency or in each."""
 
     units: int = 0
@@ -48,8 +48,7 @@ class Threshold:
         return person.whole >= self.units and self.currency in {None, person.currency}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What the report is to show: persons by `email` or `reference`, and sheets of other sources."""
 
     by: str
@@ -60,8 +59,7 @@ class Wanted:
     columns: Sequence[tuple[str, str]] = ()
 
 
-@dataclass
-class _Person:
+class _Person(Struct):
     """What one person got in one currency, in units. `key` is empty for gifts without an address or reference."""
 
     key: str
@@ -238,8 +236,7 @@ def _a(by: str) -> str:
     return "an address" if by == "email" else "a reference"
 
 
-@dataclass
-class _Totals:
+class _Totals(Struct):
     """Counts what passes, for the line at the end. `nobody`: gifts that count for no person."""
 
     by: str

@@ -1,8 +1,9 @@
 """Which gifts a report is about, and the days, weeks and months of a report: those of this machine's time zone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+
+from msgspec import Struct
 
 from runa_cli.app.batches import active_environment
 from runa_cli.app.session import Session
@@ -12,8 +13,7 @@ from runa_cli.ledger.spent_queries import QUARTER, Scope
 Days = tuple[datetime | None, datetime | None]  # from when until before when, in UTC
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """A day, week or month: its name, and when it begins and ends (UTC)."""
 
     name: str

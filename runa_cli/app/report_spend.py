@@ -1,10 +1,11 @@
 """`report spend`: what was spent, by month, week, day, batch, product, currency or user."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby, islice
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from runa_cli.app import report_scope
 from runa_cli.app.batches import tell_of_other_environments
@@ -179,8 +180,7 @@ def _money(amount: object, currency: object) -> str:
     return amount_text(Decimal(str(amount)), str(currency))
 
 
-@dataclass
-class _Totals:
+class _Totals(Struct):
     """What the rows of the report that have passed add up to, by their currencies."""
 
     sums: dict[tuple[str, str], SpentSum] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from runa_cli.app import show_outcome
 from runa_cli.app.batches import find_active
@@ -62,8 +64,7 @@ def _resumed(session: Session, issuer: Issuer, batch: Batch, *, yes: bool) -> It
 # --- all batches -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of one of several batches. It has no run where the batch was not worked on."""
 
     run: BatchRun | None

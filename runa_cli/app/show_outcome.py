@@ -6,8 +6,9 @@ Where writing fails too, the run's own error is raised, because it says what bec
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from runa_cli.app.session import Session
 from runa_cli.core.dialect import PLAIN, Dialect
@@ -84,8 +85,7 @@ def lines_as_settled(session: Session, write: Callable[[Order], None] | None = N
     return LinesAsSettled(session.progress(), output, chosen) if chosen else None
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """What a command shows of its runs: the batches that are shown whole and final, and how to write the results.
 
     `rows`, `columns` and `dialect` are for the file of `--results`. The hints say how to see the results where they

@@ -10,8 +10,9 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from runa_cli.core.errors import OutputFailed
 
@@ -23,8 +24,7 @@ _OPTIONS = "Options"
 _WORD = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What a docstring says: one sentence of purpose, paragraphs, and command lines that were written after a `$ `."""
 
     purpose: str

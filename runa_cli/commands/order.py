@@ -1,11 +1,11 @@
 """`runa order`: create, estimate, get, list, example."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from runa_cli.commands.options import Group, TimeoutOption, open_session, with_common
 from runa_cli.commands.order_options import (

@@ -3,8 +3,9 @@
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.config.dotenv_file import read_failure
 from runa_cli.config.plain_text import stray_character
@@ -16,11 +17,10 @@ MAX_KEY_LENGTH = 4096  # characters; no key is longer, and the file may be a dev
 KEY_SETTINGS = ("RUNA_API_KEY", "RUNA_API_KEY_FILE", "RUNA_API_KEY_COMMAND")  # the first that is set is used
 
 
-@dataclass(frozen=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """An API key: a prefix that may be shown, a dot and a secret that is never shown."""
 
-    value: str = field(repr=False)
+    value: str
 
     @property
     def prefix(self) -> str:
@@ -36,6 +36,9 @@ class ApiKey:
         """
         letters = self.value[:2].lower()
         return "live" if letters == "wg" else "playground" if letters == "xx" else None
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self})"
 
     def __str__(self) -> str:
         return f"{self.prefix}.…" if self.prefix else "(hidden)"

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from runa_cli.config.plain_text import stray_character
 from runa_cli.core.errors import ConfigurationError
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _SWALLOWED = re.compile(r"^\s*(?:export\s+)?['\"]?RUNA", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass
-class DotenvFile:
+class DotenvFile(Struct):
     """The variables of a `.env` file with their lines, and what is wrong with the file. An empty value sets nothing."""
 
     name: str = ".env"

@@ -1,8 +1,9 @@
 """Where the ledger is: a file on this machine, or a PostgreSQL server that several machines share."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.config.values import read_path
 
@@ -12,8 +13,7 @@ _PASSWORD_OF_USER = re.compile(r"(://[^:/?@]*):.*@")  # up to the last @, for on
 _PASSWORD_OPTION = re.compile(r"((?:ssl)?password=)[^&\s]*", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class ServerLedger:
+class ServerLedger(Struct, frozen=True):
     """The address of a ledger on a PostgreSQL server. As text it has no password, so that it can be shown anywhere.
 
     `connection` is what libpq connects by; it may hold a password.

@@ -6,9 +6,10 @@ have written it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.config.dotenv_file import read_failure
 from runa_cli.config.ledger_address import is_path
@@ -29,8 +30,7 @@ _LISTS = ("RUNA_PRODUCTS",)
 _PATHS = ("RUNA_API_KEY_FILE", "RUNA_LEDGER", "RUNA_POLICY")  # if relative, to the directory of the file
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """One profile: the text of each setting by the name of its variable, and what is wrong with the others."""
 
     name: str

@@ -1,8 +1,9 @@
 """The sources of a setting, in order of precedence: flag, environment, `.env`, profile, default."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Generic
+
+from msgspec import Struct, field
 
 from runa_cli.config.dotenv_file import DotenvFile
 from runa_cli.config.plain_text import stray_part
@@ -12,8 +13,7 @@ from runa_cli.core.errors import UsageMistake
 from runa_cli.core.masking import has_key
 
 
-@dataclass(frozen=True)
-class Setting(Generic[T]):
+class Setting(Struct, Generic[T], frozen=True):
     """A value and its origin: `flag`, `environment`, the name of a file, `profile NAME`, or `default`."""
 
     value: T
@@ -25,8 +25,7 @@ _BLANKS_ALLOWED = {"RUNA_PRODUCTS": "\t"}  # between the codes
 _LONG_SECRET = 12  # characters; a shorter one may be a word that occurs elsewhere
 
 
-@dataclass
-class Sources:
+class Sources(Struct):
     """Looks a setting up in each source, and collects in `problems` what cannot be read."""
 
     flags: Mapping[str, object]

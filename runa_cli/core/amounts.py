@@ -1,9 +1,11 @@
 """Amounts as people write them in sheets: with a decimal comma, a currency sign or a currency code."""
 
 import re
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _DOLLARS = {"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "CLP", "COP", "ARS", "JMD", "TTD"}
 _KRONER = {"SEK", "NOK", "DKK", "ISK"}
@@ -20,8 +22,7 @@ _PARTS = re.compile(r"([^0-9]*?)\s*([0-9]+(?:[.,][0-9]+)?)\s*([^0-9]*)", re.ASCI
 _CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class WrittenAmount:
+class WrittenAmount(Struct, frozen=True, dict=True):
     """An amount in plain digits with a decimal point, and the currency signs and codes that stand beside it."""
 
     number: str

@@ -11,10 +11,11 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from runa_cli.core import exact_json
 
@@ -23,8 +24,7 @@ _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _NUMBER = re.compile(r"0*([0-9]+?)(?:\.0*)?")  # as a spreadsheet takes it for one, and may write it otherwise
 
 
-@dataclass(frozen=True)
-class GiftIdentity:
+class GiftIdentity(Struct, frozen=True, eq=False):
     """Compares gifts: `gift` is equal for the same gift; `reference` is empty where there is none.
 
     `alike` is equal too where references or labels differ only in leading zeros, case or a `.0`, and empty without any.
@@ -32,7 +32,13 @@ class GiftIdentity:
 
     gift: str
     reference: str
-    alike: str = field(default="", compare=False)
+    alike: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GiftIdentity) and (self.gift, self.reference) == (other.gift, other.reference)
+
+    def __hash__(self) -> int:
+        return hash((self.gift, self.reference))
 
     def may_be(self, other: "GiftIdentity") -> bool:
         """Tell whether two gifts are the same; one without a reference may be the same as one with any."""

@@ -2,7 +2,8 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from runa_cli.core.amounts import is_currency, looks_like_amount
 from runa_cli.input.columns import plain_heading
@@ -18,8 +19,7 @@ _NO_MONEY = (
 )  # fmt: skip
 
 
-@dataclass
-class _Seen:
+class _Seen(Struct):
     """Counts of one column."""
 
     heading: Heading

@@ -3,9 +3,10 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from runa_cli.core.amounts import looks_like_amount
 from runa_cli.input.columns import field_of, is_day_of_delivery, is_vendor_code, may_mean, plain_heading, typo_of
@@ -38,8 +39,7 @@ class Heading(NamedTuple):
         return self.name.strip() or "(no name)"
 
 
-@dataclass(frozen=True)
-class ColumnOptions:
+class ColumnOptions(Struct, frozen=True):
     """What a person says about columns: `fields` by heading, and headings that are carried, in plain form."""
 
     fields: dict[str, str] = field(default_factory=dict)

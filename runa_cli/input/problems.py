@@ -4,8 +4,9 @@ The same problem in many rows is one. The first fifty are listed, the rest is co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
+
+from msgspec import Struct, field
 
 from runa_cli.core.errors import InputError
 
@@ -62,8 +63,7 @@ class Place(NamedTuple):
         return self._replace(line=None, row=None, cell=None)
 
 
-@dataclass
-class Lines:
+class Lines(Struct):
     """Numbers of lines that come in their order; consecutive ones become a range, and only the first are kept."""
 
     count: int = 0
@@ -84,8 +84,7 @@ class Lines:
         return ", ".join(shown) + (", …" if len(self._ranges) > MOST_RANGES else "")
 
 
-@dataclass
-class _Problem:
+class _Problem(Struct):
     place: Place  # the first
     sentence: str
     lines: Lines = field(default_factory=Lines)
@@ -102,8 +101,7 @@ class _Problem:
         return {**self.place.as_dict(), **rows, "message": f"{self.sentence}."}
 
 
-@dataclass
-class Problems:
+class Problems(Struct):
     """Collects problems; the same one in many rows is one. `settings` names the settings in place of flags."""
 
     settings: Mapping[str, str] = field(default_factory=dict)

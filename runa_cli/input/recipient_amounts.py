@@ -5,9 +5,10 @@ A report on recipients and a results file of this program are recognised by thei
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.core.amounts import marks_in, read_amount
 from runa_cli.core.identity import address_key, reference_key
@@ -24,8 +25,7 @@ from runa_cli.ledger.spent_queries import PERSON_FIELDS
 _KEYS: Mapping[str, Callable[[str], str]] = {"email": address_key, "reference": reference_key}
 
 
-@dataclass(frozen=True)
-class RecipientAmount:
+class RecipientAmount(Struct, frozen=True):
     """What a source says that somebody got, in units. `key` is the digest of the address or reference in `name`."""
 
     key: str
@@ -35,12 +35,11 @@ class RecipientAmount:
     unknown: int = 0
 
 
-@dataclass(frozen=True)
-class SheetOptions:
+class SheetOptions(Struct, frozen=True):
     """What a person says about the sheets: of a workbook, the name of one, and which columns are which fields."""
 
     sheet: str | None = None
-    columns: ColumnOptions = ColumnOptions()  # noqa: RUF009 - frozen
+    columns: ColumnOptions = ColumnOptions()
 
 
 def read_amounts(path: Path, by: str, options: SheetOptions) -> Iterator[RecipientAmount]:

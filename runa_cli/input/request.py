@@ -1,17 +1,18 @@
 """What one command was asked for, as one frozen value that every later step reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from runa_cli.config.settings import Settings
 from runa_cli.config.sources import ORIGIN_DEFAULT
 
 
-@dataclass(frozen=True)
-class OrderInput:
+class OrderInput(Struct, frozen=True):
     """The gifts and their orders: what flags and settings say, and the file that holds more of them.
 
     Amounts are text, as they were typed. `currency` is the balance that pays.
@@ -39,7 +40,7 @@ class OrderInput:
     mode: str = "auto"
     stamp: bool = True
     by_reference: bool = False  # the reference of a gift is its own id
-    settings: Mapping[str, str] = field(default_factory=dict, compare=False)  # by flag, which setting replaced it
+    settings: Mapping[str, str] = field(default_factory=dict)  # by flag, which setting replaced it
 
     def with_settings(self, settings: Settings) -> Self:
         """Return the same input with what the environment and `.env` add to the flags."""

@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from runa_cli.core.amounts import WrittenAmount, marks_in, read_amount
 from runa_cli.core.safe_text import undefused
@@ -30,8 +31,7 @@ def add_rows(builder: PlanBuilder, table: Table, options: ColumnOptions, header_
     _Sheet(builder, table, options, header_row).add_rows()
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     """A row: where it is, the cells of known columns by their field, and those that are carried."""
 
     line: int

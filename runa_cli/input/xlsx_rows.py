@@ -1,11 +1,11 @@
 """The rows of a worksheet, cell by cell as the spreadsheet shows them. Loaded only where a workbook is read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, time, timedelta
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
 from openpyxl.cell.read_only import ReadOnlyCell
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
@@ -15,8 +15,7 @@ from runa_cli.input.table import NO_VALUE
 _MOST_COLUMNS = 16_384
 
 
-@dataclass(slots=True)
-class SheetRow:
+class SheetRow(Struct):
     """A row: its number from 1, whether it is hidden, and its cells up to the last that holds something."""
 
     number: int

@@ -10,11 +10,13 @@ labels, and rows of this input that follow one another have the same ones (`labe
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import count
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from runa_cli.api import binding, canonical, responses
 from runa_cli.api.client import Client
@@ -89,8 +91,7 @@ class _Slot(NamedTuple):
     generation: int
 
 
-@dataclass(frozen=True)
-class OwnOrders:
+class OwnOrders(Struct, frozen=True, dict=True):
     """The orders that the plan makes under a name, by their keys.
 
     `others` is how many orders the batch had before, at most: those of a plan by reference follow them.
@@ -127,8 +128,7 @@ class OwnOrders:
         }
 
 
-@dataclass
-class Adoption:
+class Adoption(Struct):
     """The orders of a batch that were issued elsewhere.
 
     `into` is the batch where it is recorded already, and `occupied` are the positions of its orders. `taken` are the

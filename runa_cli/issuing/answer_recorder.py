@@ -5,7 +5,8 @@ match or its stamp is this order's. Anything else proves nothing, and the outcom
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from runa_cli.api import binding, responses
 from runa_cli.api.classify import Answered, Refused, Uncertain
@@ -20,8 +21,7 @@ from runa_cli.ledger.ledger import Ledger
 from runa_cli.ledger.records import NOTHING, UNMATCHED, Batch, Exchange, Order
 
 
-@dataclass(frozen=True)
-class AnswerRecorder:
+class AnswerRecorder(Struct, frozen=True):
     """Records answers about the orders of one batch. `same_clock`: Runa's end runs on this machine (the emulator)."""
 
     ledger: Ledger

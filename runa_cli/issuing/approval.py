@@ -7,9 +7,10 @@ more in the transaction that marks each order as sent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from runa_cli.core import exact_json
 from runa_cli.core.clock import Clock
@@ -19,6 +20,7 @@ from runa_cli.core.states import COSTING, State
 from runa_cli.input.plan import Plan
 from runa_cli.issuing import approval_refusals as refusals
 from runa_cli.issuing import ssh_signature
+from runa_cli.issuing.approval_check import Granted
 from runa_cli.issuing.approval_refusals import Rule, Standing
 from runa_cli.issuing.policy import Policy
 from runa_cli.issuing.policy_asked import PlanAsked
@@ -32,17 +34,7 @@ from runa_cli.ledger.rows import to_timestamp
 from runa_cli.ledger.spending import Left, Share
 
 
-@dataclass(frozen=True)
-class Granted:
-    """A batch may be sent: until when (None for always), under which policies, by which proposal (None for none)."""
-
-    until: datetime | None
-    policies: tuple[str, ...]
-    proposal_id: int | None = None
-
-
-@dataclass
-class ApprovalGuard:
+class ApprovalGuard(Struct):
     """Refuses what is not approved. `policies` returns those in force; `account` is the one that pays."""
 
     ledger: Ledger | None

@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused
 from runa_cli.core.money import format_money
@@ -17,16 +18,14 @@ from runa_cli.ledger.records import Batch
 _PROPOSE_AGAIN = "Propose it again: run the command that created it, with --propose."
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What one policy asks for above an amount."""
 
     policy: Policy
     approval: Approval
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How the proposal of a batch stands: who proposed it, who has signed that, and how many must."""
 
     by: str

@@ -5,11 +5,12 @@ is fetched, and read from the ledger again: an order may have settled between tw
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from runa_cli.api import canonical, responses
 from runa_cli.api.client import Client
@@ -44,8 +45,7 @@ _AGREES = {
 }
 
 
-@dataclass(frozen=True)
-class OrderAtRuna:
+class OrderAtRuna(Struct, frozen=True):
     """An order as Runa shows it. Of one that is processing, Runa shows neither price nor time."""
 
     id: str
@@ -70,8 +70,7 @@ class OrderAtRuna:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One order, and what the comparison says of it. `twin`: the recorded order that has the same stamp as another."""
 
     category: Category
@@ -100,8 +99,7 @@ class _Marks:
         )
 
 
-@dataclass
-class Audit:
+class Audit(Struct):
     """Compares the orders of one environment from `since` until before `until`. `seconds` limits each request.
 
     An order at Runa is in that time by when Runa made it, any other one by when it was first sent from here. Clocks

@@ -8,9 +8,10 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from runa_cli.api import responses
 from runa_cli.api.client import QUESTION_ATTEMPTS, Client
@@ -28,8 +29,7 @@ LIVE = "live"  # the only environment whose balances are real
 LONGEST = 5.0  # seconds that are spent on balances for a note, before a run and after it
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A balance as Runa told it, and when. `amount` is None where it could not be fetched."""
 
     amount: Decimal | None

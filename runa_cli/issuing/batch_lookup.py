@@ -7,9 +7,10 @@ What cannot be looked through is an error: nothing may be sent on the belief tha
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from runa_cli.api import responses
 from runa_cli.api.classify import Answered, Reply
@@ -43,8 +44,7 @@ class FoundOrder(NamedTuple):
         return zlib.decompress(self.packed)
 
 
-@dataclass
-class BatchLookup:
+class BatchLookup(Struct):
     """Looks through the orders of the last `days` days for those of the batch `name`, for at most `seconds`.
 
     `is_known` tells of an order id whether the ledger has it: such an order belongs to another batch.
@@ -57,7 +57,7 @@ class BatchLookup:
     is_known: Callable[[str], bool]
     say: Say
     clock: Clock = REAL
-    _deadline: float = field(init=False)
+    _deadline: float = 0  # by the clock; set when it is made
 
     def __post_init__(self) -> None:
         """Start the time limit."""

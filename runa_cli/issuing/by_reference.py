@@ -6,8 +6,9 @@ named one.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from runa_cli.core.money import format_gifts
 from runa_cli.core.states import UNFINISHED, State
@@ -18,8 +19,9 @@ from runa_cli.issuing.confirmation import ToSend, source_of
 from runa_cli.issuing.contents import contents_left, contents_of
 from runa_cli.issuing.guard import Guard, check_cap, check_confirmed_total, check_not_pruned
 from runa_cli.issuing.issuer import Issuer, Preflight, before_sending
-from runa_cli.issuing.policy_guard import PolicyGuard, Weighing
+from runa_cli.issuing.policy_guard import PolicyGuard
 from runa_cli.issuing.references import KnownOrders, ReferencesKnown
+from runa_cli.issuing.weighing import Weighing
 from runa_cli.ledger.ledger import Ledger
 
 _WORKED_ON = UNFINISHED | {State.FAILED}  # Runa is asked once more about an order that FAILED
@@ -41,8 +43,7 @@ def recorded(
         yield known
 
 
-@dataclass(frozen=True)
-class ToBeSent:
+class ToBeSent(Struct, frozen=True):
     """How many gifts are about to be sent, their face values by currency, and how limits stand with the new ones."""
 
     items: int

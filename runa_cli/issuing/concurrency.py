@@ -2,15 +2,15 @@
 
 import math
 import threading
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 LEAST, MOST = 4, 32
 _SPARE = 1.5  # answers do not all take the same time
 _WEIGHT_OF_LATEST = 0.2
 
 
-@dataclass
-class Concurrency:
+class Concurrency(Struct):
     """The number of sending slots. `fixed` is None where it follows from `per_minute`, the rate limit (0: none)."""
 
     fixed: int | None = None

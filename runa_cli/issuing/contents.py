@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
+
+from msgspec import Struct, field
 
 from runa_cli.core.money import counted
 from runa_cli.input.plan import Plan
@@ -13,8 +14,7 @@ from runa_cli.ledger.records import Order
 MOST_PRODUCTS = 8  # listed by name
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a number of gifts is about.
 
     `mailed` counts the gifts that Runa mails, `people` their different addresses (None where that is not known), and

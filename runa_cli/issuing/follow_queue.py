@@ -4,16 +4,16 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from runa_cli.core.clock import REAL, Clock
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Later(Generic[Result]):
+class Later(Struct, Generic[Result], frozen=True):
     """A step to run in that many seconds. It returns the result of the work, or the step after it."""
 
     seconds: float
@@ -23,11 +23,10 @@ class Later(Generic[Result]):
 Step = Callable[[], "Later[None] | None"]
 
 
-@dataclass(order=True)
-class _Due:
+class _Due(NamedTuple):
     time: float
-    number: int
-    run: Step = field(compare=False)
+    number: int  # no other has the same, so steps are never compared
+    run: Step
 
 
 class FollowQueue:

@@ -5,9 +5,10 @@ What was asked for before is resumed or refused; only what is new is issued.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from runa_cli.api.canonical import stamped_labels
 from runa_cli.core.clock import Clock
@@ -31,8 +32,7 @@ NOT_SHOWN_YET = timedelta(days=1)
 _NOT_REJECTED = frozenset(State) - {State.REJECTED}  # something was issued, or may be yet
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """Checks a create against the ledger."""
 
     ledger: Ledger

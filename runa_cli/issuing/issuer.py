@@ -25,7 +25,7 @@ from runa_cli.core.money import counted, format_gifts
 from runa_cli.core.states import COSTING, SETTLED, UNFINISHED, UNSENT, State
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest
-from runa_cli.issuing.approval import ApprovalGuard, Granted
+from runa_cli.issuing.approval_check import ApprovalCheck, Granted
 from runa_cli.issuing.balances import BalanceNotes
 from runa_cli.issuing.concurrency import Concurrency
 from runa_cli.issuing.confirmation import ToSend, confirm_key, confirm_sending, issued_before, source_of
@@ -52,10 +52,10 @@ from runa_cli.issuing.new_orders import (
 )
 from runa_cli.issuing.order_flow import FlowStep, OrderFlow
 from runa_cli.issuing.outcome import BatchRun
-from runa_cli.issuing.policy import Policy
-from runa_cli.issuing.policy_guard import PolicyGuard, Weighing
+from runa_cli.issuing.policy_guard import PolicyGuard
 from runa_cli.issuing.rate_limit import RateLimit
 from runa_cli.issuing.terms import Ask, Progress, Say, Terms
+from runa_cli.issuing.weighing import Weighing
 from runa_cli.issuing.worker_pool import WorkerPool
 from runa_cli.ledger.claims import ClaimLost
 from runa_cli.ledger.engine import Repeatable
@@ -65,12 +65,13 @@ from runa_cli.ledger.rows import to_list
 
 if TYPE_CHECKING:
     from runa_cli.issuing.adoption import Adoption
+    from runa_cli.issuing.policy import Policy
 
 Preflight = Callable[[Plan], None]
 _MOST_CHANGED = 3  # rows in a note
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Issuer:
     """Issues batches: one ledger, one client, one account, one person to ask.
 
@@ -91,13 +92,13 @@ class Issuer:
     concurrency: Concurrency = field(default_factory=lambda: Concurrency(1))
     rate_limit: RateLimit = field(default_factory=RateLimit)
     clock: Clock = REAL
-    own_policy: Policy | None = None
+    own_policy: "Policy | None" = None
     environment: str = ""
 
     def __post_init__(self) -> None:
         """Prepare the checks against the policies in force."""
         self.policy = PolicyGuard(self.ledger, self.environment, self.clock, self.own_policy)
-        self.approval = ApprovalGuard(self.ledger, self.account, self.clock, self.policy.policies)
+        self.approval = ApprovalCheck(self.ledger, self.account, self.clock, self.policy.policies)
 
     # --- from a plan to a recorded batch -------------------------------------------------------------------------
 
@@ -109,7 +110,7 @@ class Issuer:
         """
         check_cap(plan.sums, request.max_total)
         if request.propose:
-            self.approval.check_rules()
+            self.approval.guard().check_rules()
         with before_sending():
             batch, is_new = self._find_or_record(plan, request, preflight)
         with self.claimed(batch):

@@ -1,8 +1,9 @@
 """Which orders a ledger may have lost, of which accounts, and what a check has found of them."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from runa_cli.api import responses
 from runa_cli.api.classify import Answered
@@ -44,8 +45,7 @@ def _created(reply: bytes) -> datetime | None:
         return None
 
 
-@dataclass
-class FoundBatch:
+class FoundBatch(Struct):
     """What a check has found of one batch: counts and money of what was issued, and how it became known.
 
     `adopted` orders were not known to the ledger, `settled` ones were recorded, but not what became of them.

@@ -4,10 +4,11 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from runa_cli.api import canonical
 from runa_cli.core.clock import Clock

@@ -8,9 +8,12 @@ only the same bytes are sent again, under the same key.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from runa_cli.api.classify import Answered, Refused, Uncertain, describe_error
 from runa_cli.api.client import Client
@@ -36,8 +39,7 @@ NEVER = threading.Event()
 log = logging.getLogger("runa")
 
 
-@dataclass
-class _Attempts:
+class _Attempts(Struct):
     """The attempts of one run at one order. Times are in seconds of the clock.
 
     `sent_at`: when this run sent the order for the first time ever; None where an earlier run may have sent it.
@@ -68,7 +70,7 @@ FlowStep = FlowResult | Later[FlowResult]  # what became of an order, or the ste
 InDoubt = Callable[[Order, Uncertain, _Attempts], FlowStep]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OrderFlow:
     """Takes the recorded orders of one batch to their settled states."""
 

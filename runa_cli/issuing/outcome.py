@@ -2,8 +2,9 @@
 
 import shlex
 import threading
-from dataclasses import dataclass, field
 from typing import Self
+
+from msgspec import Struct, field
 
 from runa_cli.core.errors import Context, Interrupted, Money, OrderRefused, OutcomeUnknown, PartlyDone, RunaError
 from runa_cli.core.states import NOT_COMPLETED, OUTCOME_UNKNOWN, UNFINISHED, State
@@ -15,8 +16,7 @@ MAX_FAILURES_KEPT = 50
 MAX_FAILURES_IN_MESSAGE = 5
 
 
-@dataclass(frozen=True)
-class FlowResult:
+class FlowResult(Struct, frozen=True):
     """An order as this run leaves it, and the error that keeps it from being completed, if any.
 
     An order that was not sent because the run is stopping has no failure.
@@ -26,8 +26,7 @@ class FlowResult:
     failure: RunaError | None = None
 
 
-@dataclass
-class BatchRun:
+class BatchRun(Struct):
     """What a run over a batch came to: the batch's counts after and before it, and the first failures of its orders.
 
     `left_in_flight` is the number of threads that were not waited for; what the ledger says of their orders may change.

@@ -1,9 +1,11 @@
 """Gifts of a plan that the ledger holds already, and how a refusal names them."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.identity import GiftIdentity
@@ -16,8 +18,7 @@ from runa_cli.ledger.records import SameGift
 MOST_NAMED = 5  # rows in a message; its details hold more
 
 
-@dataclass(frozen=True)
-class Overlap:
+class Overlap(Struct, frozen=True, dict=True):
     """Gifts of a plan, each with a gift of the ledger that is the same."""
 
     plan: Plan

@@ -4,7 +4,6 @@ They are read strictly (policy_file.py): a rule that is not understood is an err
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runa_cli.core.money import format_money, from_minor
@@ -154,8 +154,7 @@ class Rules(_Strict):
         return self
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """A policy that is in force. `source` names where it was read from; `sha256` is the digest of its text."""
 
     rules: Rules

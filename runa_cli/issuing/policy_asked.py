@@ -1,9 +1,10 @@
 """What is about to be spent, as limits look at it: in all, order by order, recipient by recipient, gift by gift."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import GiftIdentity, label_text
@@ -57,8 +58,7 @@ class Asked(Protocol):
         """Whether a gift is converted, and nobody knows yet what that costs."""
 
 
-@dataclass(frozen=True)
-class PlanAsked:
+class PlanAsked(Struct, frozen=True):
     """What is left of a plan."""
 
     plan: Plan
@@ -104,8 +104,7 @@ class PlanAsked:
         return self.plan.has_unknown_costs
 
 
-@dataclass(frozen=True)
-class RecordedAsked:
+class RecordedAsked(Struct, frozen=True):
     """Recorded orders that were never sent, or were rejected and come again, by the ids of their rows."""
 
     ledger: Ledger

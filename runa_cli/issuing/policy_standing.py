@@ -1,9 +1,10 @@
 """How limits stand: what is used of each, what is asked for, what is left, and when it resets."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from runa_cli.issuing.policy import Amount, Limit, Policy
 from runa_cli.issuing.policy_asked import Asked, chunks
@@ -84,8 +85,7 @@ def describe_limit(limit: Limit) -> str:
     return f"{limit.max} {PER[limit.per]}{each}{products}"
 
 
-@dataclass
-class Weighed:
+class Weighed(Struct):
     """One limit with what is asked for: how it stands at its nearest, and where it is not enough.
 
     `over` are the first standings that are over the limit, and `over_count` tells how many there are.
@@ -107,8 +107,7 @@ class Weighed:
                 self.over.append(standing)
 
 
-@dataclass(frozen=True)
-class Scales:
+class Scales(Struct, frozen=True):
     """Weighs what is asked for against the limits of a policy, as of one moment.
 
     `ledger` is None where nothing is recorded yet. `batch` is the one that is asked for, where it is recorded.

@@ -8,10 +8,12 @@ read is remembered in the ledger, so that a check that was stopped goes on where
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from runa_cli.api import binding, canonical, responses
 from runa_cli.api.classify import Answered, Uncertain
@@ -38,7 +40,7 @@ IN_DOUBT = frozenset({UNSTAMPED, UNREADABLE})  # whether they were issued from t
 _NOTED_AT_ONCE = 50  # orders that were passed over and are read again where a check is killed
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ReadBack:
     """Reads what is missing of one account. `seconds` limits each request, and the wait for an order to settle.
 

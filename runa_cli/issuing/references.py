@@ -8,7 +8,8 @@ the plan and its recorded result is shown; a known reference of another gift is 
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from runa_cli.core.errors import Context, GuardRefused
 from runa_cli.core.identity import GiftIdentity
@@ -32,8 +33,7 @@ class ReferencesKnown(Exception):
     """Another process has recorded one of the new references meanwhile: the caller must match them again."""
 
 
-@dataclass
-class KnownOrders:
+class KnownOrders(Struct):
     """The orders that hold the known gifts of a plan: the state of each by the ids of batch and order.
 
     `gifts` counts the known gifts by the id of their batch.

@@ -9,8 +9,9 @@ import binascii
 import hashlib
 import struct
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from runa_cli.core.errors import ConfigurationError
 from runa_cli.issuing import ssh_keygen
@@ -20,8 +21,7 @@ _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _MOST_BYTES = 64 * 1024  # a signature by a certificate has a few thousand
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """A signature: its text, the namespace it was made for, and the fingerprint of its key as ssh-keygen prints it."""
 
     text: str
@@ -63,8 +63,7 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
     return data[4 : 4 + length], data[4 + length :]
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """Whose signature it is: names in the file of signers. None where it is nobody's, and then why."""
 
     principals: tuple[str, ...]

@@ -3,8 +3,9 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from runa_cli.core import exact_json
 from runa_cli.core.money import counted, format_gifts, format_money
@@ -39,8 +40,7 @@ _LINES = {  # the name of each fact in the statement
 _ADDED = {"given_up"}  # facts that older proposals lack, whose statements must stay as they were signed
 
 
-@dataclass(frozen=True)
-class Proposer:
+class Proposer(Struct, frozen=True):
     """Who proposes a batch: the user of the system and the machine, and the account that is to pay."""
 
     user: str

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from runa_cli.core import exact_json
 from runa_cli.ledger.engine import Engine, Row
@@ -19,8 +20,7 @@ _GIFTS = (
 )
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A batch that somebody proposed. `facts` are what the statement that is signed is made of, all of them text."""
 
     id: int
@@ -36,8 +36,7 @@ class Proposal:
         return f"{self.user} on {self.host}"
 
 
-@dataclass(frozen=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """A signature of a proposal. `principal` is the signer's name in the file of signers, `key` that of the key."""
 
     proposal_id: int

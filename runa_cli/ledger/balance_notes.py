@@ -7,10 +7,11 @@ charged on either side of it.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from msgspec import Struct, field
 
 from runa_cli.ledger import events
 from runa_cli.ledger.audit_queries import AuditQueries
@@ -24,8 +25,7 @@ _KINDS = (events.BALANCE_NOTED, events.SENT, *_SETTLING)
 _MAY_HAVE_PAID = {events.COMPLETED, events.FAILED}  # FAILED: what it had cost may have been given back
 
 
-@dataclass(frozen=True)
-class BalanceNote:
+class BalanceNote(Struct, frozen=True):
     """A balance that was noted. `amount` is None where it could not be fetched; `moment` is `before` or `after`."""
 
     at: datetime
@@ -37,8 +37,7 @@ class BalanceNote:
     run: str
 
 
-@dataclass
-class BalanceSpan:
+class BalanceSpan(Struct):
     """What happened between two notes of one balance, as far as this ledger knows.
 
     `first` is None where there is no known balance before `last`. `orders` were sent and completed within the span, and
@@ -118,8 +117,7 @@ class BalanceQueries(AuditQueries):
         return span
 
 
-@dataclass
-class _Open:
+class _Open(Struct):
     """What has happened since a note of one balance. Orders are named by their keys."""
 
     note: BalanceNote | None = None

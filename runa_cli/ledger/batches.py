@@ -1,8 +1,9 @@
 """Records batches, and what becomes of them as a whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from runa_cli.core import exact_json
 from runa_cli.ledger import events, search_index, spent

@@ -1,9 +1,10 @@
 """The kinds of events in the journal, and what each of them says."""
 
 import hashlib
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from runa_cli.core.states import State
 from runa_cli.ledger.journal import Event
@@ -30,8 +31,7 @@ BALANCE_NOTED = "balance.noted"  # what the account holds, before or after a run
 BACKED_UP, COPIED = "ledger.backed_up", "ledger.copied"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A batch, as events name it. `salt` is in hexadecimal; empty once the batch is pruned."""
 
     environment: str
@@ -74,8 +74,7 @@ class Subject:
         return hashlib.sha256((self.salt + digest).encode()).hexdigest() if self.salt else None
 
 
-@dataclass
-class Contents:
+class Contents(Struct):
     """Counts the orders of a batch as they are recorded, and digests what is recorded of them and of their gifts."""
 
     subject: Subject
@@ -83,10 +82,7 @@ class Contents:
     items: int = 0
     adopted: int = 0
     totals: dict[str, Decimal] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Begin the digest."""
-        self._digest = hashlib.sha256()
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def add(self, order: NewOrder) -> None:
         """Count an order."""

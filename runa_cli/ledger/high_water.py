@@ -11,10 +11,11 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from runa_cli.core import exact_json
 from runa_cli.core.errors import LedgerUnusable
@@ -52,8 +53,7 @@ class Mark(NamedTuple):
         return self.checks, self.changes
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """The marks as they were before a ledger was opened.
 
     `own` is that of the ledger's path, None where there is none. `furthest` has, by the id of a ledger, how far it had

@@ -3,22 +3,15 @@
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runa_cli.core import exact_json
 from runa_cli.core.identity import name_key
 from runa_cli.ledger import search_index, spending, spent
 from runa_cli.ledger.engine import Transaction
 from runa_cli.ledger.events import Contents, Subject
-from runa_cli.ledger.records import (
-    AdoptedOrder,
-    NewBatch,
-    NewOrder,
-)
+from runa_cli.ledger.records import AdoptedOrder, NewBatch, NewOrder
 from runa_cli.ledger.rows import storable, to_list, to_timestamp
-
-if TYPE_CHECKING:
-    pass
 
 
 def insert_batch(transaction: Transaction, batch: NewBatch, now: datetime) -> tuple[int, Subject]:

@@ -10,9 +10,10 @@ import secrets
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import LedgerUnusable
@@ -48,8 +49,7 @@ def elapsed() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-@dataclass
-class _Lease:
+class _Lease(Struct):
     """What is known here of a lease: its token, and when it certainly has not ended yet (by `elapsed`)."""
 
     token: int

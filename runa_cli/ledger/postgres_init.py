@@ -1,10 +1,10 @@
 """Makes the tables of a ledger on a PostgreSQL server, or brings them up to date."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.ledger.engine import WRONG_FILE, unusable
@@ -15,8 +15,7 @@ from runa_cli.ledger.postgres_server import ASK_ADMINISTRATOR, CHECK_CONNECTION,
 _ONE_AT_A_TIME = 0x72756E61  # of the advisory lock that two such runs wait for; it ends with its transaction
 
 
-@dataclass(frozen=True)
-class Initialised:
+class Initialised(Struct, frozen=True):
     """The versions of the tables before and now; 0 where there were none."""
 
     before: int

@@ -3,11 +3,13 @@
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 from runa_cli.core import exact_json
 from runa_cli.core.dialect import PLAIN, Dialect
@@ -116,8 +118,7 @@ class SameGift(NamedTuple):
     settled_at: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchFields:
+class BatchFields(Struct, frozen=True, kw_only=True):
     """What a batch is, whether it is recorded already or not.
 
     `named` tells whether a person chose the name. `source` is `file` or `flags`. `shape` is the form of its results in
@@ -141,13 +142,11 @@ class BatchFields:
     host: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewBatch(BatchFields):
+class NewBatch(BatchFields, frozen=True, kw_only=True):
     """A batch to record."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch(BatchFields):
+class Batch(BatchFields, frozen=True, kw_only=True):
     """A recorded batch."""
 
     id: int
@@ -161,8 +160,7 @@ def body_digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrderFields:
+class OrderFields(Struct, frozen=True, kw_only=True):
     """What an order is, whether it is recorded already or not.
 
     `body` is final: these bytes are what is sent, each time. `generation` counts the keys under which the order was
@@ -183,8 +181,7 @@ class OrderFields:
     account: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewOrder(OrderFields):
+class NewOrder(OrderFields, frozen=True, kw_only=True, dict=True):
     """An order to record, with its gifts.
 
     `balance` is the currency of the balance that pays, empty for that of the face values. `policy` is the digest of the
@@ -201,8 +198,7 @@ class NewOrder(OrderFields):
         return body_digest(self.body)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdoptedOrder(NewOrder):
+class AdoptedOrder(NewOrder, frozen=True, kw_only=True):
     """An order to record that was issued from another ledger. `issued` has Runa's item of each gift, None without one.
 
     `created` and `settled` are Runa's times.
@@ -216,8 +212,7 @@ class AdoptedOrder(NewOrder):
     settled: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order(OrderFields):
+class Order(OrderFields, frozen=True, kw_only=True):
     """A recorded order. `body` and `reply` are the exact bytes; once pruned, `body` is empty and `reply` None.
 
     `sent_sha256` is the digest of `body` from when it was recorded, and empty once it is pruned. (`body_sha256` is that
@@ -318,8 +313,7 @@ class Exchange(NamedTuple):
 NOTHING = Exchange()
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """Orders, items and money (by currency of the face values) in each state, and when the last order settled.
 
     `by_currency` has the number of orders and of items in each currency. `never_sent` counts those of the abandoned

@@ -1,11 +1,11 @@
 """Gift cards as one HTML page for printing: self-contained, without scripts, every text escaped."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from html import escape
 from itertools import islice
 
 import segno
+from msgspec import Struct
 
 from runa_cli.core.safe_text import printable
 from runa_cli.output.cards import Card
@@ -87,8 +87,7 @@ _HOW = '<p class="small">Scan the code, or open this link:</p>'
 _FOLDING = '<p class="mark">Fold the top half back, then the left half back.</p>'
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     style: str
     body: Callable[[Iterable[Card], str], Iterator[str]]
 

@@ -1,8 +1,9 @@
 """What a printed card says of one gift."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from runa_cli.core.money import plain_amount
 from runa_cli.core.states import State
@@ -14,8 +15,7 @@ _NOT_REDEEMABLE = frozenset({"CANCELLED", "EXPIRED"})  # states of a payout in w
 _NAMED = 3  # products; more are counted
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(Struct, frozen=True):
     """One card. An empty one has no link, value or product, and says why.
 
     `recipient` is the address, or the label of a payout link; empty where there is neither.

@@ -1,8 +1,9 @@
 """Gifts of the ledger as a table, and one of them as a list of facts."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from runa_cli.core.identity import label_text
 from runa_cli.ledger.records import Batch
@@ -10,8 +11,7 @@ from runa_cli.ledger.results import ResultRow
 from runa_cli.output.tables import Column, Part, Summary, long_list_parts
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A gift with its batch and when it was sent or recorded. `beside` is shown beside its recipient."""
 
     row: ResultRow

@@ -1,8 +1,9 @@
 """Lists of Runa's objects in every output format: the objects themselves, lines of CSV, or rows of a table."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from runa_cli.config.values import FORMATS
 from runa_cli.core.errors import UsageMistake
@@ -14,8 +15,7 @@ from runa_cli.output.tables import Column, Part, list_parts
 Entry = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class ListView:
+class ListView(Struct, frozen=True):
     """How one kind of list is shown as CSV and as a table. `empty_message` replaces a table without rows."""
 
     csv_header: Sequence[str]

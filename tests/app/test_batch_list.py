@@ -6,12 +6,12 @@ import pwd
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runa_cli.core.states import State
 from runa_cli.ledger import queries

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from tests.benchmarks.measure import Command, Line, Unmeasurable, best, in_turns, limited, seconds
 from tests.benchmarks.setting import GIFT, Bench, serving, write_gifts
 
@@ -108,7 +110,7 @@ def _orders(rows: int) -> "Iterator[NewOrder]":
             gift._replace(item=json.dumps(item), identity=_digest(number), same_gift=_digest(number)[:32])
             for number, (gift, item) in enumerate(zip(made.gifts, items, strict=True), first)
         ]
-        yield replace(made, body=json.dumps({"items": items}).encode(), gifts=gifts)
+        yield structs.replace(made, body=json.dumps({"items": items}).encode(), gifts=gifts)
 
 
 def _item(number: int) -> dict[str, object]:

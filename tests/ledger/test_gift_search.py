@@ -1,9 +1,9 @@
 """Orders are chosen by their search texts, which follow what happens to their gifts."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from runa_cli.core.states import State
 from runa_cli.ledger import gift_search

@@ -4,11 +4,11 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import LedgerUnusable

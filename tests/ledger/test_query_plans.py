@@ -4,12 +4,12 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from runa_cli.core.identity import GiftIdentity
 from runa_cli.core.states import UNSENT, State
@@ -72,7 +72,7 @@ def use_all(ledger: Ledger) -> set[str]:
     use("add_event", Event("links.read", {}))
     use("shared_time", NOW)
     adopted = AdoptedOrder(
-        **{**vars(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
+        **{**asdict(order(1000)), "gifts": [gift(1, 1000)]}, state=State.COMPLETED, order_id="O-0", reply=b"{}",
         issued=[{}], created=NOW, settled=NOW,
     )  # fmt: skip
     use("record", new_batch(1000), [adopted], known=[], check=allow, now=NOW)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import asdict
 
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import LedgerUnusable
@@ -46,7 +47,7 @@ def record(ledger: Ledger, number: int = 1, orders: int = 1) -> Batch:
 def adopted(position: int) -> AdoptedOrder:
     """Return an order that was issued from another ledger."""
     return AdoptedOrder(
-        **vars(order(1, position)), state=State.COMPLETED, order_id=f"O-{position}", reply=b"{}", issued=[{}, None],
+        **asdict(order(1, position)), state=State.COMPLETED, order_id=f"O-{position}", reply=b"{}", issued=[{}, None],
         created=now(), settled=now(),
     )  # fmt: skip
 

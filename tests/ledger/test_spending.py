@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import asdict
 
 from runa_cli.core.errors import GuardRefused, LedgerUnusable
 from runa_cli.core.identity import payee
@@ -94,7 +95,7 @@ def test_a_check_that_refuses_holds_nothing(ledger: Ledger) -> None:
 
 def test_adopted_orders_count_from_when_they_were_created(ledger: Ledger) -> None:
     adopted = AdoptedOrder(
-        **vars(order(1)), state=State.COMPLETED, order_id="O-1", reply=b"{}", issued=[None, None],
+        **asdict(order(1)), state=State.COMPLETED, order_id="O-1", reply=b"{}", issued=[None, None],
         created=NOW - timedelta(days=60), settled=NOW,
     )  # fmt: skip
     ledger.record(new_batch(1), [adopted], known=[], check=allow, now=NOW)
