@@ -17,7 +17,7 @@ from fish_script import fish
 from man_page import man_page
 from zsh_script import zsh
 
-from runa_cli.cli import app
+from runa_cli.cli import program
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -35,6 +35,6 @@ def generated(program: typer.Typer) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    for path, text in generated(app).items():
+    for path, text in generated(program()).items():
         (PROJECT / path).parent.mkdir(exist_ok=True)
         (PROJECT / path).write_text(text, encoding="utf-8")

@@ -1,19 +1,18 @@
 """The program: assembles the commands, and is the one place where errors become text and exit codes."""
 
-import copy
 import errno
 import itertools
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.exceptions import TyperException
 
 from runa_cli import __version__
-from runa_cli.commands import account, audit, batch, emulator, gift, ledger, order, policy, product, report
 from runa_cli.commands.options import Group
 from runa_cli.core.errors import Interrupted, Money, OutputFailed, RunaError, UsageMistake
 
@@ -33,35 +32,12 @@ class _Root(Group):
         return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
-app = typer.Typer(
-    cls=_Root,
-    name="runa",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-app.add_typer(order.app, name="order")
-app.add_typer(batch.app, name="batch")
-app.add_typer(gift.app, name="gift")
-app.add_typer(product.app, name="product")
-app.add_typer(policy.app, name="policy")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(report.app, name="report")
-app.add_typer(emulator.app, name="emulator")
-app.command()(account.balance)
-app.command()(account.ping)
-app.command()(account.config)
-app.command()(audit.audit)
-
-
 def _version(requested: bool) -> None:
     if requested:
         typer.echo(f"runa {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -77,6 +53,34 @@ def root(
 
     `runa COMMAND --help` has examples of each command.
     """
+
+
+# Groups of commands, by the names of their modules in `runa_cli/commands/`.
+_GROUPS = ("order", "batch", "gift", "product", "policy", "ledger", "report", "emulator")
+
+
+def program(group: str | None = None) -> typer.Typer:
+    """Return the program; of the name of a group of commands, as much of it as that group needs.
+
+    A command would else wait until those of all groups are loaded and built. Help and suggestions need them all.
+    """
+    app = typer.Typer(
+        cls=_Root,
+        name="runa",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(root)
+    for name in [group] if group in _GROUPS else _GROUPS:
+        app.add_typer(import_module(f"runa_cli.commands.{name}").app, name=name)
+    if group not in _GROUPS:
+        from runa_cli.commands import account, audit
+
+        for command in (account.balance, account.ping, account.config, audit.audit):
+            app.command()(command)
+    return app
 
 
 def main(clock: "Clock | None" = None) -> NoReturn:
@@ -95,7 +99,7 @@ def main(clock: "Clock | None" = None) -> NoReturn:
 
 def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
     """Run one command and return its exit code, which says what became of the money."""
-    command = typer.main.get_command(_with_group_of(arguments))
+    command = typer.main.get_command(program(*arguments[:1]))
     try:
         _check_text(arguments)
         result = command.main(args=list(arguments), prog_name="runa", standalone_mode=False, obj=clock)
@@ -120,17 +124,6 @@ def run(arguments: Sequence[str], clock: "Clock | None" = None) -> int:
         return _report(_unwritten(error), arguments)
     except Exception as error:  # noqa: BLE001 - the last boundary: a defect is reported without a traceback
         return _report(_defect(error), arguments)
-
-
-def _with_group_of(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program with only the group whose command is run.
-
-    Each command would else wait until those of all groups are built. Help and suggestions need them all.
-    """
-    wanted = [group for group in app.registered_groups if [group.name] == [*arguments[:1]]]
-    narrowed = copy.copy(app)
-    narrowed.registered_groups = wanted or app.registered_groups
-    return narrowed
 
 
 def _show_help(text: str, arguments: Sequence[str]) -> int:

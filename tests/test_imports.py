@@ -144,7 +144,7 @@ def test_a_command_loads_only_the_slow_libraries_that_it_needs(
     assert needed == loaded & {*HEAVY, MODELS, SHEETS, VALUES, ADOPTION}
 
 
-GROUPS = {str(group.name) for group in cli.app.registered_groups}
+GROUPS = {str(group.name) for group in cli.program().registered_groups}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ GROUPS = {str(group.name) for group in cli.app.registered_groups}
 )
 def test_only_the_group_that_is_run_is_built(arguments: list[str], expected: set[str]) -> None:
     """Help and what suggests a command for a mistyped one need all of them."""
-    assert expected == {str(group.name) for group in cli._with_group_of(arguments).registered_groups}
+    assert expected == {str(group.name) for group in cli.program(*arguments[:1]).registered_groups}
 
 
 def test_a_table_is_read_without_a_connection_to_anywhere() -> None:

@@ -1,20 +1,18 @@
 """Runa's catalogue, with a copy that is kept on this machine for a day to make searches fast."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runa_cli.api import catalogue, countries, responses
+from runa_cli.api import catalogue, responses
 from runa_cli.api.canonical import sha256_hex
-from runa_cli.api.code_suggestions import NotInCatalogue
 from runa_cli.api.pagination import LIST_PAGE
 from runa_cli.app.completion_names import keep_products
 from runa_cli.app.session import Session
 from runa_cli.config import paths, settings
 from runa_cli.core import exact_json
-from runa_cli.core.errors import ConfigurationError, RunaError
+from runa_cli.core.errors import ConfigurationError
 from runa_cli.output.private_file import private_file
 
 MAX_AGE = timedelta(hours=24)  # codes and values change rarely; the preflight of a batch does not use the copy
@@ -71,39 +69,6 @@ def known_codes(session: Session) -> dict[str, KnownCode]:
         known = KnownCode(product.name, product.currency)
         codes.update(dict.fromkeys([product.code, *catalogue.plan_codes(product)], known))
     return codes
-
-
-class CatalogueCodes:
-    """Knows product codes by the country they end in, or else by the catalogue, which is fetched where it is needed."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._catalogue: dict[str, KnownCode] | None = None
-        self._not_in_catalogue = NotInCatalogue({})
-
-    def __call__(self, code: str) -> str | None:
-        """Return the currency; None where it is unknown."""
-        currency = countries.code_currency(code)
-        if currency is not None:
-            return currency
-        if self._catalogue is None:
-            try:
-                self._catalogue = known_codes(self._session)
-                names = {known: found.name for known, found in self._catalogue.items()}
-                self._not_in_catalogue = NotInCatalogue(names)
-            except RunaError as error:
-                self._session.console.say(
-                    f"The catalogue could not be fetched to find the currency of {code}: {error.message}"
-                )
-                self._catalogue = {}
-        known = self._catalogue.get(code)
-        return (known.currency or None) if known else None
-
-    def unknown(self, code: str, others: Sequence[str]) -> str | None:
-        """Say that a code is not in the catalogue, and which is meant; None where the catalogue is not at hand."""
-        if not self._catalogue or code in self._catalogue:
-            return None
-        return self._not_in_catalogue(code, others)
 
 
 def _path(session: Session) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runa_cli.app import show_outcome
-from runa_cli.app.catalogue import CatalogueCodes
+from runa_cli.app.catalogue_codes import CatalogueCodes
 from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.session import Session
 from runa_cli.config.ledger_address import ServerLedger
@@ -16,7 +16,6 @@ from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest, OrderInput
 from runa_cli.issuing.issuer import before_sending
-from runa_cli.issuing.preflight import Preflight
 from runa_cli.issuing.reload_cards import changed_addresses
 from runa_cli.output import results_file
 
@@ -115,6 +114,8 @@ def _preflight(session: Session, request: CreateRequest, plan: Plan) -> Callable
     wanted = plan.order_count > 1 if request.preflight is None else request.preflight
     if not wanted:
         return None
+    from runa_cli.issuing.preflight import Preflight
+
     return Preflight(
         session.client,
         session.console.say,

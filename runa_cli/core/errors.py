@@ -45,7 +45,7 @@ class Context(NamedTuple):
     request_id: str | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RunaError(Exception):
     """An error for people: `message` says what happened and to what, `hint` what to do next. Its default is a defect.
 

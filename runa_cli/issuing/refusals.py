@@ -9,14 +9,14 @@ from runa_cli.core.identity import GiftIdentity
 Reasons = Mapping[GiftIdentity, str]  # why each of these gifts is refused, in a few words
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class GiftsRefused(GuardRefused):
     """A guard refused an input because of these gifts of it."""
 
     gifts: Reasons = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class GiftsInvalid(InputError):
     """An input cannot be ordered like this because of these gifts of it."""
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from runa_cli.cli import app
+from runa_cli import cli
 from tests.support.scripts import load_script
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
@@ -196,7 +196,7 @@ def hostile(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["runa.bash", "_runa", "runa.fish"])
 def test_a_script_is_what_the_generator_writes_of_the_program_as_it_is(name: str) -> None:
-    assert load_script(GENERATOR).scripts(app)[name] == (COMPLETIONS / name).read_text(encoding="utf-8"), (
+    assert load_script(GENERATOR).scripts(cli.program())[name] == (COMPLETIONS / name).read_text(encoding="utf-8"), (
         "python completions/generate.py"
     )
 

@@ -9,13 +9,13 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from runa_cli.cli import app
+from runa_cli import cli
 from runa_cli.commands.help import parts_of
 from runa_cli.config import settings
 from runa_cli.config.names import NAMES
 from tests.support.program import Program
 
-ROOT = typer.main.get_command(app)
+ROOT = typer.main.get_command(cli.program())
 NO_SETTING = {("product list", "--currency"), ("product list", "--product"), ("gift list", "--product")}  # but a filter
 
 

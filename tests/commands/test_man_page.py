@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.core import TyperArgument, TyperGroup
 
-from runa_cli.cli import app
+from runa_cli import cli
 from runa_cli.config.names import NAMES
 from runa_cli.core import errors
 from tests.support.program import Program
@@ -46,11 +46,11 @@ def commands(command: Any, path: str = "runa") -> Iterator[tuple[str, Any]]:
         yield path, command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(cli.program())))
 
 
 def test_the_page_is_what_the_generator_writes_of_the_program_as_it_is() -> None:
-    generated = load_script(PROJECT / "completions/generate.py").generated(app)
+    generated = load_script(PROJECT / "completions/generate.py").generated(cli.program())
     assert generated["docs/man/runa.1"] == PAGE.read_text(encoding="utf-8"), "python completions/generate.py"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from runa_cli.cli import app
+from runa_cli import cli
 from runa_cli.config.values import FORMATS, JSON_FORMATS
 from runa_cli.output import formats
 from runa_cli.output.formats import View
@@ -41,7 +41,11 @@ def test_each_format_that_settings_allow_has_a_writer() -> None:
 def test_the_help_the_guide_and_the_example_settings_name_each_format(name: str) -> None:
     guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     settings = (ROOT / ".env.example").read_text(encoding="utf-8").rpartition("\n#RUNA_OUTPUT")[0]
-    option = CliRunner().invoke(app, ["batch", "list", "--help"], terminal_width=200).output.partition("--output")[2]
+    option = (
+        CliRunner()
+        .invoke(cli.program(), ["batch", "list", "--help"], terminal_width=200)
+        .output.partition("--output")[2]
+    )
     assert f"`{name}`" in guide.partition("Data goes to standard output")[2].partition("\n\n")[0]
     assert name in settings.rpartition("\n")[2].replace(".", "").replace(",", "").split()
     assert name in option.partition("--json")[0].replace(".", "").replace(",", "").split()
