@@ -58,6 +58,7 @@ def _advice(value: object) -> str:
     return f": write 12.50 or 1500, with a point, without {wrong}"
 
 
+@lru_cache(maxsize=1024)  # a list has few values
 def _decimals(value: Decimal) -> int:
     """Return the number of decimal places without zeros at the end. Unlike `normalize`, this rounds nothing."""
     _, digits, exponent = value.as_tuple()
@@ -184,7 +185,11 @@ _TEMPLATE = re.compile(r"(?i)(PT|DT)-")
 
 
 def _product_code(value: object) -> str:
-    code = _text(value)
+    return _checked_code(_text(value))
+
+
+@lru_cache(maxsize=1024)  # a list has few codes
+def _checked_code(code: str) -> str:
     if not _CODE.fullmatch(code) or "|" in code:
         raise violation(f"must be a product code such as AMZ-US, found {quoted(code)}")
     if _TEMPLATE.match(code):

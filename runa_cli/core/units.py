@@ -6,7 +6,7 @@ hold 900 billion of each.
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 from runa_cli.core.money import decimals_of, plain_decimal
 
@@ -16,7 +16,12 @@ _MOST = 10**18  # of one amount, so that a sum of several still has room in 64 b
 
 def to_units(amount: Decimal | None) -> int | None:
     """Return an amount in units; None for one that is not known, or too large to be an amount of money."""
-    if amount is None or not amount.is_finite() or abs(amount.adjusted()) > len(str(_MOST)):
+    return _units(amount) if amount is not None and amount.is_finite() else None
+
+
+@lru_cache(maxsize=4096)  # gifts have few values
+def _units(amount: Decimal) -> int | None:
+    if abs(amount.adjusted()) > len(str(_MOST)):
         return None
     units = int(amount.scaleb(_DECIMALS).to_integral_value(ROUND_HALF_EVEN))
     return units if abs(units) < _MOST else None
@@ -27,6 +32,7 @@ def from_units(units: int) -> Decimal:
     return Decimal(units).scaleb(-_DECIMALS)
 
 
+@lru_cache(maxsize=4096)  # reports have many amounts, and most of them many times
 def units_text(units: int, currency: str) -> str:
     """Return units as an amount in plain digits, with the decimals of its currency."""
     smallest, decimals = smallest_share(currency), decimals_of(currency)

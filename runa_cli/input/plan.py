@@ -64,7 +64,7 @@ _PRODUCTS = '"products":'  # from there on, the JSON of an item is its choice of
 # Made when all gifts are there, which is faster than to keep them up to date row by row.
 _INDEXES = (
     "CREATE INDEX gift_by_head ON gift (head_id, id)",
-    "CREATE INDEX gift_by_identity ON gift (same_gift, reference_key)",
+    "CREATE INDEX gift_by_identity ON gift (same_gift, reference_key, alike)",
 )
 
 # Recorded gifts are matched to planned ones in stages, equal ones in their order: what is the same in everything, then

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -32,7 +31,12 @@ class Row(Protocol):
 
 
 class Transaction(Protocol):
-    """An open transaction. Statements mark their parameters with `?`."""
+    """An open transaction. Statements mark their parameters with `?`.
+
+    `is_alone`: no other one writes at the same time. Else each waits for those that have written the same.
+    """
+
+    is_alone: bool
 
     def execute(self, statement: str, *values: object) -> int:
         """Run a statement that changes rows, and return how many."""
@@ -97,14 +101,14 @@ class Engine(Protocol):
 _Item = TypeVar("_Item")
 
 
-@dataclass(frozen=True)
 class Repeatable(Iterable[_Item]):
     """What a generator yields, as often as it is asked for: `make` starts it anew."""
 
-    make: Callable[[], Iterator[_Item]]
+    def __init__(self, make: Callable[[], Iterator[_Item]]) -> None:
+        self._make = make
 
     def __iter__(self) -> Iterator[_Item]:
-        return self.make()
+        return self._make()
 
 
 class _HasEngine(Protocol):

@@ -12,6 +12,7 @@ from runa_cli.ledger.engine import Transaction
 from runa_cli.ledger.events import Contents, Subject
 from runa_cli.ledger.records import AdoptedOrder, NewBatch, NewOrder
 from runa_cli.ledger.rows import storable, to_list, to_timestamp
+from runa_cli.ledger.search_text import read_item
 
 
 def insert_batch(transaction: Transaction, batch: NewBatch, now: datetime) -> tuple[int, Subject]:
@@ -51,6 +52,7 @@ def insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that 
     reserved_at: datetime,
 ) -> None:
     """Insert orders with their gifts, and add them to what the journal will tell of the batch's contents."""
+    texts = set[str]()
     for order in orders:
         order_id = insert_order(transaction, batch_id, contents.subject.environment, order, now)
         contents.add(order)
@@ -74,19 +76,28 @@ def insert_orders(  # noqa: PLR0917 - two times: that of this machine, and that 
                 (
                     *(order_id, slot, gift.row, gift.reference, to_list(gift.carried)),
                     *(gift.identity, gift.same_gift, gift.reference_key, gift.alike, gift.item),
-                    None if item is None else exact_json.dumps(dict(item)),
+                    None if item is None else exact_json.dumps_read(item),
                     *(gift.payee.by_email, gift.payee.by_reference, gift.products, gift.cost),
                     gift.recipient_key,
                 )
                 for slot, (gift, item) in enumerate(zip(order.gifts, issued, strict=True))
             ),
         )
-        search_index.add(transaction, order_id, order)
+        items = [read_item(gift.item) for gift in order.gifts]
+        search_index.add(transaction, order_id, order, items)
+        if transaction.is_alone:
+            for gift, item in zip(order.gifts, items, strict=True):
+                texts.update(spent.texts_of(item, gift.reference_key))
+            if len(texts) > _MOST_TEXTS:
+                spent.note_texts(transaction, texts)
+                texts.clear()
         spending.reserve(transaction, order_id, contents.subject.environment, order, reserved_at)
         if isinstance(order, AdoptedOrder):
             spent.write_anew(transaction, select, order_id)
+    spent.note_texts(transaction, texts)
 
 
+_MOST_TEXTS = 10_000  # in memory; the more are noted together, the fewer pages of their index are written twice
 _GIFT_COLUMNS = (
     *("purchase_id", "slot", "row", "reference", "carried", "identity", "same_gift", "reference_key", "alike"),
     *("item", "issued", "payee", "payee_reference", "products", "cost", "recipient_key"),

@@ -331,7 +331,7 @@ class Orders(LedgerWriter):
             transaction.execute_many(
                 "UPDATE gift SET issued = ? WHERE purchase_id = ? AND slot = ?",
                 (
-                    (exact_json.dumps(dict(item)), order.id, slot)
+                    (exact_json.dumps_read(item), order.id, slot)
                     for slot, item in enumerate(answer.issued)
                     if item is not None
                 ),

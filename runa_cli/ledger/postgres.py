@@ -405,6 +405,8 @@ def _may_pass(sqlstate: str | None) -> bool:
 
 
 class _PostgresTransaction:
+    is_alone = False
+
     def __init__(self, engine: PostgresEngine) -> None:
         self._engine = engine
 

@@ -8,6 +8,7 @@ from runa_cli.core.identity import GiftIdentity, name_key, same_name
 from runa_cli.core.states import State
 from runa_cli.ledger.engine import Engine, Row
 from runa_cli.ledger.records import Batch, Order, Recorded, Referenced, Result, SameGift, Settled, Taken, Tally
+from runa_cli.ledger.results import payout_url
 from runa_cli.ledger.rows import (
     from_timestamp,
     read_batch,
@@ -376,6 +377,15 @@ class LedgerQueries:
             f"{RESULTS} WHERE purchase.batch_id = ? AND gift.row > 0 ORDER BY gift.row, gift.id", batch.id
         )
         return map(read_result, rows)
+
+    def payout_urls(self, batch: Batch) -> Iterator[str]:
+        """Yield the payout links of the batch's gifts in the order of their rows."""
+        rows = self._engine.stream(
+            "SELECT gift.issued FROM gift JOIN purchase ON purchase.id = gift.purchase_id"
+            " WHERE purchase.batch_id = ? AND gift.row > 0 AND gift.issued IS NOT NULL ORDER BY gift.row, gift.id",
+            batch.id,
+        )
+        return filter(None, (payout_url(row["issued"]) for row in rows))
 
     def results_of(self, gifts: Sequence[int]) -> dict[int, Result]:
         """Return the results of gifts by the ids of their rows."""

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
 from runa_cli.ledger.records import UNMATCHED, Order, Result
@@ -96,6 +98,15 @@ def row_from_ledger(result: Result) -> ResultRow:
         error="" if answered else _reason(result),
         carried=result.carried,
     )
+
+
+def payout_url(issued: str) -> str:
+    """Return the payout link of Runa's item of a gift, as the ledger has it; empty where it has none."""
+    try:
+        item = msgspec.json.decode(issued)
+    except msgspec.DecodeError:  # it has half of a character, which this decoder does not take
+        item = exact_json.loads(issued)
+    return _text(_payout(_object(item)).get("url"))
 
 
 def _reason(result: Result) -> str:

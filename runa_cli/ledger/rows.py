@@ -34,7 +34,7 @@ def storable(text: str) -> str:
 
 def to_list(texts: Sequence[str]) -> str:
     """Return texts as the ledger writes a list of them."""
-    return exact_json.dumps(list(texts))
+    return exact_json.dumps(list(texts)) if texts else "[]"
 
 
 def from_list(text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Every order has a row there from the moment when it is inserted; a trigger sees 
 NULL, every search looks at the gifts of the order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,9 +17,11 @@ _WRITE = "UPDATE purchase_search SET text = ?, terms = ? WHERE purchase_id = ?"
 _CHUNK = 1000  # gifts that are in memory at a time
 
 
-def add(transaction: Transaction, order_row: int, order: NewOrder) -> None:
-    """Write the search text of a new order."""
-    gifts = [RecordedGift(gift.item, gift.reference, gift.carried, None) for gift in order.gifts]
+def add(transaction: Transaction, order_row: int, order: NewOrder, items: Sequence[Mapping[str, Any]]) -> None:
+    """Write the search text of a new order. `items` are those of its gifts, as `read_item` reads them."""
+    gifts = [
+        RecordedGift(item, gift.reference, gift.carried, None) for gift, item in zip(order.gifts, items, strict=True)
+    ]
     text = search_text(gifts, None)
     if isinstance(order, AdoptedOrder):
         issued = issued_text(order.issued, order.order_id, order.reply)

@@ -6,15 +6,20 @@ Texts that occur many times (products, currencies, digests of addresses) are kep
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
 
 from runa_cli.core.identity import address_key, products_key, reference_key
 from runa_cli.core.states import State
 from runa_cli.core.units import shares, smallest_share, to_units
 from runa_cli.ledger.engine import Row
+from runa_cli.ledger.search_text import read_item
 
 Select = Callable[..., Sequence[Row]]
 
@@ -61,14 +66,44 @@ def from_moment(moment: int) -> datetime:
 
 def gift_facts(item: str, reference: str) -> GiftFacts:
     """Return what an item says of its gift. `reference` is the digest of its row's reference."""
-    document = _read(item)
-    method = _object(document.get("distribution_method"))
+    return GiftFacts(_face(item), *texts_of(read_item(item), reference))
+
+
+class _Valued(Struct):
+    face_value: Raw = Raw(b"null")
+
+
+_VALUED = Decoder(_Valued)
+
+
+def _face(item: str) -> int | None:
+    """Return the face value of an item in units; None where it has none that is an amount."""
+    try:
+        return _units(bytes(_VALUED.decode(item).face_value))
+    except DecodeError:
+        return to_units(_decimal(_read(item).get("face_value")))
+
+
+@lru_cache(maxsize=1024)  # a list has few values
+def _units(number: bytes) -> int | None:
+    return to_units(_decimal(_DECODER.decode(number.decode())))
+
+
+def texts_of(item: Mapping[str, Any], reference: str) -> tuple[str, str, str]:
+    """Return what is kept of a gift as texts: product, and the digests of address and reference."""
+    method = _object(item.get("distribution_method"))
     own = reference_key(_text(method.get("recipient_reference")))
-    return GiftFacts(
-        to_units(_decimal(document.get("face_value"))),
-        _product(_object(document.get("products"))),
-        address_key(_text(method.get("email_address"))),
-        own or reference,
+    return _product(_object(item.get("products"))), address_key(_text(method.get("email_address"))), own or reference
+
+
+def note_texts(writer: Writer, texts: Iterable[str]) -> None:
+    """Add texts to `spent_term` that orders will need once they are completed.
+
+    A digest belongs somewhere in the index, anywhere in a large one: those of all orders of a batch, noted together in
+    the order of the index, write far fewer pages than those of each order when it is completed.
+    """
+    writer.execute_many(
+        "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in sorted(texts)]
     )
 
 
@@ -116,9 +151,14 @@ def write_anew(
 
 def _term_ids(writer: Writer, select: Select, texts: Sequence[str]) -> dict[str, int]:
     """Return the ids of texts in `spent_term`; those that are not there are added."""
-    writer.execute_many(
-        "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in texts]
-    )
+    ids = _known_ids(select, texts)
+    if missing := [text for text in texts if text not in ids]:
+        note_texts(writer, missing)
+        ids |= _known_ids(select, missing)
+    return ids
+
+
+def _known_ids(select: Select, texts: Sequence[str]) -> dict[str, int]:
     ids: dict[str, int] = {}
     for first in range(0, len(texts), _AT_A_TIME):
         some = texts[first : first + _AT_A_TIME]

@@ -127,6 +127,8 @@ class SQLiteEngine:
 
 
 class _SQLiteTransaction:
+    is_alone = True
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 

@@ -96,7 +96,8 @@ def is_answered(order: Order) -> bool:
 
 def links(ledger: Ledger, batch: Batch) -> Iterator[str]:
     """Yield the batch's payout links in the order of its gifts, those that match no gift last."""
-    return (row.payout_url for row in result_rows(ledger, batch) if row.payout_url)
+    yield from ledger.payout_urls(batch)
+    yield from (row.payout_url for row in unmatched_rows(ledger, batch) if row.payout_url)
 
 
 def result_rows(ledger: Ledger, batch: Batch) -> Iterator[ResultRow]:

@@ -2,8 +2,11 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runa_cli.core import exact_json
 
@@ -107,3 +110,23 @@ def test_a_decoder_for_part_of_a_text_keeps_the_same_rules() -> None:
     assert ('{"a":1.50}', 10) == (exact_json.dumps(value), end)
     with pytest.raises(ValueError, match="given twice"):
         exact_json.decoder().raw_decode('{"a":1,"a":2}')
+
+
+_NUMBERS = st.sampled_from(["0", "-0", "10", "10.00", "1E+2", "1e-7", "12345678901234567890.50", "-3.5"])
+_LEAVES = st.one_of(st.none(), st.booleans(), st.text(st.characters(codec=None)), _NUMBERS.map(exact_json.Number))
+_DOCUMENTS = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=20
+)
+
+
+@given(_DOCUMENTS)
+def test_the_quick_writer_writes_what_the_other_one_does(document: object) -> None:
+    """The recorded items of Runa's replies must not depend on which of them wrote them."""
+    read = exact_json.loads(exact_json.dumps(document))
+    assert exact_json.dumps(read) == exact_json.dumps_read(read)
+
+
+@pytest.mark.parametrize("value", [Path("/"), {"a": object()}])
+def test_the_quick_writer_refuses_what_is_not_json(value: object) -> None:
+    with pytest.raises(TypeError):
+        exact_json.dumps_read(value)

@@ -178,6 +178,7 @@ def _use_queries(use: Callable[..., Any], ledger: Ledger, batch: Batch) -> None:
     use("referenced", "local", [f"r7-{row}" for row in range(1, 400)])
     use("identities", own)
     use("results", batch)
+    use("payout_urls", batch)
     use("results_of", [*range(1, 400)])
     use("states_of", [*range(1, 400)])
     use("order_results", own)

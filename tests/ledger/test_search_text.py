@@ -5,7 +5,7 @@ import json
 import pytest
 
 from runa_cli.core.identity import search_key
-from runa_cli.ledger.search_text import RecordedGift, SearchText, issued_text, search_text
+from runa_cli.ledger.search_text import RecordedGift, SearchText, issued_text, read_item, search_text
 
 ITEM = {
     "face_value": 10,
@@ -16,7 +16,7 @@ ISSUED = {"id": "E-1", "payout": {"url": "https://links.example/A1", "status": "
 
 
 def gift(item: object = ITEM, issued: object = None, *carried: str, reference: str | None = None) -> RecordedGift:
-    return RecordedGift(json.dumps(item), reference, carried, json.dumps(issued) if issued else None)
+    return RecordedGift(read_item(json.dumps(item)), reference, carried, json.dumps(issued) if issued else None)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_items_of_the_answer_that_match_no_row_can_be_found_too() -> None:
 
 
 def test_a_pruned_gift_leaves_the_id_of_its_order() -> None:
-    assert SearchText("o-7", "") == search_text([RecordedGift("{}", None, [], None)], "O-7")
+    assert SearchText("o-7", "") == search_text([RecordedGift({}, None, [], None)], "O-7")
 
 
 def test_text_that_no_database_takes_is_replaced() -> None:

@@ -210,6 +210,33 @@ def test_an_order_that_is_given_up_and_pruned_may_still_have_cost_its_value(ledg
     )  # fmt: skip
 
 
+def test_the_texts_of_a_batch_are_noted_with_it_and_not_order_by_order(tmp_path: Path) -> None:
+    """In a large ledger each digest lies in another page of the index, which every order would write anew."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+
+        def noted() -> set[str]:
+            return {row["text"] for row in ledger._engine.select("SELECT text FROM spent_term")}
+
+        done = sent(ledger, 1, [item("10.00", "ann@example.com"), item("10.00", "bob@example.com")])
+        before = noted()
+        complete(ledger, done, ["10.00", "10.00"])
+        assert {address_key("ann@example.com"), address_key("bob@example.com"), "AMZ-US"} <= before
+        assert not {text for text in noted() - before if len(text) == len(address_key("ann@example.com"))}
+
+
+@pytest.mark.parametrize("value", ["10.00", '"10.00"', "1e1"])
+def test_a_face_value_counts_however_it_is_written(ledger: Ledger, value: str) -> None:
+    """Runa takes and documents amounts both as numbers and as text."""
+    text = item("1", "half a character: \ud83d").replace('"face_value":1', f'"face_value":{value}')
+    recorded = replace(order(1), gifts=[Gift(1, None, [], "i", "s", "", text)], item_count=1, total="10.00")
+    batch = ledger.record(new_batch(1), [recorded], known=[], check=allow, now=NOW)
+    assert isinstance(batch, Batch)
+    ledger.claim(batch)
+    (made,) = ledger.orders(batch)
+    complete(ledger, ledger.mark_sent(made, "xxtests", check=allow, now=NOW), ["10.00"])
+    assert 100_000 == only(ledger).face
+
+
 def test_an_older_ledger_learns_what_its_gifts_cost(tmp_path: Path) -> None:
     """Of an order that it had pruned, the sum is known, and neither person nor price."""
     path = tmp_path / "ledger.db"
