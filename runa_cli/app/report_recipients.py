@@ -1,7 +1,6 @@
 """`report recipients`: what each person got, added up over all batches and perhaps other sources."""
 
 import heapq
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -17,6 +16,7 @@ from runa_cli.app.session import Session
 from runa_cli.core.errors import UsageMistake
 from runa_cli.core.money import amount_text, counted, format_gifts, parse_amount
 from runa_cli.core.units import to_units, units_text
+from runa_cli.ledger.search_text import read_item
 from runa_cli.ledger.spent_queries import PERSON_FIELDS, PERSONS, PersonSum, Scope
 from runa_cli.output.tables import Column
 
@@ -148,12 +148,10 @@ def _persons(
         for each in session.ledger.person_sums(by, about):
             if known := others.get((each.key, each.currency)):
                 known.add(_person(by, each))
-    rest = (
-        _person(by, each)
-        for each in session.ledger.person_sums(by, about, least=threshold.units)
-        if (each.key, each.currency) not in others
-    )
-    every = heapq.merge(rest, sorted(others.values(), key=_order), key=_order)
+    sums = session.ledger.person_sums(by, about, least=threshold.units)
+    every: Iterable[_Person] = (_person(by, each) for each in sums if (each.key, each.currency) not in others)
+    if others:
+        every = heapq.merge(every, sorted(others.values(), key=_order), key=_order)
     return (person for person in every if threshold.is_met(person))
 
 
@@ -174,8 +172,7 @@ def _person(by: str, each: PersonSum) -> _Person:
 
 def _name(by: str, each: PersonSum) -> str:
     """Return the address or reference of a person as one of its gifts has it; empty where all are pruned."""
-    document = json.loads(each.item) if each.item else None
-    method = document.get("distribution_method") if isinstance(document, dict) else None
+    method = read_item(each.item).get("distribution_method") if each.item else None
     method = method if isinstance(method, dict) else {}
     if by == "email":
         return str(method.get("email_address") or "")

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from runa_cli.core.exact_json import UNSAFE, UNSAFE_TO_SHOW
 
@@ -38,9 +39,11 @@ def visible(cell: str) -> str:
     return cell if cell.isascii() and cell.isprintable() else cell.translate(_CONTROLS)
 
 
+@lru_cache(maxsize=4096)  # most cells of a long list have few different values
 def defused(cell: str) -> str:
     """Return a cell that no spreadsheet runs as a formula and no terminal acts on. A plain number stays a number."""
-    cell = visible(cell)
+    if not (cell.isascii() and cell.isprintable()):
+        cell = cell.translate(_CONTROLS)
     if cell[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(cell):
         return "'" + cell
     return cell

@@ -144,9 +144,8 @@ class SpentQueries(LedgerQueries):
                 | ({row["own_key"] for row in rows} if by in _TERMS else set())
             )
             for row in rows:
-                gifts, unknown, unknown_face = (
-                    int(row[name] or 0) for name in ("gifts", "unknown_gifts", "unknown_face")
-                )
+                gifts, unknown = int(row["gifts"]), int(row["unknown_gifts"] or 0)
+                unknown_face = int(row["unknown_face"] or 0)
                 yield SpentSum(
                     key=texts[row["own_key"]] if by in _TERMS else int(row["own_key"]),
                     currency=texts[row["currency"]],

@@ -1,8 +1,8 @@
 """CSV, line by line: any rows, and the results of a batch."""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from runa_cli.core.dialect import COMMON_DELIMITERS, PLAIN, Dialect
 from runa_cli.core.safe_text import defused
@@ -14,18 +14,14 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]], dialect: Dia
 
     A separator that nobody would guess is named in a line of its own, as Excel names it.
     """
-    buffer = io.StringIO()
     # The writer quotes a cell that contains a character of its line terminator: with both, CR and LF are both quoted.
-    writer = csv.writer(buffer, delimiter=dialect.delimiter, lineterminator="\r\n")
+    writer = csv.writer(_Same(), delimiter=dialect.delimiter, lineterminator="\r\n")
     if dialect.bom:
         yield "\ufeff"
     if dialect.delimiter not in COMMON_DELIMITERS:
         yield f"sep={dialect.delimiter}\n"
-    writer.writerow(map(defused, header))
-    yield _take_line(buffer)
-    for row in rows:
-        writer.writerow(map(defused, row))
-        yield _take_line(buffer)
+    for row in chain([header], rows):
+        yield writer.writerow(map(defused, row)).removesuffix("\r\n") + "\n"
 
 
 def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = (), dialect: Dialect = PLAIN) -> Iterator[str]:
@@ -33,8 +29,9 @@ def results_csv(rows: Iterable[ResultRow], carried: Sequence[str] = (), dialect:
     yield from csv_lines([*COLUMNS, *carried_headings(carried)], (row.cells() for row in rows), dialect)
 
 
-def _take_line(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()[:-2] + "\n"
-    buffer.seek(0)
-    buffer.truncate()
-    return text
+class _Same:
+    """What a CSV writer writes to, to return each line: it passes on what `write` returns."""
+
+    @staticmethod
+    def write(line: str) -> str:
+        return line
