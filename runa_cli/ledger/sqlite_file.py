@@ -24,7 +24,7 @@ from runa_cli.ledger.schema import MIGRATIONS, TABLES
 
 _MAGIC = b"SQLite format 3\0"  # how every such file begins
 MANY_ORDERS = 20_000  # that take long enough to be brought up to date to say so
-_CACHE = 16_000  # KiB of pages in memory; with the default of 2,000 a large batch writes many of them more than once
+_CACHE = 8_000  # KiB of pages in memory; with the default of 2,000 a large batch writes many of them more than once
 BUSY_SECONDS = 30.0  # another process's longest transaction records a file of 100,000 rows
 
 
