@@ -236,9 +236,30 @@ def _product(products: Mapping[str, Any]) -> str:
     return "|".join(products_key(products)[1:]) if products else ""
 
 
+class _Priced(Struct):
+    currency: Any = None
+    total_price: Raw = Raw(b"null")
+    created_at: Any = None
+
+
+_PRICED = Decoder(_Priced)
+
+
 def _read_reply(reply: bytes | None) -> Mapping[str, Any]:
+    """Return currency, price and time of an order from Runa's reply; its items are not read."""
+    if not reply:
+        return {}
     try:
-        return _read(reply.decode("utf-8", "replace")) if reply else {}
+        found = _PRICED.decode(reply)
+    except DecodeError:  # it has half of a character, or is no object
+        return _read_whole(reply)
+    price = _DECODER.decode(bytes(found.total_price).decode())
+    return {"currency": found.currency, "total_price": price, "created_at": found.created_at}
+
+
+def _read_whole(reply: bytes) -> Mapping[str, Any]:
+    try:
+        return _read(reply.decode("utf-8", "replace"))
     except ValueError:  # it was read when it came; what is wrong with it now must keep nothing from being recorded
         return {}
 
