@@ -178,7 +178,7 @@ class Guard(Struct, frozen=True):
             if tally.any(State.COMPLETED) and not tally.was_shown(batch):
                 name, unseen = shlex.quote(batch.name), issued.in_batch(batch.id)
                 raise unseen.refused(
-                    f"{unseen.count} of the gifts were issued in batch {batch.name}, whose result was not shown yet."
+                    f"{unseen.counted('was', 'were')} issued in batch {batch.name}, whose result was not shown yet."
                     " Nothing was sent. A name does not change that.",
                     f"`runa batch export {name}` shows it. If they are meant once more beside it, add --again.",
                 )
@@ -261,7 +261,7 @@ class Guard(Struct, frozen=True):
             name = shlex.quote(unfinished.newest)
             without_name = "" if request.batch is None else " A name does not change that."
             raise unfinished.refused(
-                f"{unfinished.count} of the gifts are unfinished in batch {unfinished.newest}. Nothing was sent."
+                f"{unfinished.counted('is', 'are')} unfinished in batch {unfinished.newest}. Nothing was sent."
                 + without_name,
                 f"`runa batch resume {name}` finishes it, `runa batch abandon {name}` gives it up. If they are meant"
                 " once more beside it, add --again.",
@@ -269,7 +269,7 @@ class Guard(Struct, frozen=True):
         abandoned = overlap.only({State.ABANDONED})
         if abandoned.gifts:
             raise abandoned.refused(
-                f"{abandoned.count} of the gifts were abandoned in batch {abandoned.newest}, and may have been issued."
+                f"{abandoned.counted('was', 'were')} abandoned in batch {abandoned.newest}, and may have been issued."
                 " Nothing was sent.",
                 f"`runa batch show {shlex.quote(abandoned.newest)}` tells more. To issue them all the same, add"
                 " --again.",

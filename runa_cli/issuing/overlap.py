@@ -56,6 +56,10 @@ class Overlap(Struct, frozen=True, dict=True):
         """How many gifts of the plan are concerned."""
         return self.plan.count_left_of(self._concerned)
 
+    def counted(self, one: str, several: str) -> str:
+        """Return how many gifts of the plan are concerned, with a verb in its number."""
+        return f"{self.count:,} of the gifts {one if self.count == 1 else several}"
+
     @property
     def newest(self) -> str:
         """The newest batch that holds one of them."""

@@ -294,7 +294,7 @@ def test_a_name_is_refused_for_gifts_whose_result_nobody_has_seen(program: Progr
     assert (6, "duplicate", 1) == (ran.code, ran.error["code"], posts(emulator))
     name = ran.error["batch"]
     assert f"`runa batch export {name}` shows it" in ran.error["hint"]
-    assert f"1 of the gifts were issued in batch {name}, whose result was not shown yet" in ran.error["message"]
+    assert f"1 of the gifts was issued in batch {name}, whose result was not shown yet" in ran.error["message"]
     assert 0 == program("batch", "export", name).code
     assert (0, 2) == (program(*command, "--batch", "bonus").code, posts(emulator))
 
