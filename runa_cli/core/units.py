@@ -16,13 +16,13 @@ _MOST = 10**18  # of one amount, so that a sum of several still has room in 64 b
 
 def to_units(amount: Decimal | None) -> int | None:
     """Return an amount in units; None for one that is not known, or too large to be an amount of money."""
-    return _units(amount) if amount is not None and amount.is_finite() else None
+    if amount is None or not amount.is_finite() or abs(amount.adjusted()) > len(str(_MOST)):
+        return None
+    return _units(amount)
 
 
 @lru_cache(maxsize=4096)  # gifts have few values
 def _units(amount: Decimal) -> int | None:
-    if abs(amount.adjusted()) > len(str(_MOST)):
-        return None
     units = int(amount.scaleb(_DECIMALS).to_integral_value(ROUND_HALF_EVEN))
     return units if abs(units) < _MOST else None
 

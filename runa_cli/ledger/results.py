@@ -104,7 +104,7 @@ def payout_url(issued: str) -> str:
     """Return the payout link of Runa's item of a gift, as the ledger has it; empty where it has none."""
     try:
         item = msgspec.json.decode(issued)
-    except msgspec.DecodeError:  # it has half of a character, which this decoder does not take
+    except ValueError:  # it has half of a character, which this decoder does not take
         item = exact_json.loads(issued)
     return _text(_payout(_object(item)).get("url"))
 

@@ -68,7 +68,7 @@ def read_item(item: str) -> Mapping[str, Any]:
     """Return an item from its JSON, quickly. Only its texts are as they were written."""
     try:
         return _object(msgspec.json.decode(item))
-    except msgspec.DecodeError:  # it has half of a character, which this decoder does not take
+    except ValueError:  # it has half of a character, which this decoder does not take
         return _read(item)
 
 

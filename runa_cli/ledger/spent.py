@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from msgspec import DecodeError, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from runa_cli.core.identity import address_key, products_key, reference_key
@@ -80,7 +80,7 @@ def _face(item: str) -> int | None:
     """Return the face value of an item in units; None where it has none that is an amount."""
     try:
         return _units(bytes(_VALUED.decode(item).face_value))
-    except DecodeError:
+    except ValueError:
         return to_units(_decimal(_read(item).get("face_value")))
 
 
@@ -251,9 +251,9 @@ def _read_reply(reply: bytes | None) -> Mapping[str, Any]:
         return {}
     try:
         found = _PRICED.decode(reply)
-    except DecodeError:  # it has half of a character, or is no object
+        price = _DECODER.decode(bytes(found.total_price).decode())
+    except ValueError:  # it has half of a character, or is no object
         return _read_whole(reply)
-    price = _DECODER.decode(bytes(found.total_price).decode())
     return {"currency": found.currency, "total_price": price, "created_at": found.created_at}
 
 

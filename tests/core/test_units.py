@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from runa_cli.core.units import from_units, shares, smallest_share, to_units, units_text
 
 
+def test_what_a_number_is_does_not_depend_on_what_was_asked_before() -> None:
+    """These are equal, and one of them has an exponent that no amount has."""
+    assert [None, 0, None] == [to_units(Decimal(text)) for text in ("0E+50", "0", "0E-25")]
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
     [

@@ -224,6 +224,16 @@ def test_the_texts_of_a_batch_are_noted_with_it_and_not_order_by_order(tmp_path:
         assert not {text for text in noted() - before if len(text) == len(address_key("ann@example.com"))}
 
 
+@pytest.mark.parametrize("member", ["total_price", "created_at", "note"])
+def test_half_a_character_in_a_reply_keeps_nothing_from_being_recorded(ledger: Ledger, member: str) -> None:
+    """A gift is paid for by then."""
+    body = b'{"id":"O-1","%b":"\xed\xa0\x80"}' % member.encode()
+    done = sent(ledger, 1, [item("10.00", "ann@example.com")])
+    issued = [{"id": "E-1", "price": "10.00"}]
+    assert "completed" == ledger.mark_completed(done, "O-1", body, issued, exchange=Exchange(), now=NOW).state
+    assert (1, "10.00", "10.00", "USD") == shown(only(ledger))
+
+
 @pytest.mark.parametrize("value", ["10.00", '"10.00"', "1e1"])
 def test_a_face_value_counts_however_it_is_written(ledger: Ledger, value: str) -> None:
     """Runa takes and documents amounts both as numbers and as text."""
