@@ -1,12 +1,9 @@
 """`runa`, and `python -m runa_cli`."""
 
-import gc
 import sys
 from typing import NoReturn
 
 from runa_cli import __version__
-
-_GARBAGE = 100_000  # objects, tens of MB at most, after which the garbage collector looks for those that need it
 
 
 def main() -> NoReturn:
@@ -17,15 +14,15 @@ def main() -> NoReturn:
             sys.exit(0)
         except OSError:
             pass  # the command line fails as well, and reports it
-    # What is loaded stays, and rows and replies are freed without the collector. It would look through all of the
-    # program again and again, which takes a tenth of the time of a short command.
-    gc.set_threshold(_GARBAGE)
+    from runa_cli.core.garbage import collect_rarely, stop_collecting
+
+    collect_rarely()
     from runa_cli import cli
 
     try:
         cli.main()
     finally:
-        gc.freeze()  # else the interpreter looks through everything once more before it ends
+        stop_collecting()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`order create`: request → plan → recorded orders → sent → shown."""
 
-import gc
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from runa_cli.app.completion_names import keep_batches
 from runa_cli.app.session import Session
 from runa_cli.config.ledger_address import ServerLedger
 from runa_cli.core.errors import ConfigurationError, Context, GuardRefused, UsageMistake
+from runa_cli.core.garbage import collect_often
 from runa_cli.input import reader
 from runa_cli.input.plan import Plan
 from runa_cli.input.request import CreateRequest, OrderInput
@@ -34,7 +34,8 @@ def create(session: Session, request: CreateRequest) -> None:
 
 
 def _create(session: Session, request: CreateRequest) -> None:
-    gc.freeze()  # what is loaded by now stays: the garbage collector need not look at it (see also __main__.py)
+    if request.order_input.file is not None:
+        collect_often()
     with before_sending():
         if request.results is not None:
             results_file.check_writable(request.results)

@@ -17,6 +17,7 @@ from runa_cli.core.errors import (
     RunaError,
     UsageMistake,
 )
+from runa_cli.core.garbage import collect_often
 from runa_cli.core.states import State
 from runa_cli.issuing.guard import check_not_pruned
 from runa_cli.issuing.issued_since import check_to_resume
@@ -30,6 +31,7 @@ def resume(session: Session, name: str | None, *, all_batches: bool, yes: bool) 
     if all_batches == (name is not None):
         raise UsageMistake("Name the batch to resume, or use --all.")
     session.checked()
+    collect_often()
     if name is None:
         _resume_all(session, yes=yes)
         return
