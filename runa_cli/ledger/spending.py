@@ -16,7 +16,7 @@ from runa_cli.core.states import State
 from runa_cli.ledger.engine import Engine, Transaction
 from runa_cli.ledger.queries import IN_ENVIRONMENT, NOTHING_MADE, RESULTS, UNFINISHED
 from runa_cli.ledger.records import AdoptedOrder, NewOrder, Order, Result
-from runa_cli.ledger.rows import read_result, to_timestamp
+from runa_cli.ledger.rows import read_result, storable, to_timestamp
 
 RELEASED = (State.REJECTED, State.FAILED, State.ABANDONED)
 PayeeKind = Literal["email", "reference"]
@@ -103,7 +103,7 @@ def correct_conversion(transaction: Transaction, order: Order, reply: bytes) -> 
     amount = converted_price(document, billing)
     if amount is not None:
         transaction.execute(
-            "UPDATE reserved SET currency = ?, amount = ? WHERE purchase_id = ?", billing, amount, order.id
+            "UPDATE reserved SET currency = ?, amount = ? WHERE purchase_id = ?", storable(billing), amount, order.id
         )
         transaction.execute("UPDATE gift SET cost = ? WHERE purchase_id = ?", amount, order.id)
 

@@ -19,6 +19,7 @@ from runa_cli.core.identity import address_key, products_key, reference_key
 from runa_cli.core.states import State
 from runa_cli.core.units import shares, smallest_share, to_units
 from runa_cli.ledger.engine import Row
+from runa_cli.ledger.rows import storable
 from runa_cli.ledger.search_text import read_item
 
 Select = Callable[..., Sequence[Row]]
@@ -129,7 +130,7 @@ def write_anew(
         issued = [_read(row["issued"]) if row["issued"] else None for row in found]
     reply = {} if is_unknown else _read_reply(order["reply"])
     facts = _facts(order, gifts)
-    paid_in = _text(reply.get("currency")) or order["currency"]
+    paid_in = storable(_text(reply.get("currency"))) or order["currency"]
     charged = _charged(reply, paid_in, order["currency"], [*map(_price, issued)], [each.face for each in facts])
     made = _time(reply.get("created_at")) or datetime.fromisoformat(order["first_sent_at"] or order["prepared_at"])
     terms = {order["sent_by"], order["currency"], paid_in}

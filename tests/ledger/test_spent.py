@@ -224,14 +224,19 @@ def test_the_texts_of_a_batch_are_noted_with_it_and_not_order_by_order(tmp_path:
         assert not {text for text in noted() - before if len(text) == len(address_key("ann@example.com"))}
 
 
-@pytest.mark.parametrize("member", ["total_price", "created_at", "note"])
-def test_half_a_character_in_a_reply_keeps_nothing_from_being_recorded(ledger: Ledger, member: str) -> None:
+@pytest.mark.parametrize("half", [b"\xed\xa0\x80", b"\\ud800"])
+@pytest.mark.parametrize("member", ["total_price", "created_at", "currency", "note"])
+def test_half_a_character_in_a_reply_keeps_nothing_from_being_recorded(
+    ledger: Ledger, member: str, half: bytes
+) -> None:
     """A gift is paid for by then."""
-    body = b'{"id":"O-1","%b":"\xed\xa0\x80"}' % member.encode()
+    members = {"total_price": b"10.00", "created_at": b"", "currency": b"USD", member: half}
+    texts = b",".join(b'"%b":"%b"' % (name.encode(), value) for name, value in members.items())
+    body = b'{"id":"O-1",%b,"items":[{"id":"E-1","currency":"USD"}]}' % texts
     done = sent(ledger, 1, [item("10.00", "ann@example.com")])
     issued = [{"id": "E-1", "price": "10.00"}]
     assert "completed" == ledger.mark_completed(done, "O-1", body, issued, exchange=Exchange(), now=NOW).state
-    assert (1, "10.00", "10.00", "USD") == shown(only(ledger))
+    assert (1, 100_000) == (only(ledger).gifts, only(ledger).face)
 
 
 @pytest.mark.parametrize("value", ["10.00", '"10.00"', "1e1"])
