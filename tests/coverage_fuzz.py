@@ -11,10 +11,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+
+from msgspec.structs import replace
 
 import runa_cli
 from runa_cli.api import binding, catalogue, pagination, responses
