@@ -108,11 +108,7 @@ class _Row(Struct, frozen=True):
         limit, end, currency = self.limit, self.window.end, self.limit.max.currency
         amounts = {"max": limit.max.minor, "used": self.used, "reserved": self.reserved, "left": self.left}
         return {
-            "policy": self.policy.source,
-            "limit": self.policy.number_of(limit),
-            "per": limit.per,
-            "each": limit.each,
-            "products": list(limit.products) or None,
+            **self.policy.facts_of(limit),
             "recipient": self.recipient or None,
             "currency": currency,
             **{name: None if minor is None else plain_minor(minor, currency) for name, minor in amounts.items()},

@@ -122,7 +122,7 @@ def _added(sums: Iterable[SpentSum]) -> list[SpentSum]:
     added: dict[tuple[str, str], SpentSum] = {}
     for each in sums:
         _add(each, added)
-    return [added[pair] for pair in sorted(added)] if len(added) > 1 else [*added.values()]
+    return [added[pair] for pair in sorted(added)]
 
 
 def _add(each: SpentSum, sums: dict[tuple[str, str], SpentSum]) -> None:

@@ -42,8 +42,7 @@ def visible(cell: str) -> str:
 @lru_cache(maxsize=4096)  # most cells of a long list have few different values
 def defused(cell: str) -> str:
     """Return a cell that no spreadsheet runs as a formula and no terminal acts on. A plain number stays a number."""
-    if not (cell.isascii() and cell.isprintable()):
-        cell = cell.translate(_CONTROLS)
+    cell = visible(cell)
     if cell[:1] in _FORMULA_STARTS and not _NUMBER.fullmatch(cell):
         return "'" + cell
     return cell

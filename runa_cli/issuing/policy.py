@@ -162,6 +162,16 @@ class Policy(Struct, frozen=True):
     text: str
     sha256: str
 
+    def facts_of(self, limit: Limit) -> dict[str, object]:
+        """Return which limit it is, as machine formats have it."""
+        return {
+            "policy": self.source,
+            "limit": self.number_of(limit),
+            "per": limit.per,
+            "each": limit.each,
+            "products": list(limit.products) or None,
+        }
+
     def number_of(self, limit: Limit) -> int:
         """Return which limit of the policy this one is, from 1."""
         return self.rules.limit.index(limit) + 1

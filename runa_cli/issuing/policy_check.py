@@ -103,11 +103,7 @@ def _rows(rows: Sequence[int]) -> str:
 def _detail(standing: Standing, whose: str | None, rows: Sequence[int] | None) -> Mapping[str, object]:
     limit, end = standing.limit, standing.window.end
     return {
-        "policy": standing.policy.source,
-        "limit": standing.policy.number_of(limit),
-        "per": limit.per,
-        "each": limit.each,
-        "products": list(limit.products) or None,
+        **standing.policy.facts_of(limit),
         "recipient": whose,
         "rows": list(rows) if rows else None,
         "currency": limit.max.currency,

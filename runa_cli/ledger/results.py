@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from runa_cli.core import exact_json
 from runa_cli.core.states import State
 from runa_cli.ledger.records import UNMATCHED, Order, Result
+from runa_cli.ledger.search_text import read_item
 
 COLUMNS = (
     "row",
@@ -102,11 +101,7 @@ def row_from_ledger(result: Result) -> ResultRow:
 
 def payout_url(issued: str) -> str:
     """Return the payout link of Runa's item of a gift, as the ledger has it; empty where it has none."""
-    try:
-        item = msgspec.json.decode(issued)
-    except ValueError:  # it has half of a character, which this decoder does not take
-        item = exact_json.loads(issued)
-    return _text(_payout(_object(item)).get("url"))
+    return _text(_payout(read_item(issued)).get("url"))
 
 
 def _reason(result: Result) -> str:

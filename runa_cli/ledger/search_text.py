@@ -6,6 +6,7 @@ more than there is to find, and never less.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from runa_cli.core.identity import search_key
 
 # Only texts are read here, so that numbers need not be read as exactly as where they are amounts.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
+_QUICK = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class SearchText(NamedTuple):
@@ -65,9 +67,9 @@ def recorded_gift(item: str, reference: str | None, carried: str, issued: str | 
 
 
 def read_item(item: str) -> Mapping[str, Any]:
-    """Return an item from its JSON, quickly. Only its texts are as they were written."""
+    """Return an item from its JSON, quickly. A number is an integer, a Decimal or text, and exact in any case."""
     try:
-        return _object(msgspec.json.decode(item))
+        return _object(_QUICK.decode(item))
     except ValueError:  # it has half of a character, which this decoder does not take
         return _read(item)
 

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 from msgspec.json import Decoder
+from msgspec.structs import asdict
 
 from runa_cli.core.identity import address_key, products_key, reference_key
 from runa_cli.core.states import State
@@ -67,27 +67,8 @@ def from_moment(moment: int) -> datetime:
 
 def gift_facts(item: str, reference: str) -> GiftFacts:
     """Return what an item says of its gift. `reference` is the digest of its row's reference."""
-    return GiftFacts(_face(item), *texts_of(read_item(item), reference))
-
-
-class _Valued(Struct):
-    face_value: Raw = Raw(b"null")
-
-
-_VALUED = Decoder(_Valued)
-
-
-def _face(item: str) -> int | None:
-    """Return the face value of an item in units; None where it has none that is an amount."""
-    try:
-        return _units(bytes(_VALUED.decode(item).face_value))
-    except ValueError:
-        return to_units(_decimal(_read(item).get("face_value")))
-
-
-@lru_cache(maxsize=1024)  # a list has few values
-def _units(number: bytes) -> int | None:
-    return to_units(_decimal(_DECODER.decode(number.decode())))
+    document = read_item(item)
+    return GiftFacts(to_units(_decimal(document.get("face_value"))), *texts_of(document, reference))
 
 
 def texts_of(item: Mapping[str, Any], reference: str) -> tuple[str, str, str]:
@@ -239,11 +220,11 @@ def _product(products: Mapping[str, Any]) -> str:
 
 class _Priced(Struct):
     currency: Any = None
-    total_price: Raw = Raw(b"null")
+    total_price: Any = None
     created_at: Any = None
 
 
-_PRICED = Decoder(_Priced)
+_PRICED = Decoder(_Priced, float_hook=Decimal)
 
 
 def _read_reply(reply: bytes | None) -> Mapping[str, Any]:
@@ -252,10 +233,9 @@ def _read_reply(reply: bytes | None) -> Mapping[str, Any]:
         return {}
     try:
         found = _PRICED.decode(reply)
-        price = _DECODER.decode(bytes(found.total_price).decode())
     except ValueError:  # it has half of a character, or is no object
         return _read_whole(reply)
-    return {"currency": found.currency, "total_price": price, "created_at": found.created_at}
+    return asdict(found)
 
 
 def _read_whole(reply: bytes) -> Mapping[str, Any]:
@@ -279,7 +259,7 @@ def _text(value: object) -> str:
 
 def _decimal(value: object) -> Decimal | None:
     try:
-        return Decimal(value) if isinstance(value, (str, Decimal)) else None
+        return Decimal(value) if isinstance(value, (str, Decimal, int)) and not isinstance(value, bool) else None
     except InvalidOperation:
         return None
 
