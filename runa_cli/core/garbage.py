@@ -7,16 +7,16 @@ _WORKING = 20_000  # a few MB
 
 
 def collect_rarely() -> None:
-    """Let it wait while the program is loaded: all of that stays, and to look through it takes a tenth of a command."""
+    """Make it wait while the program is loaded: what is loaded stays, and looking at it takes a tenth of a command."""
     gc.set_threshold(_LOADING)
 
 
 def collect_often() -> None:
-    """Let it look at what comes from now on, as for work on many rows. What is there already stays."""
+    """Make it look often at objects made from now on, as work on many rows leaves some. Earlier ones are left alone."""
     gc.freeze()
     gc.set_threshold(_WORKING)
 
 
 def stop_collecting() -> None:
-    """Let it look at nothing more: else the interpreter looks through everything once more before it ends."""
+    """Make it leave everything alone: the interpreter would look at all objects once more before it ends."""
     gc.freeze()

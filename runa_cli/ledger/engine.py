@@ -33,7 +33,8 @@ class Row(Protocol):
 class Transaction(Protocol):
     """An open transaction. Statements mark their parameters with `?`.
 
-    `is_alone`: no other one writes at the same time. Else each waits for those that have written the same.
+    `is_alone`: no other transaction can write until this one has ended. Where others can, two that insert the same
+    unique text wait for each other.
     """
 
     is_alone: bool

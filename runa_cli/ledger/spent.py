@@ -81,8 +81,8 @@ def texts_of(item: Mapping[str, Any], reference: str) -> tuple[str, str, str]:
 def note_texts(writer: Writer, texts: Iterable[str]) -> None:
     """Add texts to `spent_term` that orders will need once they are completed.
 
-    A digest belongs somewhere in the index, anywhere in a large one: those of all orders of a batch, noted together in
-    the order of the index, write far fewer pages than those of each order when it is completed.
+    Digests are spread over the whole index. Those of a batch, added together and sorted, change each page of it once;
+    added when each order is completed, they would change almost as many pages as there are gifts.
     """
     writer.execute_many(
         "INSERT INTO spent_term (text) VALUES (?) ON CONFLICT (text) DO NOTHING", [(text,) for text in sorted(texts)]
